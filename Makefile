@@ -1,0 +1,62 @@
+# Two commands matter: `make demo` runs the main job, `make test` passes the tests.
+# Each sets itself up; a second run reuses what the first has built.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STATE := .tame
+ENGINE := $(STATE)/engine/venv
+MARKS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup engine demo serve stop test quick check protos format adapters bench clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+
+setup: $(VENV)/.stamp  ## make the project's environment
+engine: setup  ## make vLLM's environment and the embedded base model
+	@$(BIN)/python deploy/local/install_engine.py --state-dir $(STATE)
+
+demo: engine  ## ask ten questions of the whole system, on a real vLLM
+	@$(BIN)/python deploy/local/demo.py
+
+serve: engine  ## start vLLM and the router, and leave them running
+	@$(BIN)/python deploy/local/serve.py
+
+stop:  ## stop what `make serve` started
+	@$(BIN)/python deploy/local/stop.py
+
+test: engine  ## all tests, with a real vLLM
+	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine --quiet 2>/dev/null || true
+	@$(BIN)/coverage report
+
+quick: setup  ## the tests that need no engine
+	@$(BIN)/python -m pytest -m "not engine"
+
+check: setup  ## formatting, lint, types, import contracts, protos, dependencies, file lengths
+	@deploy/local/check.sh
+
+protos: setup  ## regenerate tame_router/v1 from protos/
+	@$(BIN)/buf format -w && $(BIN)/buf lint && $(BIN)/python protos/generate.py
+
+format: setup  ## put all code into its form
+	@$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format . && $(BIN)/buf format -w
+
+adapters: engine  ## rebuild the reference adapters (about 25 minutes on 2 cores)
+	@$(ENGINE)/bin/python adapters/train.py
+
+bench: engine  ## what the router costs, beside calling vLLM directly
+	@$(BIN)/python bench/overhead.py
+
+clean:  ## remove everything that was built
+	rm -rf $(VENV) $(STATE) build dist *.egg-info
+
+# The dependency group is read by hand, because the pip of older Pythons knows no groups.
+$(VENV)/.stamp: pyproject.toml deploy/local/requirements.py
+	@echo "setting up $(VENV) (a minute or two the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python deploy/local/requirements.py dev > $(VENV)/dev-requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[litellm]' -r $(VENV)/dev-requirements.txt
+	@touch $@

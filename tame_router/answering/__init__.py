@@ -1,0 +1,1 @@
+"""Ask the selected experts, and make one answer of what they say."""

@@ -1,0 +1,36 @@
+"""Questions and answers in the log, for those who ask for it. Mind privacy."""
+
+import logging
+
+from tame_router import telemetry
+from tame_router.answering.event import Delta, Event, Final
+from tame_router.answering.join import Emit
+from tame_router.answering.question import Question
+
+
+class Transcript:
+    """Passes events on, keeps their text, and logs it at the end.
+
+    Args:
+        question: What is asked.
+        emit: Where events go.
+    """
+
+    def __init__(self, question: Question, emit: Emit) -> None:
+        self._question = question
+        self._emit = emit
+        self._texts: list[str] = []
+
+    async def emit(self, event: Event) -> None:
+        """Pass an event on."""
+        if isinstance(event, Delta):
+            self._texts.append(event.text)
+        await self._emit(event)
+        if isinstance(event, Final):
+            telemetry.event(
+                logging.INFO,
+                "answer.texts",
+                request_id=self._question.answer_id,
+                question=self._question.messages[-1].content,
+                answer="".join(self._texts),
+            )

@@ -1,0 +1,139 @@
+"""Turn our values into what callers receive."""
+
+from datetime import timedelta
+
+from google.protobuf.duration_pb2 import Duration
+
+from tame_router.answering.event import (
+    DecisionMade,
+    Delta,
+    Event,
+    ExpertFinish,
+    ExpertStart,
+    Final,
+)
+from tame_router.catalog.expert import Expert
+from tame_router.chat import FinishReason, Sampling, Usage
+from tame_router.routing.decision import Decision, Stage
+from tame_router.v1 import chat_pb2, decision_pb2, expert_pb2, router_service_pb2
+
+_FINISH_REASONS = {
+    FinishReason.STOP: chat_pb2.FINISH_REASON_STOP,
+    FinishReason.LENGTH: chat_pb2.FINISH_REASON_LENGTH,
+    FinishReason.CONTENT_FILTER: chat_pb2.FINISH_REASON_CONTENT_FILTER,
+}
+_STAGES = {
+    Stage.FAST: decision_pb2.STAGE_FAST,
+    Stage.ENCODER: decision_pb2.STAGE_ENCODER,
+    Stage.PINNED: decision_pb2.STAGE_PINNED,
+}
+
+
+def duration(seconds: float) -> Duration:
+    """Write a length of time."""
+    proto = Duration()
+    proto.FromTimedelta(timedelta(seconds=seconds))
+    return proto
+
+
+def write_decision(decision: Decision) -> decision_pb2.Decision:
+    """Write a decision."""
+    return decision_pb2.Decision(
+        experts=[_write_probability(p.expert, p.probability) for p in decision.experts],
+        probabilities=[_write_probability(p.expert, p.probability) for p in decision.probabilities],
+        stage=_STAGES[decision.stage],
+        reason=decision.reason,
+        join=decision_pb2.JOIN_SINGLE,
+        language=decision.language,
+        elapsed=duration(decision.elapsed_us / 1e6),
+        features=[decision_pb2.Feature(text=f.text, weight=f.weight) for f in decision.features],
+        classifier_digest=decision.classifier_digest,
+    )
+
+
+def _write_probability(expert: str, probability: float) -> decision_pb2.ExpertProbability:
+    return decision_pb2.ExpertProbability(expert=expert, probability=probability)
+
+
+def write_usage(usage: Usage) -> chat_pb2.Usage:
+    """Write a token count."""
+    return chat_pb2.Usage(
+        prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens
+    )
+
+
+def write_finish(finish: ExpertFinish) -> router_service_pb2.ExpertFinish:
+    """Write how an expert ended."""
+    proto = router_service_pb2.ExpertFinish(
+        expert=finish.expert,
+        revision=finish.revision,
+        finish_reason=_FINISH_REASONS[finish.finish_reason],
+        usage=write_usage(finish.usage),
+        elapsed=duration(finish.elapsed_s),
+        notice=finish.notice,
+    )
+    if finish.time_to_first_token_s is not None:
+        proto.time_to_first_token.CopyFrom(duration(finish.time_to_first_token_s))
+    return proto
+
+
+def write_final(final: Final) -> router_service_pb2.Final:
+    """Write how the answer ended."""
+    return router_service_pb2.Final(
+        finish_reason=_FINISH_REASONS[final.finish_reason],
+        usage=write_usage(final.usage),
+        elapsed=duration(final.elapsed_s),
+    )
+
+
+def write_event(event: Event) -> router_service_pb2.StreamChatResponse:
+    """Write one event of a stream."""
+    match event:
+        case Delta():
+            return router_service_pb2.StreamChatResponse(
+                delta=router_service_pb2.Delta(
+                    expert=event.expert, revision=event.revision, text=event.text
+                )
+            )
+        case DecisionMade():
+            return router_service_pb2.StreamChatResponse(
+                decision_made=router_service_pb2.DecisionMade(
+                    answer_id=event.answer_id, decision=write_decision(event.decision)
+                )
+            )
+        case ExpertStart():
+            return router_service_pb2.StreamChatResponse(
+                expert_start=router_service_pb2.ExpertStart(
+                    expert=event.expert, revision=event.revision, notice=event.notice
+                )
+            )
+        case ExpertFinish():
+            return router_service_pb2.StreamChatResponse(expert_finish=write_finish(event))
+        case Final():
+            return router_service_pb2.StreamChatResponse(final=write_final(event))
+
+
+def write_sampling(sampling: Sampling) -> chat_pb2.Sampling:
+    """Write an expert's sampling values."""
+    return chat_pb2.Sampling(
+        max_tokens=sampling.max_tokens,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        presence_penalty=sampling.presence_penalty,
+        frequency_penalty=sampling.frequency_penalty,
+        seed=sampling.seed,
+        stop=sampling.stop,
+    )
+
+
+def write_expert(expert: Expert) -> expert_pb2.Expert:
+    """Write an expert."""
+    return expert_pb2.Expert(
+        name=expert.name,
+        titles=dict(expert.titles),
+        descriptions=dict(expert.descriptions),
+        live_revision=expert.live_revision,
+        backend=expert.backend,
+        sampling=write_sampling(expert.sampling),
+        notices=dict(expert.notices),
+    )

@@ -1,0 +1,238 @@
+"""The one place where objects are built, and the life of the service."""
+
+import asyncio
+import logging
+import multiprocessing
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tame_router import telemetry
+from tame_router.answering.dispatch import Dispatch
+from tame_router.answering.pipeline import Pipeline
+from tame_router.answering.single import SingleJoin
+from tame_router.api.expert_servicer import ExpertServicer
+from tame_router.api.grpc_server import GrpcServer
+from tame_router.api.router_servicer import RouterServicer
+from tame_router.backends.backend import Backend
+from tame_router.backends.vllm import VllmBackend, VllmSpec
+from tame_router.catalog.evaluation import read_evaluation
+from tame_router.catalog.expert import Catalog
+from tame_router.catalog.loader import load_catalog, read_catalog
+from tame_router.catalog.problem import Problem
+from tame_router.config import LitellmSettings, Settings, VllmSettings
+from tame_router.config_file import secret
+from tame_router.errors import ArtefactError, CatalogError
+from tame_router.routing.artefact import Artefact
+from tame_router.routing.artefact_folder import load_artefact, save_artefact
+from tame_router.routing.corpus import Corpus, read_corpus
+from tame_router.routing.corpus_check import check_corpus
+from tame_router.routing.lexical import LexicalClassifier
+from tame_router.routing.router import Router
+from tame_router.routing.selection import SelectionPolicy
+from tame_router.routing.training import Progress, train
+
+
+def build_catalog(settings: Settings) -> Catalog:
+    """Read the experts.
+
+    Raises:
+        CatalogError: When any of them cannot be served.
+    """
+    return load_catalog(settings.experts_dir, base_models(settings))
+
+
+def base_models(settings: Settings) -> dict[str, str]:
+    """Give the name of the base model each backend serves."""
+    return {name: backend.base_model for name, backend in settings.backends.items()}
+
+
+def artefact_dir(settings: Settings) -> Path:
+    """Give the folder of the trained router."""
+    return settings.state_dir / "router"
+
+
+def build_router(settings: Settings, catalog: Catalog) -> Router:
+    """Load the trained router; train it first where the teaching lines have changed.
+
+    Raises:
+        ConfigError: When the experts cannot be told apart, or the fallback is none of them.
+    """
+    corpus = load_corpus(catalog)
+    try:
+        artefact = load_artefact(artefact_dir(settings), catalog.names, corpus.digest)
+    except ArtefactError as stale:
+        telemetry.event(logging.INFO, "router.training", because=stale.message)
+        _train_aside(settings)
+        artefact = load_artefact(artefact_dir(settings), catalog.names, corpus.digest)
+    policy = SelectionPolicy(
+        threshold=settings.routing.threshold, fallback=settings.routing.fallback
+    )
+    return Router(LexicalClassifier(artefact.parameters, artefact.digest), policy)
+
+
+def load_corpus(catalog: Catalog) -> Corpus:
+    """Read the experts' teaching lines.
+
+    Raises:
+        CatalogError: When a file of them cannot be read.
+    """
+    corpus, problems = read_corpus({name: catalog.expert(name).folder for name in catalog.names})
+    fatal = [str(problem) for problem in problems if problem.fatal]
+    if fatal:
+        raise CatalogError("\n".join(["the teaching lines cannot be used:", *fatal]))
+    return corpus
+
+
+def train_router(settings: Settings, progress: Callable[[Progress], None]) -> Artefact:
+    """Train the router from the experts' teaching lines, and save it.
+
+    Raises:
+        ConfigError: When the experts, or their teaching lines, cannot be used.
+    """
+    corpus = load_corpus(build_catalog(settings))
+    artefact = train(corpus, created=datetime.now(UTC), progress=progress)
+    save_artefact(artefact, artefact_dir(settings))
+    return artefact
+
+
+def _train_silently(settings: Settings) -> None:
+    train_router(settings, lambda _: None)
+
+
+def _train_aside(settings: Settings) -> None:
+    """Train in another process: scikit-learn would stay in this one's memory for good."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+        pool.submit(_train_silently, settings).result()
+
+
+def build_backend(settings: VllmSettings | LitellmSettings) -> Backend:
+    """Build a backend from its section.
+
+    Raises:
+        ConfigError: When its key cannot be read.
+    """
+    api_key = secret(settings.api_key, settings.api_key_file)
+    if isinstance(settings, LitellmSettings):
+        from tame_router.backends.litellm import LitellmBackend, LitellmSpec
+
+        return LitellmBackend(
+            LitellmSpec(
+                base_model=settings.base_model,
+                api_base=settings.api_base,
+                api_key=api_key,
+                context_tokens=settings.context_tokens,
+                first_token_timeout_s=settings.first_token_timeout_s,
+                stall_timeout_s=settings.stall_timeout_s,
+            )
+        )
+    return VllmBackend(
+        VllmSpec(
+            base_url=settings.base_url,
+            base_model=settings.base_model,
+            api_key=api_key,
+            connect_timeout_s=settings.connect_timeout_s,
+            first_token_timeout_s=settings.first_token_timeout_s,
+            stall_timeout_s=settings.stall_timeout_s,
+            max_connections=settings.max_connections,
+        )
+    )
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[str]:
+    """Run the service, and give its address.
+
+    Leaving the context drains it: NOT_SERVING, no new call, answers under way finish
+    within the grace, backends close.
+
+    Raises:
+        ConfigError: When it cannot start with these settings.
+    """
+    begun = time.perf_counter()
+    catalog = build_catalog(settings)
+    router = build_router(settings, catalog)
+    backends = {name: build_backend(section) for name, section in settings.backends.items()}
+    pipeline = Pipeline(
+        catalog, router, SingleJoin(Dispatch(backends)), log_texts=settings.log.texts
+    )
+    server = GrpcServer(
+        settings.server,
+        RouterServicer(pipeline, settings.limits, max_answers=settings.server.max_answers),
+        ExpertServicer(catalog),
+    )
+    try:
+        address = f"{settings.server.host}:{await server.start()}"
+        start_ms = round((time.perf_counter() - begun) * 1e3)
+        telemetry.event(
+            logging.INFO,
+            "server.started",
+            address=address,
+            experts=catalog.names,
+            start_ms=start_ms,
+        )
+        yield address
+        telemetry.event(logging.INFO, "server.draining", grace_s=settings.server.grace_s)
+        await server.stop()
+    finally:
+        for backend in backends.values():
+            await backend.close()
+    telemetry.event(logging.INFO, "server.stopped")
+
+
+def run(settings: Settings, announce: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        settings: All settings.
+        announce: Called with the address once calls are taken.
+
+    Raises:
+        ConfigError: When the service cannot start with these settings.
+    """
+    telemetry.configure(settings.log)
+    asyncio.run(_serve(settings, announce))
+
+
+async def _serve(settings: Settings, announce: Callable[[str], None]) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with running(settings) as address:
+        announce(address)
+        await stopping.wait()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a check of the experts found; counts are of what could be read."""
+
+    problems: tuple[Problem, ...]
+    experts: int
+    utterances: int
+    cases: int
+
+
+def check_experts(settings: Settings) -> Report:
+    """Check everything under the experts folder."""
+    catalog, problems = read_catalog(settings.experts_dir, base_models(settings))
+    corpus, found = read_corpus({name: catalog.expert(name).folder for name in catalog.names})
+    problems += found + check_corpus(corpus)
+    cases = 0
+    for name in catalog.names:
+        read, found = read_evaluation(catalog.expert(name).folder / "evaluation.jsonl")
+        problems += found
+        cases += len(read)
+    return Report(
+        problems=tuple(sorted(problems)),
+        experts=len(catalog.names),
+        utterances=len(corpus.utterances),
+        cases=cases,
+    )

@@ -1,0 +1,1 @@
+"""How an expert is reached."""

@@ -1,0 +1,219 @@
+"""What it means when an OpenAI-compatible server refuses: one table from status to error.
+
+The same table serves the status of an answer and the code of an error inside a stream.
+Nothing of a body reaches a message, but for the server's reason for finding a request
+wrong: bounded, and withheld where it quotes the conversation.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from tame_router.backends.backend import Generation
+from tame_router.backends.openai_wire import ErrorInfo
+from tame_router.errors import (
+    AdapterNotLoadedError,
+    BackendFailedError,
+    BackendOverloadedError,
+    BackendProtocolError,
+    BackendRefusedKeyError,
+    BackendUnavailableError,
+    InvalidRequestError,
+    TameError,
+)
+
+RETRY_AFTER_S: Final = 1.0
+"""When to try again where the server does not say."""
+
+MAX_RETRY_AFTER_S: Final = 3600.0
+"""Longest wait that is passed on."""
+
+_MAX_REASON_CHARS: Final = 300
+_QUOTE_CHARS: Final = 16
+_SAMPLING_FIELDS: Final = frozenset(
+    {
+        "max_tokens",
+        "temperature",
+        "top_p",
+        "presence_penalty",
+        "frequency_penalty",
+        "seed",
+        "stop",
+    }
+)
+_CONTEXT_PARAMS: Final = frozenset({"input_tokens", "input_text", "max_tokens"})
+_CONTEXT_WORDS: Final = ("context length", "max_model_len", "maximum model length")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A server's no.
+
+    Attributes:
+        status: HTTP status, or the code of an error inside a stream.
+        info: What the body says; empty where it could not be read.
+        retry_after_s: What `Retry-After` says, in [0, 3600]; None where it says nothing.
+    """
+
+    status: int
+    info: ErrorInfo
+    retry_after_s: float | None = None
+
+    @property
+    def about_context(self) -> bool:
+        """Whether the request may be too long for the base model's context.
+
+        A guess by vLLM's parameter names and wording, to be settled by counting tokens.
+        """
+        text = self.info.message.lower()
+        return self.status == 400 and (
+            self.info.param in _CONTEXT_PARAMS or any(words in text for words in _CONTEXT_WORDS)
+        )
+
+    def error(self, generation: Generation) -> TameError:
+        """Give the error that tells the caller what the refusal means."""
+        return _table(self.status)(self, generation)
+
+
+def stream_refusal(info: ErrorInfo) -> Refusal:
+    """Read an error object that came inside a stream; one without a status counts as 500."""
+    code = info.code
+    if isinstance(code, str):
+        code = int(code) if code.isascii() and code.isdigit() else None
+    return Refusal(status=500 if code is None or code < 400 else code, info=info)
+
+
+def retry_after_s(header: str | None, now: datetime) -> float | None:
+    """Read a `Retry-After` header, seconds or a date; None where there is none legible.
+
+    Source: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+    """
+    if not header:
+        return None
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(header)
+        except ValueError:
+            return None
+        seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+    # A comparison with NaN is false, so that it ends as None.
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S) if seconds == seconds else None
+
+
+def _facts(refusal: Refusal) -> dict[str, str]:
+    return {"backend_status": str(refusal.status)}
+
+
+def _invalid(refusal: Refusal, generation: Generation) -> TameError:
+    info = refusal.info
+    # vLLM's resolver says so with 400 when it found an adapter that does not load.
+    if info.param == "model" or info.message.startswith("LoRA adapter"):
+        return _adapter_not_loaded(refusal, generation)
+    field = f"sampling.{info.param}" if info.param in _SAMPLING_FIELDS else ""
+    return InvalidRequestError(
+        f"the backend finds the request wrong: {_reason(info, generation)}",
+        field=field,
+        metadata=_facts(refusal),
+    )
+
+
+def _reason(info: ErrorInfo, generation: Generation) -> str:
+    """Say why, in the server's words where they do not quote the conversation."""
+    text = " ".join(info.message.split())
+    # The list form quotes what it found wrong, which may be the text of a question.
+    if not text or "validation error" in text or _quotes(text, generation):
+        place = f"parameter {info.param[:64]}" if info.param else "it does not say which part"
+        return f"{place}; check messages and sampling against what the base model takes"
+    return text if len(text) <= _MAX_REASON_CHARS else text[: _MAX_REASON_CHARS - 1] + "…"
+
+
+def _quotes(text: str, generation: Generation) -> bool:
+    contents = (" ".join(message.content.split()) for message in generation.messages)
+    return any(
+        content[start : start + _QUOTE_CHARS] in text
+        for content in contents
+        for start in range(0, max(len(content) - _QUOTE_CHARS, 0) + 1, _QUOTE_CHARS)
+        if len(content) >= _QUOTE_CHARS
+    )
+
+
+def _refused_key(refusal: Refusal, generation: Generation) -> TameError:
+    return BackendRefusedKeyError(
+        f"the backend refused the router's key with status {refusal.status};"
+        " set the right api_key or api_key_file for this backend",
+        metadata=_facts(refusal),
+    )
+
+
+def _adapter_not_loaded(refusal: Refusal, generation: Generation) -> TameError:
+    asked = (
+        f"adapter revision {generation.revision!r}"
+        if generation.revision
+        else "the base model it was asked for"
+    )
+    return AdapterNotLoadedError(
+        f"the backend runs and does not serve {asked};"
+        " load it there, or check the backend's base_model and base_url",
+        metadata={**_facts(refusal), "revision": generation.revision},
+        retry_after_s=refusal.retry_after_s or RETRY_AFTER_S,
+    )
+
+
+def _overloaded(refusal: Refusal, generation: Generation) -> TameError:
+    wait_s = RETRY_AFTER_S if refusal.retry_after_s is None else refusal.retry_after_s
+    return BackendOverloadedError(
+        f"the backend has too much work (status {refusal.status}); try again in {wait_s:g} s",
+        metadata=_facts(refusal),
+        retry_after_s=wait_s,
+    )
+
+
+def _unavailable(refusal: Refusal, generation: Generation) -> TameError:
+    wait_s = RETRY_AFTER_S if refusal.retry_after_s is None else refusal.retry_after_s
+    return BackendUnavailableError(
+        f"the backend cannot answer now (status {refusal.status}): it is starting, stopping or"
+        f" busy; try again in {wait_s:g} s",
+        metadata=_facts(refusal),
+        retry_after_s=wait_s,
+    )
+
+
+def _failed(refusal: Refusal, generation: Generation) -> TameError:
+    return BackendFailedError(
+        f"the backend failed with status {refusal.status}; its log says why, look there for"
+        " the request id",
+        metadata=_facts(refusal),
+    )
+
+
+def _off_protocol(refusal: Refusal, generation: Generation) -> TameError:
+    return BackendProtocolError(
+        f"the backend answered with status {refusal.status}; expected 200 with an event stream:"
+        " check that the backend's base_url is that of an OpenAI-compatible server",
+        metadata=_facts(refusal),
+    )
+
+
+_Maker = Callable[[Refusal, Generation], TameError]
+
+_ERRORS: Final[Mapping[int, _Maker]] = {
+    400: _invalid,
+    401: _refused_key,
+    403: _refused_key,
+    404: _adapter_not_loaded,
+    408: _overloaded,
+    413: _invalid,
+    422: _invalid,
+    429: _overloaded,
+    502: _unavailable,
+    503: _unavailable,
+    504: _unavailable,
+}
+
+
+def _table(status: int) -> _Maker:
+    return _ERRORS.get(status, _failed if 500 <= status < 600 else _off_protocol)

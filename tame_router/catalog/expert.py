@@ -1,0 +1,74 @@
+"""An expert: a domain with its prompt, its backend and its live adapter."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tame_router.catalog.revision import Revision
+from tame_router.chat import Sampling
+from tame_router.errors import ExpertNotFoundError
+
+LANGUAGES = ("zh-TW", "en")
+"""The languages experts speak; each has a title, a description and teaching lines in both."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expert:
+    """One expert, as its folder describes it.
+
+    Attributes:
+        name: Lower-case letters, digits and hyphens.
+        titles: Short name by language tag.
+        descriptions: What it knows, by language tag.
+        prompt: System prompt.
+        backend: Name of the backend that runs it.
+        live: The adapter that answers; None: the base model without adapter.
+        sampling: Values for what a request leaves open.
+        notices: Notice shown beside an answer, by language tag; empty: none.
+        folder: Where it was read from.
+    """
+
+    name: str
+    titles: Mapping[str, str]
+    descriptions: Mapping[str, str]
+    prompt: str
+    backend: str
+    live: Revision | None
+    sampling: Sampling
+    notices: Mapping[str, str]
+    folder: Path
+
+    @property
+    def live_revision(self) -> str:
+        """Name of the adapter that answers; empty: the base model without adapter."""
+        return self.live.name if self.live else ""
+
+    def notice(self, language: str) -> str:
+        """Give the notice in a language, in any language otherwise; empty: none is needed."""
+        return self.notices.get(language) or next(iter(self.notices.values()), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """An immutable snapshot of the experts, in order of their names."""
+
+    experts: Mapping[str, Expert]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all experts, sorted."""
+        return tuple(self.experts)
+
+    def expert(self, name: str) -> Expert:
+        """Look an expert up.
+
+        Raises:
+            ExpertNotFoundError: When there is none of that name.
+        """
+        try:
+            return self.experts[name]
+        except KeyError:
+            raise ExpertNotFoundError(
+                f"there is no expert {name[:64]!r}; ListExperts tells which there are",
+                metadata={"expert": name[:64]},
+            ) from None

@@ -1,0 +1,1 @@
+"""The command `tame`: parsing, and showing what came back."""

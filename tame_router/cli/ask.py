@@ -1,0 +1,127 @@
+"""`tame ask`: a question to a running router, its answer as it is written."""
+
+import argparse
+import dataclasses
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from tame_router.cli.arguments import DEFAULT_SERVER, HELP, add_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tame_router.client.event import Event
+
+EPILOG = """\
+The answer goes to standard output; who answers, and the summary, to standard error.
+
+examples:
+  tame ask "租約到期房東不退押金怎麼辦？"
+  tame ask --expert medical "Is a fever of 38.5 dangerous?"
+  echo "什麼是 PID 控制？" | tame ask -
+  tame ask --json "hello" | jq -r 'select(.event == "delta").text'
+"""
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "ask", help="ask a running router", epilog=EPILOG, formatter_class=HELP
+    )
+    parser.add_argument("text", help="the question; `-` reads it from standard input")
+    parser.add_argument(
+        "--expert", default="", help="who must answer (default: the router decides)"
+    )
+    parser.add_argument(
+        "--server",
+        default=DEFAULT_SERVER,
+        metavar="HOST:PORT",
+        help=f"the router (default: {DEFAULT_SERVER})",
+    )
+    parser.add_argument("--max-tokens", type=int, metavar="N", help="longest answer, in tokens")
+    parser.add_argument(
+        "--timeout", type=float, default=300, metavar="SECONDS", help="give up after (default: 300)"
+    )
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask, and show the events."""
+    from rich.console import Console
+
+    from tame_router.chat import Sampling
+    from tame_router.client.client import Client
+
+    text = sys.stdin.read() if arguments.text == "-" else arguments.text
+    show = _write_json if arguments.json else _Show(Console(stderr=True, highlight=False))
+    sampling = Sampling(max_tokens=arguments.max_tokens)
+    with (
+        Client(arguments.server) as client,
+        client.stream(
+            text, expert=arguments.expert, sampling=sampling, timeout_s=arguments.timeout
+        ) as events,
+    ):
+        for event in events:
+            show(event)
+    return 0
+
+
+class _Show:
+    """Shows events to a person."""
+
+    def __init__(self, console: "Console") -> None:
+        self._console = console
+
+    def __call__(self, event: "Event") -> None:
+        from tame_router.client.event import DecisionMade, Delta, ExpertFinish
+
+        match event:
+            case Delta():
+                sys.stdout.write(event.text)
+                sys.stdout.flush()
+            case DecisionMade():
+                decision = event.decision
+                others = [
+                    f"{name} {probability:.2f}"
+                    for name, probability in decision.probabilities.items()
+                    if name != decision.expert
+                ]
+                chosen = decision.experts[decision.expert]
+                self._console.print(
+                    f"[bold cyan]{decision.expert}[/] {chosen:.2f}"
+                    f" [dim]({', '.join(others)}) · {decision.reason} · {decision.stage}[/]"
+                )
+            case ExpertFinish():
+                sys.stdout.write("\n")
+                sys.stdout.flush()
+                self._finish(event)
+
+    def _finish(self, finish: Any) -> None:
+        if finish.notice:
+            self._console.print(f"[yellow]{finish.notice}[/]")
+        first = finish.time_to_first_token
+        self._console.print(
+            f"[dim]{finish.revision or 'base model, no adapter'}"
+            f" · {finish.usage.completion_tokens} tokens"
+            f" · first after {first.total_seconds() * 1e3:.0f} ms"
+            f" · {finish.finish_reason}[/]"
+            if first
+            else "[dim]the expert wrote nothing[/]"
+        )
+
+
+def _write_json(event: "Event") -> None:
+    document = {"event": _snake(type(event).__name__), **dataclasses.asdict(event)}
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, default=_plain) + "\n")
+    sys.stdout.flush()
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+def _plain(value: Any) -> float:
+    """Write a length of time in seconds."""
+    return float(value.total_seconds())

@@ -1,0 +1,112 @@
+"""`tame experts list | show | check`."""
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from tame_router.cli.arguments import HELP, add_config, add_json
+
+if TYPE_CHECKING:
+    from tame_router.catalog.expert import Expert
+
+EPILOG = """\
+`check` prints one line a fault, `file:line: what is wrong`, and exits 1 when an expert
+cannot be served; advice alone does not fail.
+
+examples:
+  tame experts list
+  tame experts show legal --json
+  tame experts check
+"""
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "experts", help="list and check the experts", epilog=EPILOG, formatter_class=HELP
+    )
+    below = parser.add_subparsers(metavar="COMMAND", required=True)
+    listing = below.add_parser("list", help="list the experts")
+    show = below.add_parser("show", help="show one expert")
+    show.add_argument("name")
+    check = below.add_parser("check", help="check everything under the experts folder")
+    for command, run in ((listing, run_list), (show, run_show), (check, run_check)):
+        add_config(command)
+        if command is not check:
+            add_json(command)
+        command.set_defaults(run=run)
+
+
+def run_list(arguments: argparse.Namespace) -> int:
+    """List the experts as a table, or as JSON lines."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from tame_router import app
+    from tame_router.config_file import load_settings
+
+    catalog = app.build_catalog(load_settings(arguments.config))
+    experts = [catalog.expert(name) for name in catalog.names]
+    if arguments.json:
+        for expert in experts:
+            sys.stdout.write(json.dumps(_facts(expert), ensure_ascii=False) + "\n")
+        return 0
+    table = Table(box=None, header_style="dim")
+    for heading in ("name", "title", "revision", "backend"):
+        table.add_column(heading)
+    for expert in experts:
+        titles = " · ".join(expert.titles.values())
+        table.add_row(expert.name, titles, expert.live_revision or "base model", expert.backend)
+    Console(highlight=False).print(table)
+    return 0
+
+
+def run_show(arguments: argparse.Namespace) -> int:
+    """Show one expert as YAML, or as JSON."""
+    import yaml
+
+    from tame_router import app
+    from tame_router.config_file import load_settings
+
+    facts = _facts(app.build_catalog(load_settings(arguments.config)).expert(arguments.name))
+    if arguments.json:
+        sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write(yaml.safe_dump(facts, allow_unicode=True, sort_keys=False))
+    return 0
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """Print every fault, then a summary."""
+    from tame_router import app
+    from tame_router.config_file import load_settings
+
+    report = app.check_experts(load_settings(arguments.config))
+    for problem in report.problems:
+        sys.stdout.write(f"{problem}\n")
+    fatal = sum(problem.fatal for problem in report.problems)
+    advice = len(report.problems) - fatal
+    sys.stdout.write(
+        f"{report.experts} experts, {report.utterances} utterances,"
+        f" {report.cases} evaluation cases: {fatal} faults, {advice} pieces of advice\n"
+    )
+    return 1 if fatal else 0
+
+
+def _facts(expert: "Expert") -> dict[str, Any]:
+    import dataclasses
+
+    return {
+        "name": expert.name,
+        "titles": dict(expert.titles),
+        "descriptions": dict(expert.descriptions),
+        "live_revision": expert.live_revision,
+        "backend": expert.backend,
+        "sampling": {
+            **dataclasses.asdict(expert.sampling),
+            "stop": list(expert.sampling.stop),
+        },
+        "notices": dict(expert.notices),
+        "prompt": expert.prompt,
+    }

@@ -1,0 +1,44 @@
+"""`tame serve`."""
+
+import argparse
+import sys
+
+from tame_router.cli.arguments import HELP, add_config
+
+EPILOG = """\
+Prints `serving on HOST:PORT` to standard output when it takes calls; logs go to standard
+error. SIGTERM and Ctrl-C let answers under way finish within server.grace_s.
+
+examples:
+  tame serve
+  tame serve --port 0            on any free port
+  TAME_LOG__FORMAT=json tame serve --config /etc/tame/tame.yaml
+"""
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "serve", help="run the router", epilog=EPILOG, formatter_class=HELP
+    )
+    add_config(parser)
+    parser.add_argument("--host", help="address to listen on (server.host)")
+    parser.add_argument("--port", type=int, help="port to listen on, 0: any (server.port)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until a signal comes."""
+    from tame_router import app
+    from tame_router.config_file import load_settings
+
+    given = {"host": arguments.host, "port": arguments.port}
+    server = {key: value for key, value in given.items() if value is not None}
+    settings = load_settings(arguments.config, {"server": server} if server else {})
+
+    def announce(address: str) -> None:
+        sys.stdout.write(f"serving on {address}\n")
+        sys.stdout.flush()
+
+    app.run(settings, announce)
+    return 0

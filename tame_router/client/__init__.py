@@ -1,0 +1,1 @@
+"""The Python SDK: ask a TAME Router from another program."""

@@ -1,0 +1,161 @@
+"""The SDK for asyncio programs."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self, Unpack
+
+import grpc
+
+from tame_router.client.event import (
+    Answer,
+    Decision,
+    Event,
+    Expert,
+    read_answer,
+    read_decision,
+    read_event,
+    read_expert,
+)
+from tame_router.client.request import (
+    Choice,
+    Conversation,
+    Options,
+    channel_options,
+    chat_request,
+    route_request,
+)
+from tame_router.client.rpc_error import rebuilt_errors
+from tame_router.v1 import (
+    expert_service_pb2,
+    expert_service_pb2_grpc,
+    router_service_pb2,
+    router_service_pb2_grpc,
+)
+
+
+class AsyncClient:
+    """Asks a router over gRPC. Use it as an async context manager, on one event loop.
+
+    Args:
+        target: Address, `host:port`.
+        attempts: Tries of a call that finds the service UNAVAILABLE, 1 to 5.
+    """
+
+    def __init__(self, target: str, *, attempts: int = 4) -> None:
+        self._channel = grpc.aio.insecure_channel(target, options=channel_options(attempts))
+        self._router: router_service_pb2_grpc.RouterServiceAsyncStub
+        self._router = router_service_pb2_grpc.RouterServiceStub(self._channel)
+        self._experts: expert_service_pb2_grpc.ExpertServiceAsyncStub
+        self._experts = expert_service_pb2_grpc.ExpertServiceStub(self._channel)
+
+    async def __aenter__(self) -> Self:
+        """Give the client itself."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the connection; calls under way are cancelled."""
+        await self._channel.close()
+
+    async def route(
+        self,
+        conversation: Conversation,
+        *,
+        explain: bool = False,
+        timeout_s: float | None = None,
+        **choice: Unpack[Choice],
+    ) -> Decision:
+        """Ask who would answer.
+
+        Raises:
+            TameError: What the server answered, as the class its reason names.
+        """
+        request = route_request(conversation, explain=explain, **choice)
+        with rebuilt_errors():
+            response = await self._router.Route(request, timeout=timeout_s)
+        return read_decision(response.decision)
+
+    async def chat(
+        self,
+        conversation: Conversation,
+        *,
+        timeout_s: float | None = None,
+        **options: Unpack[Options],
+    ) -> Answer:
+        """Ask for a whole answer.
+
+        Raises:
+            TameError: What the server answered, as the class its reason names.
+        """
+        request = chat_request(router_service_pb2.ChatRequest, conversation, **options)
+        with rebuilt_errors():
+            return read_answer(await self._router.Chat(request, timeout=timeout_s))
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        conversation: Conversation,
+        *,
+        timeout_s: float | None = None,
+        **options: Unpack[Options],
+    ) -> AsyncIterator[AsyncIterator[Event]]:
+        """Open an answer that arrives while it is written; leaving the context cancels it.
+
+        Raises:
+            TameError: What the server answered, as the class its reason names.
+        """
+        request = chat_request(router_service_pb2.StreamChatRequest, conversation, **options)
+        call = self._router.StreamChat(request, timeout=timeout_s)
+        try:
+            with rebuilt_errors():
+                yield _Events(aiter(call))
+        finally:
+            call.cancel()
+
+    async def experts(self, *, timeout_s: float | None = None) -> list[Expert]:
+        """List everybody who can answer.
+
+        Raises:
+            TameError: What the server answered, as the class its reason names.
+        """
+        found: list[Expert] = []
+        request = expert_service_pb2.ListExpertsRequest()
+        while True:
+            with rebuilt_errors():
+                page = await self._experts.ListExperts(request, timeout=timeout_s)
+            found += map(read_expert, page.experts)
+            if not page.next_page_token:
+                return found
+            request = expert_service_pb2.ListExpertsRequest(page_token=page.next_page_token)
+
+    async def expert(self, name: str, *, timeout_s: float | None = None) -> Expert:
+        """Look one expert up.
+
+        Raises:
+            TameError: What the server answered, as the class its reason names.
+        """
+        request = expert_service_pb2.GetExpertRequest(name=name)
+        with rebuilt_errors():
+            response = await self._experts.GetExpert(request, timeout=timeout_s)
+        return read_expert(response.expert)
+
+
+class _Events:
+    """Iterates a stream's events, passing over those this SDK does not know."""
+
+    def __init__(self, responses: AsyncIterator[router_service_pb2.StreamChatResponse]) -> None:
+        self._responses = responses
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        while True:
+            event = read_event(await anext(self._responses))
+            if event is not None:
+                return event

@@ -1,0 +1,143 @@
+"""The SDK for programs without an event loop."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self, Unpack
+
+import grpc
+
+from tame_router.client.event import (
+    Answer,
+    Decision,
+    Event,
+    Expert,
+    read_answer,
+    read_decision,
+    read_event,
+    read_expert,
+)
+from tame_router.client.request import (
+    Choice,
+    Conversation,
+    Options,
+    channel_options,
+    chat_request,
+    route_request,
+)
+from tame_router.client.rpc_error import rebuilt_errors
+from tame_router.v1 import (
+    expert_service_pb2,
+    expert_service_pb2_grpc,
+    router_service_pb2,
+    router_service_pb2_grpc,
+)
+
+
+class Client:
+    """Asks a router over gRPC. Use it as a context manager; threads may share it.
+
+    Args:
+        target: Address, `host:port`.
+        attempts: Tries of a call that finds the service UNAVAILABLE, 1 to 5.
+    """
+
+    def __init__(self, target: str, *, attempts: int = 4) -> None:
+        self._channel = grpc.insecure_channel(target, options=channel_options(attempts))
+        self._router = router_service_pb2_grpc.RouterServiceStub(self._channel)
+        self._experts = expert_service_pb2_grpc.ExpertServiceStub(self._channel)
+
+    def __enter__(self) -> Self:
+        """Give the client itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the connection; calls under way are cancelled."""
+        self._channel.close()
+
+    def route(
+        self,
+        conversation: Conversation,
+        *,
+        explain: bool = False,
+        timeout_s: float | None = None,
+        **choice: Unpack[Choice],
+    ) -> Decision:
+        """Ask who would answer.
+
+        Raises:
+            TameError: What the server answered, as the class its reason names.
+        """
+        request = route_request(conversation, explain=explain, **choice)
+        with rebuilt_errors():
+            response = self._router.Route(request, timeout=timeout_s)
+        return read_decision(response.decision)
+
+    def chat(
+        self,
+        conversation: Conversation,
+        *,
+        timeout_s: float | None = None,
+        **options: Unpack[Options],
+    ) -> Answer:
+        """Ask for a whole answer.
+
+        Raises:
+            TameError: What the server answered, as the class its reason names.
+        """
+        request = chat_request(router_service_pb2.ChatRequest, conversation, **options)
+        with rebuilt_errors():
+            return read_answer(self._router.Chat(request, timeout=timeout_s))
+
+    @contextmanager
+    def stream(
+        self,
+        conversation: Conversation,
+        *,
+        timeout_s: float | None = None,
+        **options: Unpack[Options],
+    ) -> Iterator[Iterator[Event]]:
+        """Open an answer that arrives while it is written; leaving the context cancels it.
+
+        Raises:
+            TameError: What the server answered, as the class its reason names.
+        """
+        request = chat_request(router_service_pb2.StreamChatRequest, conversation, **options)
+        call = self._router.StreamChat(request, timeout=timeout_s)
+        try:
+            with rebuilt_errors():
+                yield (event for response in call if (event := read_event(response)) is not None)
+        finally:
+            call.cancel()
+
+    def experts(self, *, timeout_s: float | None = None) -> list[Expert]:
+        """List everybody who can answer.
+
+        Raises:
+            TameError: What the server answered, as the class its reason names.
+        """
+        found: list[Expert] = []
+        request = expert_service_pb2.ListExpertsRequest()
+        while True:
+            with rebuilt_errors():
+                page = self._experts.ListExperts(request, timeout=timeout_s)
+            found += map(read_expert, page.experts)
+            if not page.next_page_token:
+                return found
+            request = expert_service_pb2.ListExpertsRequest(page_token=page.next_page_token)
+
+    def expert(self, name: str, *, timeout_s: float | None = None) -> Expert:
+        """Look one expert up.
+
+        Raises:
+            TameError: What the server answered, as the class its reason names.
+        """
+        request = expert_service_pb2.GetExpertRequest(name=name)
+        with rebuilt_errors():
+            response = self._experts.GetExpert(request, timeout=timeout_s)
+        return read_expert(response.expert)

@@ -1,0 +1,156 @@
+"""The settings of the service, section by section, with their units and defaults.
+
+Values only; `config_file` reads them. Every object receives its own section, never all.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SecretStr,
+    Tag,
+)
+
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(_Section):
+    """The gRPC port."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: Port = Field(50051, description="Port to listen on; 0: any free one.")
+    grace_s: Seconds = Field(30, description="Time in-flight answers get after SIGTERM.")
+    max_answers: int = Field(
+        256,
+        ge=1,
+        description="Answers under way at once; more are refused with RESOURCE_EXHAUSTED.",
+    )
+    max_streams_per_connection: int = Field(
+        1024, ge=1, description="HTTP/2 streams that one connection may hold open."
+    )
+    max_message_bytes: int = Field(
+        16 * 2**20, ge=2**16, le=2**30, description="Largest gRPC message that is read at all."
+    )
+    keepalive_s: Seconds = Field(60, description="Idle time after which a connection is pinged.")
+    reflection: bool = Field(True, description="Serve gRPC reflection.")
+
+
+class LimitSettings(_Section):
+    """What a request may hold."""
+
+    max_messages: int = Field(256, ge=1, description="Messages in one conversation.")
+    max_text_bytes: int = Field(
+        2**20, ge=1, description="UTF-8 bytes of text in one request, all messages together."
+    )
+
+
+class RoutingSettings(_Section):
+    """How experts are selected."""
+
+    threshold: float = Field(
+        0.4, ge=0, le=1, description="Calibrated probability below which the fallback answers."
+    )
+    fallback: str = Field("general", description="Expert that answers when none is sure enough.")
+
+
+class VllmSettings(_Section):
+    """A vLLM server, spoken to directly."""
+
+    kind: Literal["vllm"] = "vllm"
+    base_url: str = Field(
+        "http://127.0.0.1:8100/v1",
+        pattern=r"^https?://\S+$",
+        description="Address of the OpenAI API, with its /v1.",
+    )
+    base_model: str = Field(
+        "smollm2-135m-instruct", min_length=1, description="Name the server gives its base model."
+    )
+    api_key: SecretStr = Field(SecretStr(""), description="Key of the server; empty: none.")
+    api_key_file: Path | None = Field(None, description="File that holds the key instead.")
+    connect_timeout_s: Seconds = Field(5, description="Time to open a connection.")
+    first_token_timeout_s: Seconds = Field(60, description="Longest wait for the first token.")
+    stall_timeout_s: Seconds = Field(30, description="Longest silence between tokens.")
+    max_connections: int = Field(1024, ge=1, description="Connections to the server at once.")
+
+
+class LitellmSettings(_Section):
+    """Any other provider, by way of LiteLLM."""
+
+    kind: Literal["litellm"]
+    base_model: str = Field(min_length=1, description="LiteLLM's name: `openai/llama-3-taiwan`.")
+    api_base: str = Field("", description="Address of the provider, where LiteLLM needs one.")
+    api_key: SecretStr = Field(SecretStr(""), description="Key of the provider; empty: none.")
+    api_key_file: Path | None = Field(None, description="File that holds the key instead.")
+    context_tokens: int | None = Field(None, ge=1, description="Context length, where known.")
+    first_token_timeout_s: Seconds = Field(60, description="Longest wait for the first token.")
+    stall_timeout_s: Seconds = Field(30, description="Longest silence between tokens.")
+
+
+def _kind(value: Any) -> str:
+    """Tell which backend a section describes; vLLM where it does not say."""
+    kind = value.get("kind", "vllm") if isinstance(value, dict) else getattr(value, "kind", "")
+    return str(kind)
+
+
+BackendSettings = Annotated[
+    Annotated[VllmSettings, Tag("vllm")] | Annotated[LitellmSettings, Tag("litellm")],
+    Discriminator(_kind),
+]
+
+
+def _default_backends() -> dict[str, VllmSettings | LitellmSettings]:
+    return {"local": VllmSettings()}
+
+
+class EngineSettings(_Section):
+    """The local vLLM that `tame engine start` runs."""
+
+    python: Path = Field(
+        Path(".tame/engine/venv/bin/python"), description="Interpreter that has vLLM installed."
+    )
+    base_model: str = Field(
+        "", description="Folder or hub name of the base model; empty: the one for this machine."
+    )
+    served_name: str = Field("", description="Name callers use; empty: the base model's own.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: Port = Field(8100, description="Port to listen on; 0: any free one.")
+    tensor_parallel_size: int = Field(1, ge=1, description="GPUs that share the base model.")
+    max_model_len: int | None = Field(
+        None, ge=256, description="Context length in tokens; absent: 2048 on a CPU, 8192 on a GPU."
+    )
+    max_loras: int = Field(4, ge=1, description="Adapters in one batch.")
+    max_lora_rank: int = Field(16, ge=1, description="Largest rank of an adapter.")
+    start_timeout_s: Seconds = Field(900, description="Longest start, downloads included.")
+    extra_args: tuple[str, ...] = Field((), description="Further arguments for vLLM.")
+
+
+class LogSettings(_Section):
+    """What is written to standard error."""
+
+    format: Literal["auto", "console", "json"] = Field(
+        "auto", description="auto: console on a terminal, JSON elsewhere."
+    )
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    texts: bool = Field(False, description="Also log questions and answers. Mind privacy.")
+
+
+class Settings(_Section):
+    """All settings."""
+
+    state_dir: Path = Field(Path(".tame"), description="Folder for what the service builds.")
+    experts_dir: Path = Field(Path("experts"), description="Folder of expert folders.")
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    routing: RoutingSettings = Field(default_factory=RoutingSettings)
+    backends: dict[str, BackendSettings] = Field(default_factory=_default_backends, min_length=1)
+    engine: EngineSettings = Field(default_factory=EngineSettings)
+    log: LogSettings = Field(default_factory=LogSettings)

@@ -1,0 +1,246 @@
+"""Every error that a caller or an operator of TAME Router can meet.
+
+```
+TameError
+├─ RequestError                    the caller is wrong
+│  ├─ InvalidRequestError            INVALID_ARGUMENT     INVALID_REQUEST
+│  │  ├─ RequestTooLargeError          INVALID_ARGUMENT     REQUEST_TOO_LARGE
+│  │  └─ ContextTooLongError           INVALID_ARGUMENT     CONTEXT_TOO_LONG
+│  ├─ ExpertNotFoundError            NOT_FOUND            EXPERT_NOT_FOUND
+│  └─ RevisionNotFoundError          NOT_FOUND            REVISION_NOT_FOUND
+├─ RoutingError                    nobody may answer
+│  └─ NoExpertError                  FAILED_PRECONDITION  NO_EXPERT_ALLOWED
+├─ ServiceError                    the router itself cannot take the call now
+│  └─ OverloadedError                RESOURCE_EXHAUSTED   ROUTER_OVERLOADED
+├─ BackendError                    what stands behind an expert is wrong
+│  ├─ BackendUnavailableError        UNAVAILABLE          BACKEND_UNAVAILABLE
+│  │  ├─ BackendSilentError            UNAVAILABLE          BACKEND_SILENT
+│  │  ├─ StreamBrokenError             UNAVAILABLE          STREAM_BROKEN
+│  │  └─ AdapterNotLoadedError         UNAVAILABLE          ADAPTER_NOT_LOADED
+│  ├─ BackendOverloadedError         RESOURCE_EXHAUSTED   BACKEND_OVERLOADED
+│  ├─ BackendProtocolError           INTERNAL             BACKEND_PROTOCOL
+│  ├─ BackendFailedError             INTERNAL             BACKEND_FAILED
+│  ├─ BackendRefusedKeyError         INTERNAL             BACKEND_REFUSED_KEY
+│  └─ DeadlineExceededError          DEADLINE_EXCEEDED    DEADLINE_EXCEEDED
+└─ ConfigError                     start-up only          INVALID_CONFIGURATION
+   ├─ CatalogError                                          INVALID_EXPERT
+   └─ ArtefactError                                         INVALID_ARTEFACT
+```
+
+A message says what is wrong, the value seen, what was expected and what to do.
+It never holds a secret, a path of the server's disk (start-up errors excepted),
+or the text of a question.
+"""
+
+import enum
+from collections.abc import Mapping
+from typing import ClassVar
+
+DOMAIN = "tame-router"
+"""The `domain` of every `google.rpc.ErrorInfo` of this service."""
+
+
+class Code(enum.IntEnum):
+    """The canonical status codes, by their numbers on the wire.
+
+    Source: https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
+    """
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+class TameError(Exception):
+    """Base of all errors of this project.
+
+    Args:
+        message: What is wrong, the value seen, what was expected, what to do.
+        metadata: Machine-readable facts, sent as `ErrorInfo.metadata`.
+        retry_after_s: When another try makes sense, in seconds; None: retrying does not help.
+    """
+
+    code: ClassVar[Code] = Code.INTERNAL
+    reason: ClassVar[str] = "INTERNAL"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.metadata: dict[str, str] = dict(metadata or {})
+        self.retry_after_s = retry_after_s
+
+
+class RequestError(TameError):
+    """The caller sent something that cannot be served."""
+
+
+class InvalidRequestError(RequestError):
+    """A field of the request is missing, malformed or out of range.
+
+    Args:
+        message: What is wrong and what to send instead.
+        field: Path of the field in the request, `messages[2].role`; empty: the request as a whole.
+        metadata: Further facts.
+    """
+
+    code = Code.INVALID_ARGUMENT
+    reason = "INVALID_REQUEST"
+
+    def __init__(
+        self, message: str, *, field: str = "", metadata: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(
+            message, metadata={**({"field": field} if field else {}), **(metadata or {})}
+        )
+        self.field = self.metadata.get("field", "")
+
+
+class RequestTooLargeError(InvalidRequestError):
+    """The request has more bytes or more messages than this router takes."""
+
+    reason = "REQUEST_TOO_LARGE"
+
+
+class ContextTooLongError(InvalidRequestError):
+    """The conversation has more tokens than the base model's context holds."""
+
+    reason = "CONTEXT_TOO_LONG"
+
+
+class ExpertNotFoundError(RequestError):
+    """The caller named an expert that is not in the catalog."""
+
+    code = Code.NOT_FOUND
+    reason = "EXPERT_NOT_FOUND"
+
+
+class RevisionNotFoundError(RequestError):
+    """The caller named a revision that the expert does not have."""
+
+    code = Code.NOT_FOUND
+    reason = "REVISION_NOT_FOUND"
+
+
+class RoutingError(TameError):
+    """No expert could be selected."""
+
+
+class NoExpertError(RoutingError):
+    """The caller's constraints leave no expert that may answer."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "NO_EXPERT_ALLOWED"
+
+
+class ServiceError(TameError):
+    """The router itself cannot take the call now; another try may succeed."""
+
+
+class OverloadedError(ServiceError):
+    """As many answers as this router takes are already under way."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "ROUTER_OVERLOADED"
+
+
+class BackendError(TameError):
+    """What stands behind an expert did not do its part."""
+
+
+class BackendUnavailableError(BackendError):
+    """The backend cannot be reached, or is still starting."""
+
+    code = Code.UNAVAILABLE
+    reason = "BACKEND_UNAVAILABLE"
+
+
+class BackendSilentError(BackendUnavailableError):
+    """The backend took the call and then sent nothing for too long."""
+
+    reason = "BACKEND_SILENT"
+
+
+class StreamBrokenError(BackendUnavailableError):
+    """The backend closed the stream before the answer was finished."""
+
+    reason = "STREAM_BROKEN"
+
+
+class AdapterNotLoadedError(BackendUnavailableError):
+    """The backend runs, and does not know the adapter revision it was asked for."""
+
+    reason = "ADAPTER_NOT_LOADED"
+
+
+class BackendOverloadedError(BackendError):
+    """The backend refused the call because it has too much work."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "BACKEND_OVERLOADED"
+
+
+class BackendProtocolError(BackendError):
+    """The backend sent bytes that are not of its protocol."""
+
+    code = Code.INTERNAL
+    reason = "BACKEND_PROTOCOL"
+
+
+class BackendFailedError(BackendError):
+    """The backend reported a failure of its own."""
+
+    code = Code.INTERNAL
+    reason = "BACKEND_FAILED"
+
+
+class BackendRefusedKeyError(BackendError):
+    """The backend does not accept the key this router has for it."""
+
+    code = Code.INTERNAL
+    reason = "BACKEND_REFUSED_KEY"
+
+
+class DeadlineExceededError(BackendError):
+    """The caller's deadline passed before the answer was finished."""
+
+    code = Code.DEADLINE_EXCEEDED
+    reason = "DEADLINE_EXCEEDED"
+
+
+class ConfigError(TameError):
+    """The configuration, or a file it names, cannot be used; start-up stops."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "INVALID_CONFIGURATION"
+
+
+class CatalogError(ConfigError):
+    """A folder under `experts/` is not a valid expert."""
+
+    reason = "INVALID_EXPERT"
+
+
+class ArtefactError(ConfigError):
+    """The router's trained artefact is missing, damaged or made for other experts."""
+
+    reason = "INVALID_ARTEFACT"

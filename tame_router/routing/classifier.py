@@ -1,0 +1,55 @@
+"""The seam between what classifies texts and what decides with it.
+
+The lexical model stands behind it, and so does whatever looks again where that is
+unsure: a cascade of classifiers is a classifier.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tame_router.routing.decision import Feature, Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classification:
+    """What a classifier thinks of some texts.
+
+    Attributes:
+        probabilities: Calibrated, float32, shape (n_texts, n_labels); rows sum to 1.
+        stages: Which part decided each text, n_texts of them.
+    """
+
+    probabilities: NDArray[np.float32]
+    stages: tuple[Stage, ...]
+
+
+class Classifier(Protocol):
+    """A trained model that tells experts apart. Safe to call from several threads."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the experts, in the order of the columns; sorted."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything that was trained, in hexadecimal."""
+        ...
+
+    def classify(self, texts: Sequence[str]) -> Classification:
+        """Classify texts as they were written; none gives shape (0, n_labels)."""
+        ...
+
+    def explain(self, text: str, label: str, limit: int) -> tuple[Feature, ...]:
+        """List what weighed most on a label, the heaviest first.
+
+        Args:
+            text: As it was written.
+            label: One of `labels`.
+            limit: Most features to list.
+        """
+        ...

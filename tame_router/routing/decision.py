@@ -1,0 +1,116 @@
+"""The decision: who answers, how sure the router is of it, and why. Values only."""
+
+import enum
+from dataclasses import dataclass
+
+
+class Stage(enum.StrEnum):
+    """The part of the router that decided."""
+
+    FAST = "fast"
+    """The lexical model, which reads characters and words."""
+    ENCODER = "encoder"
+    """The dense encoder, which looks again where the lexical model is unsure."""
+    PINNED = "pinned"
+    """Nobody: the caller pinned the expert."""
+
+
+class Reason(enum.StrEnum):
+    """Why these experts were selected, spelt as on the wire."""
+
+    MOST_PROBABLE = "MOST_PROBABLE"
+    """The lead is the most probable expert, and probable enough."""
+    BELOW_THRESHOLD = "BELOW_THRESHOLD"
+    """No expert was probable enough: the fallback answers."""
+    FALLBACK_NOT_ALLOWED = "FALLBACK_NOT_ALLOWED"
+    """No expert was probable enough and the fallback may not answer: the most probable does."""
+    ONLY_ALLOWED = "ONLY_ALLOWED"
+    """The constraints leave one expert."""
+    PINNED = "PINNED"
+    """The caller named the expert."""
+
+
+class Join(enum.StrEnum):
+    """How the answers of several experts become one."""
+
+    SINGLE = "single"
+    """The lead expert answers alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpertProbability:
+    """The calibrated belief that an expert is the right one.
+
+    Attributes:
+        expert: Name of the expert.
+        probability: In [0, 1].
+    """
+
+    expert: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """A piece of the question that weighed on the decision.
+
+    Attributes:
+        text: Characters or words, normalised.
+        weight: How much it spoke for the lead expert, in calibrated logits above the mean
+            of all experts; negative: against it.
+    """
+
+    text: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constraints:
+    """The caller's wishes about who answers.
+
+    Attributes:
+        pin: The one expert that must answer; empty: the router decides.
+        allow: Experts that may answer; empty: all.
+        deny: Experts that must not answer; it wins over `allow`.
+        max_experts: Most experts that may be selected; 0: the policy's default.
+        join: How answers are joined; None: the policy's default.
+    """
+
+    pin: str = ""
+    allow: frozenset[str] = frozenset()
+    deny: frozenset[str] = frozenset()
+    max_experts: int = 0
+    join: Join | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Who answers and why.
+
+    Attributes:
+        experts: The selected experts, the lead first; never empty.
+        probabilities: All experts that were allowed, the most probable first; they sum to 1.
+        stage: Which part of the router decided.
+        reason: Why these experts.
+        join: How their answers are joined.
+        language: Language the question was read as, `zh-TW` or `en`.
+        elapsed_us: Time the decision took, in microseconds.
+        features: What weighed most for the lead expert, the heaviest first; empty unless
+            an explanation was asked for.
+        classifier_digest: Digest of the trained classifier, in hexadecimal.
+    """
+
+    experts: tuple[ExpertProbability, ...]
+    probabilities: tuple[ExpertProbability, ...]
+    stage: Stage
+    reason: Reason
+    join: Join
+    language: str
+    elapsed_us: int
+    features: tuple[Feature, ...] = ()
+    classifier_digest: str = ""
+
+    @property
+    def lead(self) -> str:
+        """Name of the expert that answers first, or alone."""
+        return self.experts[0].expert

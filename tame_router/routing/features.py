@@ -1,0 +1,59 @@
+"""Features of a text: character n-grams of Chinese, words and their parts of the rest.
+
+Word boundaries do not exist in Chinese, so every run of Chinese characters gives its
+n-grams of 1 to 4 characters. Every other word gives itself, its pair with the word
+before it, and its n-grams of 3 to 5 characters, with a space on either side to tell
+beginnings and ends from middles. Digits are folded to `0`: a figure tells the domain by
+its shape (`000v`, `0.0mm`), not by its value.
+"""
+
+import re
+
+from tame_router.routing.text import CJK
+
+LONGEST_CHINESE = 4
+"""Longest n-gram of a Chinese run, in characters."""
+
+SHORTEST_PART = 3
+LONGEST_PART = 5
+"""Shortest and longest n-gram of a word, in characters, its two spaces counted."""
+
+LONGEST_WORD = 40
+"""Characters of a word that are read; the rest is a link, a hash or noise."""
+
+_DIGIT = re.compile(r"\d")
+_RUN = re.compile(rf"([{CJK}]+)|([^\W_{CJK}]+(?:['.+#/&-][^\W_{CJK}]+)*[+#%]*)")
+
+
+def extract(text: str) -> list[str]:
+    """List the features of a normalised text, one entry for each occurrence.
+
+    Args:
+        text: As `text.normalise` gives it.
+    """
+    found: list[str] = []
+    previous = ""
+    for chinese, word in _RUN.findall(_DIGIT.sub("0", text)):
+        if chinese:
+            _chinese(chinese, found)
+            previous = ""
+            continue
+        read = word[:LONGEST_WORD]
+        _word(read, found)
+        if previous:
+            found.append(f"{previous} {read}")
+        previous = read
+    return found
+
+
+def _chinese(run: str, found: list[str]) -> None:
+    for size in range(1, min(LONGEST_CHINESE, len(run)) + 1):
+        found += [run[i : i + size] for i in range(len(run) - size + 1)]
+
+
+def _word(word: str, found: list[str]) -> None:
+    padded = f" {word} "
+    length = len(padded)
+    found.append(padded)
+    for size in range(SHORTEST_PART, min(LONGEST_PART, length - 1) + 1):
+        found += [padded[i : i + size] for i in range(length - size + 1)]

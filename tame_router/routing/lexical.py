@@ -1,0 +1,130 @@
+"""The fast classifier: a linear model over the features of a text.
+
+Each feature that was learnt counts once, weighed by its rarity; the text's vector has
+unit length, in which features never seen in training count too, so that a text of mostly
+unknown words is told apart with little confidence. Inference is a dictionary look-up per
+feature and one sum over rows; no part of it needs scikit-learn.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tame_router.routing.calibration import ANY_LANGUAGE, softmax
+from tame_router.routing.classifier import Classification
+from tame_router.routing.decision import Feature, Stage
+from tame_router.routing.features import extract
+from tame_router.routing.text import head_and_tail, language, normalise
+
+LONGEST_TEXT_CHARS = 1_600
+"""Characters of a text that are read: its head and its tail, three parts to one."""
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LexicalParameters:
+    """What training found.
+
+    Attributes:
+        labels: Names of the experts, sorted.
+        vocabulary: The features that were learnt, sorted.
+        rarity: Inverse document frequency of each, ≥ 1, float32, shape (n_features,).
+        unknown_rarity: What a feature that was never seen weighs in a text's length.
+        weights: Float32, shape (n_features, n_labels).
+        bias: Float32, shape (n_labels,).
+        temperatures: By language, with one for `calibration.ANY_LANGUAGE`; each > 0.
+    """
+
+    labels: tuple[str, ...]
+    vocabulary: tuple[str, ...]
+    rarity: FloatArray
+    unknown_rarity: float
+    weights: FloatArray
+    bias: FloatArray
+    temperatures: Mapping[str, float]
+
+
+class LexicalClassifier:
+    """Classify texts by their features.
+
+    Args:
+        parameters: What training found.
+        digest: Digest of the artefact they came from.
+    """
+
+    def __init__(self, parameters: LexicalParameters, digest: str) -> None:
+        self._parameters = parameters
+        self._digest = digest
+        self._column = {feature: i for i, feature in enumerate(parameters.vocabulary)}
+        self._weighted: FloatArray = parameters.weights * parameters.rarity[:, None]
+        self._squared: FloatArray = parameters.rarity**2
+        self._unknown_squared = parameters.unknown_rarity**2
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the experts, in the order of the columns; sorted."""
+        return self._parameters.labels
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything that was trained, in hexadecimal."""
+        return self._digest
+
+    def classify(self, texts: Sequence[str]) -> Classification:
+        """Classify texts as they were written; none gives shape (0, n_labels)."""
+        probabilities = np.empty((len(texts), len(self.labels)), dtype=np.float32)
+        for row, text in enumerate(texts):
+            reading = _read(text)
+            probabilities[row] = softmax(self._logits(reading), self._temperature(reading))
+        return Classification(probabilities=probabilities, stages=(Stage.FAST,) * len(texts))
+
+    def explain(self, text: str, label: str, limit: int) -> tuple[Feature, ...]:
+        """List what weighed most on a label, the heaviest first.
+
+        Of features that lie within one another only the heaviest is named.
+
+        Args:
+            text: As it was written.
+            label: One of `labels`.
+            limit: Most features to list.
+        """
+        reading = _read(text)
+        columns, length = self._vector(reading)
+        vocabulary = self._parameters.vocabulary
+        rows = self._weighted[columns]
+        scale = length * self._temperature(reading)
+        weights = (rows[:, self.labels.index(label)] - rows.mean(axis=1)) / scale
+        named: list[Feature] = []
+        for i in np.argsort(-np.abs(weights), kind="stable"):
+            name = vocabulary[columns[i]]
+            if len(named) == limit:
+                break
+            if not any(name in f.text or f.text in name for f in named):
+                named.append(Feature(text=name, weight=float(weights[i])))
+        return tuple(Feature(text=feature.text.strip(), weight=feature.weight) for feature in named)
+
+    def _logits(self, reading: str) -> FloatArray:
+        columns, length = self._vector(reading)
+        logits: FloatArray = self._weighted[columns].sum(axis=0) / length + self._parameters.bias
+        return logits
+
+    def _vector(self, reading: str) -> tuple[list[int], float]:
+        """Give the columns of a text's known features, and the length of its vector, > 0."""
+        features = dict.fromkeys(extract(reading))
+        column = self._column
+        known = [column[feature] for feature in features if feature in column]
+        unknown = len(features) - len(known)
+        squared = float(self._squared[known].sum()) + unknown * self._unknown_squared
+        return known, math.sqrt(squared) or 1.0
+
+    def _temperature(self, reading: str) -> float:
+        temperatures = self._parameters.temperatures
+        return temperatures.get(language(reading), temperatures[ANY_LANGUAGE])
+
+
+def _read(text: str) -> str:
+    return normalise(head_and_tail(text, LONGEST_TEXT_CHARS))

@@ -1,0 +1,100 @@
+"""Probabilities that mean what they say."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from tame_router.routing.calibration import (
+    ANY_LANGUAGE,
+    COLDEST,
+    LEAST_LINES,
+    expected_calibration_error,
+    fit_temperature,
+    fit_temperatures,
+    log_loss,
+    softmax,
+)
+
+LOGITS = hnp.arrays(
+    np.float64,
+    st.tuples(st.integers(1, 6), st.integers(2, 6)),
+    elements=st.floats(-1e5, 1e5, width=32),
+)
+
+
+@given(LOGITS, st.floats(0.01, 100))
+def test_softmax_gives_probabilities_in_the_order_of_logits(
+    logits: np.ndarray, temperature: float
+) -> None:
+    """Rows sum to 1, and a temperature never changes which label leads."""
+    p = softmax(logits, temperature)
+    assert np.isfinite(p).all()
+    assert p.sum(axis=1) == pytest.approx(1)
+    rows = np.arange(len(p))
+    assert (p[rows, logits.argmax(axis=1)] == p.max(axis=1)).all()
+
+
+def sample(temperature: float, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw logits, and answers that are as often right as softmax(logits / temperature) says."""
+    rng = np.random.default_rng(7)
+    logits = rng.normal(size=(size, 3)) * 4
+    p = softmax(logits, temperature)
+    draws = rng.random(size)[:, None]
+    return logits, (p.cumsum(axis=1) < draws).sum(axis=1)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_the_temperature_of_the_data_is_found(temperature: float) -> None:
+    """Fitting recovers the temperature that answers were drawn with, and calibrates."""
+    logits, answers = sample(temperature, 20_000)
+    assert fit_temperature(logits, answers) == pytest.approx(temperature, rel=0.05)
+    assert expected_calibration_error(softmax(logits, temperature), answers) < 0.01
+
+
+def test_answers_that_are_all_right_do_not_make_it_certain() -> None:
+    """Few lines, all right, leave a doubt about as large as one wrong answer."""
+    logits = np.array([[1.0, 0.0]] * 20)
+    temperature = fit_temperature(logits, np.zeros(20, dtype=np.intp))
+    assert temperature > COLDEST * 2
+    assert softmax(logits, temperature)[0, 0] == pytest.approx(1 - 1 / 44, abs=1e-3)
+
+
+def test_no_line_leaves_logits_alone() -> None:
+    """Without held-out lines the temperature is 1 and there is no error to state."""
+    nothing = np.empty((0, 3))
+    none = np.empty(0, dtype=np.intp)
+    assert fit_temperature(nothing, none) == 1.0
+    assert expected_calibration_error(nothing, none) == 0.0
+
+
+def test_a_language_gets_its_own_temperature_with_enough_lines() -> None:
+    """A language with few lines is left to the temperature for any."""
+    cold, cold_answers = sample(0.5, 5_000)
+    hot, hot_answers = sample(3.0, LEAST_LINES - 1)
+    temperatures = fit_temperatures(
+        np.vstack([cold, hot]),
+        np.concatenate([cold_answers, hot_answers]),
+        ["zh-TW"] * len(cold) + ["en"] * len(hot),
+    )
+    assert set(temperatures) == {ANY_LANGUAGE, "zh-TW"}
+    assert temperatures["zh-TW"] == pytest.approx(0.5, rel=0.1)
+
+
+def test_log_loss_is_the_cross_entropy() -> None:
+    """It is the mean negative logarithm, with the answers smoothed where asked."""
+    p = np.array([[0.5, 0.5], [0.9, 0.1]])
+    answers = np.array([0, 1])
+    assert log_loss(p, answers) == pytest.approx(-(math.log(0.5) + math.log(0.1)) / 2)
+    even = -np.log(p).mean()
+    assert log_loss(p, answers, smoothing=0.5) == pytest.approx((log_loss(p, answers) + even) / 2)
+
+
+def test_calibration_error_is_the_gap_between_saying_and_being() -> None:
+    """Saying 0.8 and being right every second time is 0.3 off."""
+    p = np.array([[0.8, 0.2]] * 4)
+    assert expected_calibration_error(p, np.array([0, 0, 1, 1])) == pytest.approx(0.3)
+    assert expected_calibration_error(np.array([[1.0, 0.0]]), np.array([0])) == 0

@@ -1,0 +1,141 @@
+"""Settings: where they come from, which wins, and what a bad one says."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tame_router.config import LitellmSettings, VllmSettings
+from tame_router.config_file import effective, load_settings, schema, secret
+from tame_router.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run in an empty folder, so that no tame.yaml is found by chance."""
+    monkeypatch.chdir(tmp_path)
+
+
+def write(path: Path, text: str) -> Path:
+    """Write a configuration file."""
+    file = path / "conf.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_everything_has_a_default() -> None:
+    """Without file and variables the service can start on loopback."""
+    settings = load_settings()
+    assert settings.server.host == "127.0.0.1"
+    assert isinstance(settings.backends["local"], VllmSettings)
+
+
+def test_variables_win_over_the_file_and_arguments_over_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each source overlays the one below, value by value."""
+    file = write(tmp_path, "server: {port: 1, host: 0.0.0.0, grace_s: 3}")
+    monkeypatch.setenv("TAME_SERVER__PORT", "2")
+    monkeypatch.setenv("TAME_SERVER__GRACE_S", "4")
+    settings = load_settings(file, {"server": {"port": 5}})
+    assert (settings.server.port, settings.server.grace_s) == (5, 4)
+    assert settings.server.host == "0.0.0.0"  # noqa: S104 - a value, nothing is bound
+
+
+def test_the_file_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TAME_CONFIG names the file; without it tame.yaml in the folder is read."""
+    (tmp_path / "tame.yaml").write_text("server: {port: 7}")
+    assert load_settings().server.port == 7
+    monkeypatch.setenv("TAME_CONFIG", str(write(tmp_path, "server: {port: 8}")))
+    assert load_settings().server.port == 8
+
+
+def test_backends_are_of_two_kinds(tmp_path: Path) -> None:
+    """A backend is vLLM unless its kind says otherwise."""
+    text = "backends: {a: {base_url: 'http://x/v1'}, b: {kind: litellm, base_model: openai/m}}"
+    backends = load_settings(write(tmp_path, text)).backends
+    assert isinstance(backends["a"], VllmSettings)
+    assert isinstance(backends["b"], LitellmSettings)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("server: {prt: 1}", "server.prt (or TAME_SERVER__PRT)"),
+        ("server: {port: 70000}", "server.port (or TAME_SERVER__PORT): Input should be less"),
+        ("log: {level: loud}", "log.level"),
+        ("backends: {a: {kind: foo}}", "backends.a.kind (or TAME_BACKENDS__A__KIND): expected vll"),
+        ("backends: {a: {stall_timeout_s: .nan}}", "backends.a.stall_timeout_s"),
+        ("backends: {a: {base_url: nowhere}}", "backends.a.base_url"),
+        ("backends: {}", "backends (or TAME_BACKENDS)"),
+        ("[1, 2]", "expected keys and values"),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_a_bad_value_is_named(tmp_path: Path, text: str, expected: str) -> None:
+    """A value that cannot be used stops start-up, with key, variable, and what was expected."""
+    with pytest.raises(ConfigError) as caught:
+        load_settings(write(tmp_path, text))
+    assert expected in caught.value.message
+
+
+def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value from the environment is told by its variable."""
+    monkeypatch.setenv("TAME_SERVER__PORT", "many")
+    with pytest.raises(ConfigError, match=r"from TAME_SERVER__PORT.*seen 'many'"):
+        load_settings()
+
+
+def test_a_variable_that_nobody_reads_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt section is told, not passed over."""
+    monkeypatch.setenv("TAME_SEVRER__PORT", "1")
+    with pytest.raises(ConfigError, match="TAME_SEVRER__PORT: there is no setting 'sevrer'"):
+        load_settings()
+
+
+def test_a_variable_that_is_not_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole section given as broken JSON is told."""
+    monkeypatch.setenv("TAME_BACKENDS", "{")
+    with pytest.raises(ConfigError, match="backends"):
+        load_settings()
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """A path that leads nowhere stops start-up."""
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
+        load_settings(tmp_path / "nowhere.yaml")
+
+
+def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
+    """A file of comments changes nothing."""
+    assert load_settings(write(tmp_path, "# nothing\n")) == load_settings()
+
+
+def test_secrets_are_never_shown(tmp_path: Path) -> None:
+    """Neither the printed settings nor an error quote a key."""
+    text = "backends: {local: {api_key: hunter2, kind: foo}}"
+    with pytest.raises(ConfigError) as caught:
+        load_settings(write(tmp_path, text))
+    assert "hunter2" not in caught.value.message
+    shown = effective(load_settings(write(tmp_path, text.replace(", kind: foo", ""))))
+    assert "hunter2" not in shown
+    assert yaml.safe_load(shown)["backends"]["local"]["api_key"] == "**********"
+
+
+def test_a_key_may_lie_in_a_file(tmp_path: Path) -> None:
+    """A key file wins over the key, and one that cannot be read is named."""
+    (tmp_path / "key").write_text(" s3cret\n")
+    local = VllmSettings.model_validate({"api_key": "other", "api_key_file": tmp_path / "key"})
+    assert secret(local.api_key, local.api_key_file) == "s3cret"
+    assert secret(local.api_key, None) == "other"
+    with pytest.raises(ConfigError, match="api_key_file"):
+        secret(local.api_key, tmp_path / "nowhere")
+
+
+def test_the_schema_is_for_editors() -> None:
+    """The exported schema describes every section, with words."""
+    document = json.loads(schema())
+    assert set(document["properties"]) >= {"server", "backends", "routing", "engine", "log"}
+    port = document["$defs"]["ServerSettings"]["properties"]["port"]
+    assert port["description"]
