@@ -20,10 +20,11 @@ from tame_router.api.expert_servicer import ExpertServicer
 from tame_router.api.grpc_server import GrpcServer
 from tame_router.api.router_servicer import RouterServicer
 from tame_router.backends.backend import Backend
+from tame_router.backends.base_model import BaseModel, choose_base_model, cuda_present
 from tame_router.backends.vllm import VllmBackend, VllmSpec
 from tame_router.catalog.evaluation import read_evaluation
 from tame_router.catalog.expert import Catalog
-from tame_router.catalog.loader import load_catalog, read_catalog
+from tame_router.catalog.loader import expert_folders, load_catalog, read_catalog
 from tame_router.catalog.problem import Problem
 from tame_router.config import LitellmSettings, Settings, VllmSettings
 from tame_router.config_file import secret
@@ -49,7 +50,16 @@ def build_catalog(settings: Settings) -> Catalog:
 
 def base_models(settings: Settings) -> dict[str, str]:
     """Give the name of the base model each backend serves."""
-    return {name: backend.base_model for name, backend in settings.backends.items()}
+    local = engine_base_model(settings).served_name
+    return {name: backend.base_model or local for name, backend in settings.backends.items()}
+
+
+def engine_base_model(settings: Settings) -> BaseModel:
+    """Give the base model of the local engine."""
+    engine = settings.engine
+    return choose_base_model(
+        engine.base_model, engine.served_name, settings.state_dir, cuda=cuda_present()
+    )
 
 
 def artefact_dir(settings: Settings) -> Path:
@@ -112,8 +122,8 @@ def _train_aside(settings: Settings) -> None:
         pool.submit(_train_silently, settings).result()
 
 
-def build_backend(settings: VllmSettings | LitellmSettings) -> Backend:
-    """Build a backend from its section.
+def build_backend(settings: VllmSettings | LitellmSettings, base_model: str) -> Backend:
+    """Build a backend from its section, for the base model it serves.
 
     Raises:
         ConfigError: When its key cannot be read.
@@ -124,7 +134,7 @@ def build_backend(settings: VllmSettings | LitellmSettings) -> Backend:
 
         return LitellmBackend(
             LitellmSpec(
-                base_model=settings.base_model,
+                base_model=base_model,
                 api_base=settings.api_base,
                 api_key=api_key,
                 context_tokens=settings.context_tokens,
@@ -135,7 +145,7 @@ def build_backend(settings: VllmSettings | LitellmSettings) -> Backend:
     return VllmBackend(
         VllmSpec(
             base_url=settings.base_url,
-            base_model=settings.base_model,
+            base_model=base_model,
             api_key=api_key,
             connect_timeout_s=settings.connect_timeout_s,
             first_token_timeout_s=settings.first_token_timeout_s,
@@ -158,7 +168,10 @@ async def running(settings: Settings) -> AsyncIterator[str]:
     begun = time.perf_counter()
     catalog = build_catalog(settings)
     router = build_router(settings, catalog)
-    backends = {name: build_backend(section) for name, section in settings.backends.items()}
+    names = base_models(settings)
+    backends = {
+        name: build_backend(section, names[name]) for name, section in settings.backends.items()
+    }
     pipeline = Pipeline(
         catalog, router, SingleJoin(Dispatch(backends)), log_texts=settings.log.texts
     )
@@ -212,7 +225,7 @@ async def _serve(settings: Settings, announce: Callable[[str], None]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a check of the experts found; counts are of what could be read."""
+    """What a check of the experts found; lines and cases are counted where they can be read."""
 
     problems: tuple[Problem, ...]
     experts: int
@@ -222,17 +235,18 @@ class Report:
 
 def check_experts(settings: Settings) -> Report:
     """Check everything under the experts folder."""
-    catalog, problems = read_catalog(settings.experts_dir, base_models(settings))
-    corpus, found = read_corpus({name: catalog.expert(name).folder for name in catalog.names})
+    _, problems = read_catalog(settings.experts_dir, base_models(settings))
+    folders = {folder.name: folder for folder in expert_folders(settings.experts_dir)}
+    corpus, found = read_corpus(folders)
     problems += found + check_corpus(corpus)
     cases = 0
-    for name in catalog.names:
-        read, found = read_evaluation(catalog.expert(name).folder / "evaluation.jsonl")
+    for folder in folders.values():
+        read, found = read_evaluation(folder / "evaluation.jsonl")
         problems += found
         cases += len(read)
     return Report(
         problems=tuple(sorted(problems)),
-        experts=len(catalog.names),
+        experts=len(folders),
         utterances=len(corpus.utterances),
         cases=cases,
     )

@@ -72,7 +72,7 @@ class VllmSettings(_Section):
         description="Address of the OpenAI API, with its /v1.",
     )
     base_model: str = Field(
-        "smollm2-135m-instruct", min_length=1, description="Name the server gives its base model."
+        "", description="Name the server gives its base model; empty: as the local engine's."
     )
     api_key: SecretStr = Field(SecretStr(""), description="Key of the server; empty: none.")
     api_key_file: Path | None = Field(None, description="File that holds the key instead.")

@@ -10,7 +10,8 @@ import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Any
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -27,16 +28,28 @@ REQUEST_ID_KEY = "x-request-id"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _OWN_METHODS = "/tame_router.v1."
 
-Context = grpc.aio.ServicerContext[Any, Any]
+if TYPE_CHECKING:  # generic in the stubs only
+    Handler = grpc.RpcMethodHandler[Any, Any]
+    Context = grpc.aio.ServicerContext[Any, Any]
+else:
+    Handler = grpc.RpcMethodHandler
+    Context = grpc.aio.ServicerContext
 Method = Callable[[Any, Context], Awaitable[Any]]
+
+_CALL_ID: ContextVar[str] = ContextVar("call_id")
 
 
 class _Unreadable:
     """Stands for a request that could not be parsed, until the call can be answered."""
 
 
-def request_id(context: Context) -> str:
-    """Give the caller's `x-request-id` where it is well formed, a new id otherwise."""
+def request_id() -> str:
+    """Give the id of the call that is being served."""
+    return _CALL_ID.get()
+
+
+def _new_request_id(context: Context) -> str:
+    """Take the caller's `x-request-id` where it is well formed, make an id otherwise."""
     for key, value in context.invocation_metadata() or ():
         if key == REQUEST_ID_KEY and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
             return value
@@ -54,14 +67,11 @@ def deadline(context: Context) -> float | None:
 class EdgeInterceptor(grpc.aio.ServerInterceptor):
     """Wraps the methods of our services; health and reflection pass through."""
 
-    # The stubs make this method generic in messages that it never looks into.
-    async def intercept_service(  # type: ignore[override]
+    async def intercept_service(
         self,
-        continuation: Callable[
-            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]
-        ],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+    ) -> Handler | None:
         """Give the handler of a method, wrapped where it is ours."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
@@ -82,7 +92,8 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
 
 def _guard(method: str, inner: Any) -> Method:
     async def guarded(request: Any, context: Context) -> Any:
-        call_id = request_id(context)
+        call_id = _new_request_id(context)
+        _CALL_ID.set(call_id)
         begun = time.perf_counter()
         error: TameError
         try:

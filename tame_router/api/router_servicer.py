@@ -90,7 +90,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         context: Context,
     ) -> Question:
         return Question(
-            answer_id=request_id(context),
+            answer_id=request_id(),
             messages=read_messages(request.messages, self._limits),
             constraints=read_constraints(request.constraints),
             sampling=read_sampling(request.sampling),

@@ -90,7 +90,9 @@ class ChatDecoder:
 
     def _take(self, chunk: Chunk) -> None:
         if chunk.error is not None:
-            raise stream_refusal(error_info(chunk.error)).error(self._generation)
+            raise stream_refusal(error_info(chunk.error)).error(
+                self._generation.revision, self._generation.messages
+            )
         if chunk.choices:
             choice = chunk.choices[0]
             if choice.delta.content:

@@ -5,7 +5,6 @@ Every error of aiohttp ends here.
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
@@ -20,14 +19,6 @@ KEEP_ALIVE_S: Final = 3.0
 and a request on a connection that is being closed would be lost."""
 
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpAnswer:
-    """A whole answer."""
-
-    status: int
-    body: bytes
 
 
 class HttpStream:
@@ -68,7 +59,7 @@ class HttpStream:
             ) from error
 
     async def read_all(self, max_bytes: int) -> bytes:
-        """Read to the end.
+        """Read to the end, and let go.
 
         Args:
             max_bytes: Longest body taken.
@@ -78,13 +69,16 @@ class HttpStream:
             BackendProtocolError: When the body is longer.
         """
         body = bytearray()
-        while data := await self.read():
-            body += data
-            if len(body) > max_bytes:
-                raise BackendProtocolError(
-                    f"the backend sent a body of more than {max_bytes} bytes where a short one"
-                    " was expected: check that the address is that of a vLLM server"
-                )
+        try:
+            while data := await self.read():
+                body += data
+                if len(body) > max_bytes:
+                    raise BackendProtocolError(
+                        f"the backend sent a body of more than {max_bytes} bytes where a shorter"
+                        " one was expected: check that base_url is the address of a vLLM server"
+                    )
+        finally:
+            self.close()
         return bytes(body)
 
     def close(self) -> None:

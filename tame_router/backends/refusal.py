@@ -5,14 +5,14 @@ Nothing of a body reaches a message, but for the server's reason for finding a r
 wrong: bounded, and withheld where it quotes the conversation.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from tame_router.backends.backend import Generation
 from tame_router.backends.openai_wire import ErrorInfo
+from tame_router.chat import Message
 from tame_router.errors import (
     AdapterNotLoadedError,
     BackendFailedError,
@@ -20,6 +20,7 @@ from tame_router.errors import (
     BackendProtocolError,
     BackendRefusedKeyError,
     BackendUnavailableError,
+    ContextTooLongError,
     InvalidRequestError,
     TameError,
 )
@@ -67,14 +68,30 @@ class Refusal:
 
         A guess by vLLM's parameter names and wording, to be settled by counting tokens.
         """
-        text = self.info.message.lower()
         return self.status == 400 and (
-            self.info.param in _CONTEXT_PARAMS or any(words in text for words in _CONTEXT_WORDS)
+            self.info.param in _CONTEXT_PARAMS or self._words_about_context
         )
 
-    def error(self, generation: Generation) -> TameError:
-        """Give the error that tells the caller what the refusal means."""
-        return _table(self.status)(self, generation)
+    @property
+    def _words_about_context(self) -> bool:
+        text = self.info.message.lower()
+        return any(words in text for words in _CONTEXT_WORDS)
+
+    def error(self, revision: str = "", messages: Sequence[Message] = ()) -> TameError:
+        """Give the error that tells the caller what the refusal means.
+
+        Args:
+            revision: The adapter revision asked for; empty: the base model.
+            messages: What was sent: none of it is repeated in the error.
+        """
+        if self.status == 400 and self._words_about_context:
+            return ContextTooLongError(
+                "the backend finds that the request does not fit the base model's context:"
+                f" {_reason(self.info, messages)}",
+                field="messages",
+                metadata=_facts(self),
+            )
+        return _table(self.status)(self, revision, messages)
 
 
 def stream_refusal(info: ErrorInfo) -> Refusal:
@@ -108,31 +125,31 @@ def _facts(refusal: Refusal) -> dict[str, str]:
     return {"backend_status": str(refusal.status)}
 
 
-def _invalid(refusal: Refusal, generation: Generation) -> TameError:
+def _invalid(refusal: Refusal, revision: str, messages: Sequence[Message]) -> TameError:
     info = refusal.info
     # vLLM's resolver says so with 400 when it found an adapter that does not load.
     if info.param == "model" or info.message.startswith("LoRA adapter"):
-        return _adapter_not_loaded(refusal, generation)
+        return _adapter_not_loaded(refusal, revision, messages)
     field = f"sampling.{info.param}" if info.param in _SAMPLING_FIELDS else ""
     return InvalidRequestError(
-        f"the backend finds the request wrong: {_reason(info, generation)}",
+        f"the backend finds the request wrong: {_reason(info, messages)}",
         field=field,
         metadata=_facts(refusal),
     )
 
 
-def _reason(info: ErrorInfo, generation: Generation) -> str:
+def _reason(info: ErrorInfo, messages: Sequence[Message]) -> str:
     """Say why, in the server's words where they do not quote the conversation."""
     text = " ".join(info.message.split())
     # The list form quotes what it found wrong, which may be the text of a question.
-    if not text or "validation error" in text or _quotes(text, generation):
+    if not text or "validation error" in text or _quotes(text, messages):
         place = f"parameter {info.param[:64]}" if info.param else "it does not say which part"
         return f"{place}; check messages and sampling against what the base model takes"
     return text if len(text) <= _MAX_REASON_CHARS else text[: _MAX_REASON_CHARS - 1] + "…"
 
 
-def _quotes(text: str, generation: Generation) -> bool:
-    contents = (" ".join(message.content.split()) for message in generation.messages)
+def _quotes(text: str, messages: Sequence[Message]) -> bool:
+    contents = (" ".join(message.content.split()) for message in messages)
     return any(
         content[start : start + _QUOTE_CHARS] in text
         for content in contents
@@ -141,7 +158,7 @@ def _quotes(text: str, generation: Generation) -> bool:
     )
 
 
-def _refused_key(refusal: Refusal, generation: Generation) -> TameError:
+def _refused_key(refusal: Refusal, revision: str, messages: Sequence[Message]) -> TameError:
     return BackendRefusedKeyError(
         f"the backend refused the router's key with status {refusal.status};"
         " set the right api_key or api_key_file for this backend",
@@ -149,21 +166,17 @@ def _refused_key(refusal: Refusal, generation: Generation) -> TameError:
     )
 
 
-def _adapter_not_loaded(refusal: Refusal, generation: Generation) -> TameError:
-    asked = (
-        f"adapter revision {generation.revision!r}"
-        if generation.revision
-        else "the base model it was asked for"
-    )
+def _adapter_not_loaded(refusal: Refusal, revision: str, messages: Sequence[Message]) -> TameError:
+    asked = f"adapter revision {revision!r}" if revision else "the base model it was asked for"
     return AdapterNotLoadedError(
         f"the backend runs and does not serve {asked};"
         " load it there, or check the backend's base_model and base_url",
-        metadata={**_facts(refusal), "revision": generation.revision},
+        metadata={**_facts(refusal), "revision": revision},
         retry_after_s=refusal.retry_after_s or RETRY_AFTER_S,
     )
 
 
-def _overloaded(refusal: Refusal, generation: Generation) -> TameError:
+def _overloaded(refusal: Refusal, revision: str, messages: Sequence[Message]) -> TameError:
     wait_s = RETRY_AFTER_S if refusal.retry_after_s is None else refusal.retry_after_s
     return BackendOverloadedError(
         f"the backend has too much work (status {refusal.status}); try again in {wait_s:g} s",
@@ -172,7 +185,7 @@ def _overloaded(refusal: Refusal, generation: Generation) -> TameError:
     )
 
 
-def _unavailable(refusal: Refusal, generation: Generation) -> TameError:
+def _unavailable(refusal: Refusal, revision: str, messages: Sequence[Message]) -> TameError:
     wait_s = RETRY_AFTER_S if refusal.retry_after_s is None else refusal.retry_after_s
     return BackendUnavailableError(
         f"the backend cannot answer now (status {refusal.status}): it is starting, stopping or"
@@ -182,7 +195,7 @@ def _unavailable(refusal: Refusal, generation: Generation) -> TameError:
     )
 
 
-def _failed(refusal: Refusal, generation: Generation) -> TameError:
+def _failed(refusal: Refusal, revision: str, messages: Sequence[Message]) -> TameError:
     return BackendFailedError(
         f"the backend failed with status {refusal.status}; its log says why, look there for"
         " the request id",
@@ -190,7 +203,7 @@ def _failed(refusal: Refusal, generation: Generation) -> TameError:
     )
 
 
-def _off_protocol(refusal: Refusal, generation: Generation) -> TameError:
+def _off_protocol(refusal: Refusal, revision: str, messages: Sequence[Message]) -> TameError:
     return BackendProtocolError(
         f"the backend answered with status {refusal.status}; expected 200 with an event stream:"
         " check that the backend's base_url is that of an OpenAI-compatible server",
@@ -198,7 +211,7 @@ def _off_protocol(refusal: Refusal, generation: Generation) -> TameError:
     )
 
 
-_Maker = Callable[[Refusal, Generation], TameError]
+_Maker = Callable[[Refusal, str, Sequence[Message]], TameError]
 
 _ERRORS: Final[Mapping[int, _Maker]] = {
     400: _invalid,

@@ -52,11 +52,16 @@ class SseDecoder:
             BackendProtocolError: When an event is longer than the decoder holds; the decoder
                 cannot be used any more.
         """
+        if self._whole_events(data):
+            payloads = data[6:-2].split(b"\n\ndata: ")
+            # No other line ends: every event has the one line that it begins with.
+            if data.count(b"\n") == 2 * len(payloads):
+                return payloads
         if self._skip_lf or b"\r" in data:
             data = self._with_lf_only(data)
         lines = data.split(b"\n")
         tail = lines.pop()
-        payloads: list[bytes] = []
+        payloads = []
         if lines and self._parts:
             lines[0] = b"".join((*self._parts, lines[0]))
             self._parts.clear()
@@ -68,6 +73,20 @@ class SseDecoder:
             self._line_bytes += len(tail)
             self._check_size()
         return payloads
+
+    def _whole_events(self, data: bytes) -> bool:
+        """Tell whether nothing is held and the data may be whole events of one line each.
+
+        That is how servers send them nearly always, and a third of the work.
+        """
+        return (
+            data.startswith(b"data: ")
+            and data.endswith(b"\n\n")
+            and self._started
+            and not (self._parts or self._values or self._skip_lf or self._event_bytes)
+            and b"\r" not in data
+            and len(data) <= self._max_event_bytes
+        )
 
     def _with_lf_only(self, data: bytes) -> bytes:
         """Turn CR and CRLF into LF; the two bytes of a CRLF may come in two reads."""

@@ -1,41 +1,19 @@
-"""A vLLM server, spoken to directly: HTTP, server-sent events and typed JSON."""
+"""A vLLM server, spoken to directly: one POST, then pieces as its bytes arrive."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from tame_router.backends.backend import Generation
 from tame_router.backends.chat_stream import ChatStream
-from tame_router.backends.context_window import ContextWindow, most_prompt_tokens
-from tame_router.backends.http_client import HttpAnswer, HttpClient, HttpStream
-from tame_router.backends.openai_wire import (
-    ModelCard,
-    ModelList,
-    TokenizeAnswer,
-    decode_answer,
-    encode_chat,
-    encode_tokenize,
-)
+from tame_router.backends.context_window import most_prompt_tokens
+from tame_router.backends.http_client import HttpClient, HttpStream
+from tame_router.backends.openai_wire import ModelCard
 from tame_router.backends.patience import Patience
 from tame_router.backends.refusal import Refusal
-from tame_router.errors import (
-    BackendError,
-    BackendProtocolError,
-    ConfigError,
-    ContextTooLongError,
-)
-
-READY_TIMEOUT_S: Final = 2.0
-"""Longest wait for `/health`."""
-
-PLAIN_TIMEOUT_S: Final = 10.0
-"""Longest wait for `/v1/models`."""
-
-_MAX_ERROR_BYTES: Final = 2**16
-_MAX_MODELS_BYTES: Final = 2**22
-_MAX_TOKENIZE_BYTES: Final = 2**25  # it lists every token of the prompt
+from tame_router.backends.vllm_server import VllmServer
+from tame_router.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +40,7 @@ class VllmSpec:
 
     def __post_init__(self) -> None:
         """Refuse a key that no header can carry."""
-        if not (self.api_key.isascii() and (self.api_key.isprintable())):
+        if not (self.api_key.isascii() and self.api_key.isprintable()):
             raise ConfigError(
                 "api_key holds a character that an HTTP header cannot carry (a line break?);"
                 " expected printable ASCII"
@@ -84,6 +62,7 @@ class VllmBackend:
             connect_timeout_s=spec.connect_timeout_s,
             max_connections=spec.max_connections,
         )
+        self._server = VllmServer(self._http)
         self._base_card: ModelCard | None = None
 
     @asynccontextmanager
@@ -106,10 +85,11 @@ class VllmBackend:
                 source = await self._start(generation)
         except TimeoutError:
             raise patience.error(None) from None
+        stream = ChatStream(source, generation, patience)
         try:
-            yield ChatStream(source, generation, patience)
+            yield stream
         finally:
-            source.close()
+            stream.close()
 
     async def context_tokens(self) -> int | None:
         """Tell the base model's context length in tokens; None where the server does not say.
@@ -123,23 +103,17 @@ class VllmBackend:
 
     async def ready(self) -> bool:
         """Tell whether the server is healthy."""
-        try:
-            async with asyncio.timeout(READY_TIMEOUT_S):
-                source = await self._http.get("/health")
-        except (BackendError, TimeoutError):
-            return False
-        source.close()
-        return source.status == 200
+        return await self._server.healthy()
 
     async def close(self) -> None:
         """Close the connections; generations must have ended."""
         await self._http.close()
 
     async def _start(self, generation: Generation) -> HttpStream:
-        """Get a stream of the answer, asking for a shorter one where that is allowed."""
-        served_name = generation.revision or await self._base_name()
-        if await self._may_not_fit(generation):
-            window = await self._measure(served_name, generation)
+        """Get the stream of an answer, of a shorter one where only that fits and is allowed."""
+        served_name = generation.revision or self._spec.base_model or (await self._base()).id
+        if await self._may_be_cut(generation):
+            window = await self._server.measure(served_name, generation.messages)
             if window is not None:
                 window.max_tokens_for(generation)
         answer = await self._ask(served_name, generation)
@@ -147,30 +121,19 @@ class VllmBackend:
             generation = await self._fitted(served_name, generation, answer)
             answer = await self._ask(served_name, generation)
         if isinstance(answer, Refusal):
-            raise answer.error(generation)
+            raise answer.error(generation.revision, generation.messages)
         return answer
 
     async def _ask(self, served_name: str, generation: Generation) -> HttpStream | Refusal:
-        source = await self._http.post(
-            "chat/completions",
-            encode_chat(served_name, generation.messages, generation.sampling),
-            {"X-Request-Id": _header_value(generation.request_id)},
+        return await self._server.chat(
+            served_name, generation.messages, generation.sampling, generation.request_id
         )
-        if source.status != 200:
-            return await _refusal(source)
-        if source.content_type != "text/event-stream":
-            source.close()
-            raise BackendProtocolError(
-                f"the backend answered with {source.content_type[:80]!r}; expected"
-                " text/event-stream: check that base_url is that of an OpenAI-compatible server"
-            )
-        return source
 
-    async def _may_not_fit(self, generation: Generation) -> bool:
-        """Tell whether `max_tokens` that the caller insists on has to be checked beforehand.
+    async def _may_be_cut(self, generation: Generation) -> bool:
+        """Tell whether the `max_tokens` that the caller insists on must be checked beforehand.
 
-        vLLM refuses a `max_tokens` above the whole context, and cuts one that is above what the
-        prompt leaves without saying so.
+        vLLM refuses one above the whole context, but silently cuts one above what the prompt
+        leaves. Most prompts are so short that no counting is needed.
         """
         wanted = generation.sampling.max_tokens
         if not generation.strict_max_tokens or wanted is None:
@@ -181,58 +144,15 @@ class VllmBackend:
     async def _fitted(
         self, served_name: str, generation: Generation, refusal: Refusal
     ) -> Generation:
-        """Give the generation with as many tokens as fit, or say why there is none."""
-        window = await self._measure(served_name, generation)
-        if window is None:
-            raise ContextTooLongError(
-                "the conversation and max_tokens do not fit the base model's context, whose length"
-                " the backend does not say: shorten the conversation, or ask for fewer tokens",
-                field="messages",
-            )
-        max_tokens = window.max_tokens_for(generation)
-        if max_tokens == generation.sampling.max_tokens:
-            raise refusal.error(generation)  # it fits: something else is wrong with it
+        """Give the generation with as many tokens as fit, or raise why there is none."""
+        window = await self._server.measure(served_name, generation.messages)
+        wanted = generation.sampling.max_tokens
+        max_tokens = wanted if window is None else window.max_tokens_for(generation)
+        if max_tokens == wanted:  # it fits, or nobody can tell: the server's word stands
+            raise refusal.error(generation.revision, generation.messages)
         return replace(generation, sampling=replace(generation.sampling, max_tokens=max_tokens))
-
-    async def _measure(self, served_name: str, generation: Generation) -> ContextWindow | None:
-        """Count the prompt's tokens; None where the server cannot."""
-        source = await self._http.post(
-            "/tokenize", encode_tokenize(served_name, generation.messages)
-        )
-        answer = await _whole(source, _MAX_TOKENIZE_BYTES)
-        if answer.status != 200:
-            return None
-        counted = decode_answer(TokenizeAnswer, answer.body, "/tokenize")
-        return ContextWindow(prompt_tokens=counted.count, context_tokens=counted.max_model_len)
-
-    async def _base_name(self) -> str:
-        return self._spec.base_model or (await self._base()).id
 
     async def _base(self) -> ModelCard:
         if self._base_card is None:
-            cards = await self._models()
-            named = [card for card in cards.data if card.id == self._spec.base_model]
-            bases = named or [card for card in cards.data if card.parent is None]
-            if not bases:
-                raise BackendProtocolError(
-                    "the backend's /v1/models lists no base model; expected one without parent:"
-                    " check that base_url is that of a vLLM server"
-                )
-            self._base_card = bases[0]
+            self._base_card = await self._server.base_card(self._spec.base_model)
         return self._base_card
-
-    async def _models(self) -> ModelList:
-        try:
-            async with asyncio.timeout(PLAIN_TIMEOUT_S):
-                source = await self._http.get("models")
-                answer = await _whole(source, _MAX_MODELS_BYTES)
-        except TimeoutError:
-            ...
-        raise NotImplementedError
-
-
-async def _whole(source: HttpStream, max_bytes: int) -> HttpAnswer:
-    try:
-        return HttpAnswer(status=source.status, body=await source.read_all(max_bytes))
-    finally:
-        source.close()

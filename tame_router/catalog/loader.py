@@ -72,7 +72,7 @@ def read_catalog(folder: Path, base_models: Mapping[str, str]) -> tuple[Catalog,
         return Catalog({}), [Problem(path=folder, line=0, message="no such folder of experts")]
     experts: dict[str, Expert] = {}
     problems: list[Problem] = []
-    for below in sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] not in "._"):
+    for below in expert_folders(folder):
         expert, found = _read_expert(below, base_models)
         problems += found
         if expert:
@@ -82,6 +82,13 @@ def read_catalog(folder: Path, base_models: Mapping[str, str]) -> tuple[Catalog,
             Problem(path=folder, line=0, message="holds no expert; add a folder with expert.yaml")
         )
     return Catalog(experts), problems
+
+
+def expert_folders(folder: Path) -> list[Path]:
+    """List the folders that describe experts, by name; hidden ones are passed over."""
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] not in "._")
 
 
 def _read_expert(

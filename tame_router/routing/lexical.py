@@ -61,7 +61,8 @@ class LexicalClassifier:
         self._digest = digest
         self._column = {feature: i for i, feature in enumerate(parameters.vocabulary)}
         self._weighted: FloatArray = parameters.weights * parameters.rarity[:, None]
-        self._squared: FloatArray = parameters.rarity**2
+        # One gather then brings both sums that a text needs.
+        self._rows: FloatArray = np.column_stack([self._weighted, parameters.rarity**2])
         self._unknown_squared = parameters.unknown_rarity**2
 
     @property
@@ -93,10 +94,10 @@ class LexicalClassifier:
             limit: Most features to list.
         """
         reading = _read(text)
-        columns, length = self._vector(reading)
+        columns, unknown = self._look_up(reading)
         vocabulary = self._parameters.vocabulary
         rows = self._weighted[columns]
-        scale = length * self._temperature(reading)
+        scale = self._length(self._sums(columns), unknown) * self._temperature(reading)
         weights = (rows[:, self.labels.index(label)] - rows.mean(axis=1)) / scale
         named: list[Feature] = []
         for i in np.argsort(-np.abs(weights), kind="stable"):
@@ -108,18 +109,26 @@ class LexicalClassifier:
         return tuple(Feature(text=feature.text.strip(), weight=feature.weight) for feature in named)
 
     def _logits(self, reading: str) -> FloatArray:
-        columns, length = self._vector(reading)
-        logits: FloatArray = self._weighted[columns].sum(axis=0) / length + self._parameters.bias
+        columns, unknown = self._look_up(reading)
+        sums = self._sums(columns)
+        logits: FloatArray = sums[:-1] / self._length(sums, unknown) + self._parameters.bias
         return logits
 
-    def _vector(self, reading: str) -> tuple[list[int], float]:
-        """Give the columns of a text's known features, and the length of its vector, > 0."""
+    def _look_up(self, reading: str) -> tuple[list[int], int]:
+        """Give the columns of a text's known features, and count the unknown ones."""
         features = dict.fromkeys(extract(reading))
         column = self._column
         known = [column[feature] for feature in features if feature in column]
-        unknown = len(features) - len(known)
-        squared = float(self._squared[known].sum()) + unknown * self._unknown_squared
-        return known, math.sqrt(squared) or 1.0
+        return known, len(features) - len(known)
+
+    def _sums(self, columns: list[int]) -> FloatArray:
+        """Sum rows: a logit for each label, and the squared length of the known features."""
+        sums: FloatArray = np.add.reduce(self._rows.take(columns, axis=0))
+        return sums
+
+    def _length(self, sums: FloatArray, unknown: int) -> float:
+        """Give the length of a text's vector, > 0; features never seen count in it."""
+        return math.sqrt(float(sums[-1]) + unknown * self._unknown_squared) or 1.0
 
     def _temperature(self, reading: str) -> float:
         temperatures = self._parameters.temperatures

@@ -1,0 +1,109 @@
+"""A base model and its adapters as torch modules: load, add, measure, save.
+
+The one module here that imports torch, transformers and PEFT; each inside a function, so
+that `--help` and bad data cost nothing.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from adapters.batch import Batch, Passage, pack, split
+
+MAX_ROW_TOKENS = 768
+"""Pair tokens in one row of a measurement; bounds memory, changes no figure."""
+
+
+def pick_device(name: str) -> str:
+    """Resolve `auto` to `cuda` where there is a GPU, else `cpu`."""
+    import torch
+
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def load(base_model: str, device: str) -> tuple[Any, Any]:
+    """Load a base model and its tokenizer; bfloat16 on a GPU, float32 with autocast on a CPU."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(base_model)
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    network = AutoModelForCausalLM.from_pretrained(base_model, dtype=dtype).to(device)
+    return network, tokenizer
+
+
+def answer_loss(network: Any, batch: Batch, device: str) -> Any:
+    """Give the summed cross-entropy of a row's answer tokens, in nats.
+
+    Only answer positions go through the output layer, which is a fifth of the embedded
+    base model's arithmetic.
+    """
+    import torch
+
+    causal = network.get_base_model() if hasattr(network, "get_base_model") else network
+    with torch.autocast(device, torch.bfloat16):
+        hidden = causal.model(
+            input_ids=batch.tokens.to(device),
+            position_ids=batch.positions.to(device),
+            attention_mask=batch.mask.to(device),
+            use_cache=False,
+        ).last_hidden_state
+        logits = causal.lm_head(hidden[0, batch.sources.to(device)])
+    return torch.nn.functional.cross_entropy(
+        logits.float(), batch.targets.to(device), reduction="sum"
+    )
+
+
+def mean_loss(
+    network: Any, prefix: Sequence[int], passages: Sequence[Passage], device: str
+) -> float:
+    """Give the mean loss of an answer token over all passages, in nats."""
+    import torch
+
+    total, count = 0.0, 0
+    network.eval()
+    with torch.no_grad():
+        for group in split(passages, max_tokens=MAX_ROW_TOKENS):
+            batch = pack(prefix, group)
+            total += float(answer_loss(network, batch, device))
+            count += len(batch.targets)
+    return total / count
+
+
+def add_adapter(network: Any, *, rank: int, alpha: int, seed: int) -> Any:
+    """Put a fresh LoRA adapter on every linear layer but the output."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(seed)
+    config = LoraConfig(
+        r=rank, lora_alpha=alpha, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+    return get_peft_model(network, config)
+
+
+def save_adapter(network: Any, folder: Path, base_model_name: str) -> None:
+    """Write an adapter as PEFT does: bfloat16 weights and a configuration.
+
+    Names are sorted and the base model is named, not placed, so that equal weights give
+    equal bytes on every machine.
+    """
+    import torch
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import save_file
+
+    weights = {
+        name: tensor.detach().to("cpu", torch.bfloat16).contiguous()
+        for name, tensor in get_peft_model_state_dict(network).items()
+    }
+    config = network.peft_config["default"].to_dict()
+    config.update(base_model_name_or_path=base_model_name, inference_mode=True)
+    config["target_modules"] = sorted(config["target_modules"])
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    (folder / "adapter_config.json").write_text(
+        json.dumps(config, indent=2, sort_keys=True, default=str) + "\n", encoding="utf-8"
+    )

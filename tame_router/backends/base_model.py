@@ -1,0 +1,43 @@
+"""Which base model the local engine serves, and under which name."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+EMBEDDED = "smollm2-135m-instruct"
+"""The base model that the set-up builds for machines without a GPU."""
+
+FOR_CUDA = "yentinglin/Llama-3-Taiwan-8B-Instruct"
+"""Hub name of the base model for machines with one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseModel:
+    """A base model.
+
+    Attributes:
+        source: Folder or hub name that the engine loads.
+        served_name: Name that the engine gives it.
+    """
+
+    source: str
+    served_name: str
+
+
+def cuda_present() -> bool:
+    """Tell whether this machine has a CUDA GPU and its driver."""
+    return shutil.which("nvidia-smi") is not None and Path("/dev/nvidiactl").exists()
+
+
+def choose_base_model(source: str, served_name: str, state_dir: Path, *, cuda: bool) -> BaseModel:
+    """Choose the base model.
+
+    Args:
+        source: Folder or hub name from the configuration; empty: the one for this machine.
+        served_name: Name from the configuration; empty: the last part of the source, lower-case.
+        state_dir: Folder in which the set-up has put the embedded base model.
+        cuda: The machine has a CUDA GPU.
+    """
+    if not source:
+        source = FOR_CUDA if cuda else str(state_dir / "base_models" / EMBEDDED)
+    return BaseModel(source=source, served_name=served_name or Path(source).name.lower())

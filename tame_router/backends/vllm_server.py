@@ -1,0 +1,153 @@
+"""What a vLLM server offers over HTTP, one method an endpoint: requests out, values back."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Final
+
+from tame_router.backends.context_window import ContextWindow
+from tame_router.backends.http_client import HttpClient, HttpStream
+from tame_router.backends.openai_wire import (
+    ErrorInfo,
+    ModelCard,
+    ModelList,
+    TokenizeAnswer,
+    decode_answer,
+    decode_error,
+    encode_chat,
+    encode_tokenize,
+)
+from tame_router.backends.refusal import RETRY_AFTER_S, Refusal, retry_after_s
+from tame_router.chat import Message, Sampling
+from tame_router.errors import BackendError, BackendProtocolError, BackendSilentError
+
+HEALTH_TIMEOUT_S: Final = 2.0
+"""Longest wait for `/health`."""
+
+MODELS_TIMEOUT_S: Final = 10.0
+"""Longest wait for `/v1/models`."""
+
+_MAX_ERROR_BYTES: Final = 2**16
+_MAX_MODELS_BYTES: Final = 2**22
+_MAX_TOKENIZE_BYTES: Final = 2**25  # it lists every token of the prompt
+_EVENT_STREAM: Final = "text/event-stream"
+
+
+class VllmServer:
+    """One vLLM server.
+
+    Source: https://docs.vllm.ai/en/latest/serving/openai_compatible_server/
+
+    Args:
+        http: The connection to it, closed by its owner.
+    """
+
+    def __init__(self, http: HttpClient) -> None:
+        self._http = http
+
+    async def chat(
+        self,
+        served_name: str,
+        messages: tuple[Message, ...],
+        sampling: Sampling,
+        request_id: str,
+    ) -> HttpStream | Refusal:
+        """Ask for a streamed answer; the stream begins with its first event.
+
+        Args:
+            served_name: The adapter revision, or the base model, by the server's name for it.
+            messages: The whole prompt.
+            sampling: What is None is left to the server.
+            request_id: Appears in the server's log.
+
+        Raises:
+            InvalidRequestError: When a text cannot be written as UTF-8.
+            BackendError: When the server cannot be reached, or does not send an event stream.
+        """
+        source = await self._http.post(
+            "chat/completions",
+            encode_chat(served_name, messages, sampling),
+            {"X-Request-Id": _header_value(request_id)},
+        )
+        if source.status != 200:
+            return await _refusal(source)
+        if source.content_type != _EVENT_STREAM:
+            source.close()
+            raise BackendProtocolError(
+                f"the backend answered with {source.content_type[:80]!r}; expected {_EVENT_STREAM}:"
+                " check that base_url is the address of an OpenAI-compatible server"
+            )
+        return source
+
+    async def measure(
+        self, served_name: str, messages: tuple[Message, ...]
+    ) -> ContextWindow | None:
+        """Count a prompt's tokens; None where the server does not do that.
+
+        Raises:
+            InvalidRequestError: When a text cannot be written as UTF-8.
+            BackendError: When the server cannot be reached, or answers with something else.
+        """
+        source = await self._http.post("/tokenize", encode_tokenize(served_name, messages))
+        body = await source.read_all(_MAX_TOKENIZE_BYTES)
+        if source.status != 200:
+            return None
+        counted = decode_answer(TokenizeAnswer, body, "/tokenize")
+        return ContextWindow(prompt_tokens=counted.count, context_tokens=counted.max_model_len)
+
+    async def base_card(self, served_name: str) -> ModelCard:
+        """Look the base model up.
+
+        Args:
+            served_name: The server's name for it; the first of the list where it has no such.
+
+        Raises:
+            BackendError: When the server cannot be reached, refuses, or has no base model.
+        """
+        try:
+            async with asyncio.timeout(MODELS_TIMEOUT_S):
+                cards = await self._models()
+        except TimeoutError:
+            raise BackendSilentError(
+                f"the backend did not answer /v1/models within {MODELS_TIMEOUT_S:g} s;"
+                " it is overloaded or stuck: try again",
+                retry_after_s=RETRY_AFTER_S,
+            ) from None
+        bases = [card for card in cards if card.parent is None]
+        named = [card for card in bases if card.id == served_name]
+        if not bases:
+            raise BackendProtocolError(
+                "the backend's /v1/models lists no base model; expected at least one:"
+                " check that base_url is the address of a vLLM server"
+            )
+        return (named or bases)[0]
+
+    async def healthy(self) -> bool:
+        """Tell whether the server answers `/health` with 200 in a short time."""
+        try:
+            async with asyncio.timeout(HEALTH_TIMEOUT_S):
+                source = await self._http.get("/health")
+                await source.read_all(_MAX_ERROR_BYTES)
+        except (BackendError, TimeoutError):
+            return False
+        return source.status == 200
+
+    async def _models(self) -> tuple[ModelCard, ...]:
+        source = await self._http.get("models")
+        if source.status != 200:
+            raise (await _refusal(source)).error()
+        body = await source.read_all(_MAX_MODELS_BYTES)
+        return decode_answer(ModelList, body, "/v1/models").data
+
+
+async def _refusal(source: HttpStream) -> Refusal:
+    """Read a refusal; its status counts even where its body is broken or endless."""
+    wait_s = retry_after_s(source.header("Retry-After"), datetime.now(UTC))
+    try:
+        info = decode_error(await source.read_all(_MAX_ERROR_BYTES))
+    except BackendError:
+        info = ErrorInfo()
+    return Refusal(status=source.status, info=info, retry_after_s=wait_s)
+
+
+def _header_value(text: str) -> str:
+    return "".join(mark if mark.isascii() and mark.isprintable() else "?" for mark in text)

@@ -1,0 +1,36 @@
+"""Fixtures for all tests: the asynchronous back-end, property-test profiles, fake servers."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from tests.fakes.vllm import FakeVllm
+
+pytest_plugins = ("tests.router_fixture",)
+
+# In CI the same examples are drawn every time: a red run says something about the change.
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("local", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Run asynchronous tests on asyncio only: gRPC's server knows no other."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def _fake_vllm_server() -> Iterator[FakeVllm]:
+    with FakeVllm() as fake:
+        yield fake
+
+
+@pytest.fixture
+def fake_vllm(_fake_vllm_server: FakeVllm) -> Iterator[FakeVllm]:
+    """Give a fake vLLM on a real port, without instructions; one server for the session."""
+    _fake_vllm_server.reset()
+    yield _fake_vllm_server
+    _fake_vllm_server.reset()

@@ -1,0 +1,199 @@
+"""A vLLM server without a model: real sockets, vLLM's wire format, and faults on request.
+
+Started alone it is a load target: `python -m tests.fakes.vllm --port 8100 --token-ms 5`.
+"""
+
+import argparse
+import json
+import queue
+import threading
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from tests.fakes import vllm_wire as wire
+from tests.fakes.uvicorn_thread import UvicornThread
+from tests.fakes.vllm_chat import ChatEndpoint
+from tests.fakes.vllm_script import Fault, Pace, Received
+
+BASE_MODEL = "smollm2-135m-instruct"
+ADAPTERS = ("legal--0123456789abcdef", "medical--fedcba9876543210")
+MAX_MODEL_LEN = 2048
+
+
+class FakeVllm:
+    """The server; a context manager that serves inside it.
+
+    Attributes:
+        pace: How answers are written.
+        text: What every answer says; empty: something deterministic for each prompt and model.
+        adapters: Names of the adapters that are loaded.
+        max_model_len: The context, in tokens.
+        api_key: Key that requests below `/v1` must carry; empty: none.
+        starting: `/health` and answers are refused with 503.
+        received: All requests since the last reset, oldest first.
+        inbox: The same, for a test that waits for one: `inbox.get(timeout=5)`.
+        finished: Answers by how they ended: stop, length, abort.
+    """
+
+    def __init__(self, port: int = 0) -> None:
+        self.reset()
+        self.running = 0
+        self._app = Starlette(
+            routes=[
+                Route("/health", self._health),
+                Route("/metrics", self._metrics),
+                Route("/tokenize", self._tokenize, methods=["POST"]),
+                Route("/v1/models", self._models),
+                Route("/v1/chat/completions", ChatEndpoint(self), methods=["POST"]),
+            ]
+        )
+        self._thread = UvicornThread(self._app, port)
+
+    def reset(self) -> None:
+        """Forget requests and instructions."""
+        self.pace = Pace()
+        self.text = ""
+        self.base_model = BASE_MODEL
+        self.adapters: Sequence[str] = ADAPTERS
+        self.max_model_len = MAX_MODEL_LEN
+        self.api_key = ""
+        self.starting = False
+        self.received: list[Received] = []
+        self.inbox: queue.SimpleQueue[Received] = queue.SimpleQueue()
+        self.finished: dict[str, int] = {"stop": 0, "length": 0, "abort": 0}
+        self.plain_faults: dict[str, Response] = {}
+        self._faults: deque[Fault] = deque()
+
+    def __enter__(self) -> "FakeVllm":
+        """Start."""
+        self._thread.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """Stop."""
+        self._thread.__exit__(*error)
+
+    @property
+    def root_url(self) -> str:
+        """Address of the server."""
+        return f"http://127.0.0.1:{self._thread.port}"
+
+    @property
+    def base_url(self) -> str:
+        """Address of its OpenAI API."""
+        return f"{self.root_url}/v1"
+
+    @property
+    def chats(self) -> list[Received]:
+        """The requests for an answer, oldest first."""
+        return [one for one in self.received if one.path == "/v1/chat/completions"]
+
+    def next(self, *faults: Fault) -> None:
+        """Let the next requests for an answer go wrong, one fault each, then none."""
+        self._faults.extend(faults)
+
+    def answer_plainly(self, path: str, response: Response) -> None:
+        """Answer `/tokenize`, `/v1/models` or `/health` with this until the next reset."""
+        self.plain_faults[path] = response
+
+    def tokens_for(self, model: str, messages: list[dict[str, str]]) -> tuple[str, ...]:
+        """Give the answer that a prompt gets, token by token."""
+        if self.text:
+            return tuple(self.text)
+        return wire.tokens_for(model, messages, self.pace.answer_tokens)
+
+    def take_fault(self) -> Fault | None:
+        """Take the next fault off the list."""
+        return self._faults.popleft() if self._faults else None
+
+    def record(self, request: Request, body: dict[str, Any]) -> Received:
+        """Take note of a request."""
+        received = Received(
+            path=request.url.path,
+            headers=dict(request.headers),
+            body=body,
+            connection=request.client.port if request.client else 0,
+        )
+        self.received.append(received)
+        self.inbox.put(received)
+        return received
+
+    def refusal(self, request: Request) -> Response | None:
+        """Refuse what a server that is keyed, or starting, refuses."""
+        if self.api_key and request.headers.get("authorization") != f"Bearer {self.api_key}":
+            return JSONResponse({"error": "Unauthorized"}, status_code=401)
+        if self.starting:
+            return JSONResponse(wire.error_document(503, "starting"), status_code=503)
+        return None
+
+    async def _health(self, request: Request) -> Response:
+        self.record(request, {})
+        return self.plain_faults.get("/health") or Response(
+            status_code=503 if self.starting else 200
+        )
+
+    async def _models(self, request: Request) -> Response:
+        self.record(request, {})
+        fault = self.plain_faults.get("/v1/models") or self.refusal(request)
+        listing = wire.model_list(self.base_model, self.adapters, self.max_model_len)
+        return fault or JSONResponse(listing)
+
+    async def _tokenize(self, request: Request) -> Response:
+        body = await request.json()
+        self.record(request, body)
+        count = wire.count_tokens(body["messages"])
+        answer = {
+            "count": count,
+            "max_model_len": self.max_model_len,
+            "tokens": list(range(count)),
+            "token_strs": None,
+        }
+        return self.plain_faults.get("/tokenize") or JSONResponse(answer)
+
+    async def _metrics(self, request: Request) -> Response:
+        labels = f'engine="0",model_name="{self.base_model}"'
+        lines = [
+            "# TYPE vllm:num_requests_running gauge",
+            f"vllm:num_requests_running{{{labels}}} {float(self.running)}",
+            "# TYPE vllm:request_success_total counter",
+            *(
+                f'vllm:request_success_total{{{labels},finished_reason="{reason}"}} {float(count)}'
+                for reason, count in self.finished.items()
+            ),
+        ]
+        return PlainTextResponse("\n".join(lines) + "\n")
+
+
+def main() -> None:
+    """Serve until interrupted."""
+    parser = argparse.ArgumentParser(description="A vLLM server without a model.")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--first-token-ms", type=float, default=0)
+    parser.add_argument("--token-ms", type=float, default=0)
+    parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--tokens-per-event", type=int, default=1)
+    parser.add_argument("--burst", action="store_true", help="the whole answer in one write")
+    arguments = parser.parse_args()
+    with FakeVllm(arguments.port) as fake:
+        fake.pace = Pace(
+            first_token_s=arguments.first_token_ms / 1000,
+            token_s=arguments.token_ms / 1000,
+            tokens_per_event=arguments.tokens_per_event,
+            burst=arguments.burst,
+            answer_tokens=arguments.tokens,
+        )
+        print(json.dumps({"base_url": fake.base_url}), flush=True)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""The fake vLLM's `/v1/chat/completions`: plain ASGI, so that a load run measures the router."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from tests.fakes import vllm_wire as wire
+from tests.fakes.vllm_script import (
+    Cut,
+    Fault,
+    HangUp,
+    Pace,
+    Raw,
+    Received,
+    Refuse,
+    Silence,
+    Truncate,
+)
+
+if TYPE_CHECKING:
+    from tests.fakes.vllm import FakeVllm
+
+_STREAM = "text/event-stream; charset=utf-8"
+
+
+class _Gone(Exception):
+    """The client left."""
+
+
+class ChatEndpoint:
+    """Answers one request after the other as the fake was told.
+
+    Args:
+        fake: Holds the instructions and takes the notes.
+    """
+
+    def __init__(self, fake: "FakeVllm") -> None:
+        self._fake = fake
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, and take note when the client leaves before the end."""
+        request = Request(scope, receive)
+        body = json.loads(await request.body())
+        received = self._fake.record(request, body)
+        answer = _Answer(scope, send, received)
+        fault = self._fake.take_fault()
+        refusal = self._fake.refusal(request) or self._refusal(body, fault)
+        if refusal is not None:
+            received.ended.set()
+            await refusal(scope, receive, send)
+            return
+        events, reason = self._events(body)
+        self._fake.running += 1
+        try:
+            async with asyncio.TaskGroup() as group:
+                watcher = group.create_task(_watch(receive, received))
+                await answer.play(events, fault, self._fake.pace)
+                watcher.cancel()
+        except* _Gone:
+            reason = "abort"
+        finally:
+            self._fake.running -= 1
+        self._fake.finished[reason] += 1
+        if reason == "abort":
+            received.disconnected.set()
+
+    def _refusal(self, body: dict[str, Any], fault: Fault | None) -> Response | None:
+        """Refuse what vLLM refuses before it begins a stream."""
+        if isinstance(fault, Refuse):
+            return Response(fault.body, fault.status, dict(fault.headers), "application/json")
+        if fault is not None:
+            return None
+        fake = self._fake
+        name = body["model"]
+        if name != fake.base_model and name not in fake.adapters:
+            text = f"The model `{name}` does not exist. Valid aliases: {fake.base_model}."
+            error = wire.error_document(404, text, "NotFoundError", "model")
+            return JSONResponse(error, status_code=404)
+        prompt_tokens = wire.count_tokens(body["messages"])
+        unfit = wire.context_fault(prompt_tokens, body.get("max_tokens"), fake.max_model_len)
+        return Response(unfit, 400, media_type="application/json") if unfit else None
+
+    def _events(self, body: dict[str, Any]) -> tuple[Sequence[bytes], str]:
+        """Write the whole answer, and say why it ends."""
+        fake = self._fake
+        prompt_tokens = wire.count_tokens(body["messages"])
+        room = fake.max_model_len - prompt_tokens
+        tokens = fake.tokens_for(body["model"], body["messages"])
+        limit = min(body.get("max_tokens", room), room)
+        reason = "stop" if len(tokens) <= limit else "length"
+        events = wire.answer_events(
+            body["model"],
+            tokens[:limit],
+            tokens_per_event=fake.pace.tokens_per_event,
+            finish_reason=reason,
+            prompt_tokens=prompt_tokens,
+            usage=body.get("stream_options", {}).get("include_usage", False),
+        )
+        return events, reason
+
+
+class _Answer:
+    """One response under way."""
+
+    def __init__(self, scope: Scope, send: Send, received: Received) -> None:
+        self._transport: asyncio.Transport = scope["state"]["transport"]
+        self._send = send
+        self._received = received
+
+    async def play(self, events: Sequence[bytes], fault: Fault | None, pace: Pace) -> None:
+        """Write the answer, or what the fault makes of it."""
+        match fault:
+            case HangUp():
+                await self._hang_up()
+            case Silence():
+                await self._fall_silent(events, fault)
+            case Cut():
+                await self._start()
+                await self._write(b"".join(events)[: fault.after_bytes])
+                await self._hang_up()
+            case Raw():
+                await self._start(fault.content_type)
+                size = fault.chop or max(len(fault.body), 1)
+                for at in range(0, len(fault.body), size):
+                    await self._write(fault.body[at : at + size])
+                    await asyncio.sleep(0)
+                await self._end()
+            case _:
+                shown = events[: fault.events] if isinstance(fault, Truncate) else events
+                await self._stream(shown, pace)
+
+    async def _stream(self, events: Sequence[bytes], pace: Pace) -> None:
+        await self._start()
+        if pace.first_token_s:
+            await asyncio.sleep(pace.first_token_s)
+        if pace.burst:
+            await self._end(b"".join(events))
+            return
+        # Role, content, finish, usage, end: only content takes time, as the role comes with the
+        # first token and the rest with the last.
+        for index, event in enumerate(events):
+            if pace.token_s and 1 < index < len(events) - 3:
+                await asyncio.sleep(pace.token_s)
+            await self._write(event)
+        await self._end()
+
+    async def _fall_silent(self, events: Sequence[bytes], silence: Silence) -> None:
+        if silence.events is not None:
+            await self._start()
+            await self._write(b"".join(events[: silence.events]))
+        while silence.comment_s is not None:
+            await asyncio.sleep(silence.comment_s)
+            await self._write(b": keep-alive\n\n")
+        await asyncio.Event().wait()
+
+    async def _hang_up(self) -> None:
+        self._transport.close()
+        await asyncio.Event().wait()  # until the watcher sees it
+
+    async def _start(self, content_type: str = _STREAM) -> None:
+        headers = [(b"content-type", content_type.encode())]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def _write(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def _end(self, data: bytes = b"") -> None:
+        self._received.ended.set()
+        await self._send({"type": "http.response.body", "body": data, "more_body": False})
+
+
+async def _watch(receive: Receive, received: Received) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            if received.ended.is_set():
+                return
+            raise _Gone

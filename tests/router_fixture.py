@@ -1,0 +1,88 @@
+"""Fixtures for tests that need a whole router: small experts, trained once, and a fake vLLM.
+
+The router serves on a real port, and the fake answers on another; nothing is replaced.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from tame_router import app
+from tame_router.catalog.expert import Catalog
+from tame_router.client.async_client import AsyncClient
+from tame_router.config import Settings
+from tests.fakes.vllm import FakeVllm
+from tests.small_experts import write_experts
+
+
+def changed(settings: Settings, **sections: dict[str, Any]) -> Settings:
+    """Give settings with some values of some sections changed; `local` is the backend."""
+    values = settings.model_dump()
+    for section, changes in sections.items():
+        target = values["backends"]["local"] if section == "local" else values[section]
+        target.update(changes)
+    return Settings.model_validate(values)
+
+
+@pytest.fixture(scope="session")
+def trained_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Give settings of a router that is trained on small experts, without a backend."""
+    root = tmp_path_factory.mktemp("router")
+    settings = Settings.model_validate(
+        {
+            "state_dir": root / "state",
+            "experts_dir": write_experts(root),
+            "server": {"port": 0, "grace_s": 5},
+            "log": {"format": "json"},
+        }
+    )
+    app.train_router(settings, lambda _: None)
+    return settings
+
+
+@pytest.fixture(scope="session")
+def catalog(trained_settings: Settings) -> Catalog:
+    """Give the small experts."""
+    return app.build_catalog(trained_settings)
+
+
+@pytest.fixture
+def settings(trained_settings: Settings, catalog: Catalog, fake_vllm: FakeVllm) -> Settings:
+    """Give settings of a router in front of the fake vLLM, which knows all its adapters."""
+    revisions = (catalog.expert(name).live_revision for name in catalog.names)
+    fake_vllm.adapters = tuple(filter(None, revisions))
+    return changed(trained_settings, local={"base_url": fake_vllm.base_url})
+
+
+@pytest.fixture
+async def address(settings: Settings) -> AsyncIterator[str]:
+    """Give the address of a router that serves."""
+    async with app.running(settings) as address:
+        yield address
+
+
+@pytest.fixture
+async def client(address: str) -> AsyncIterator[AsyncClient]:
+    """Give a client that does not try again."""
+    async with AsyncClient(address, attempts=1) as client:
+        yield client
+
+
+@pytest.fixture
+async def channel(address: str) -> AsyncIterator[grpc.aio.Channel]:
+    """Give a bare channel, for bytes and metadata that the client would not send."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        yield channel
+
+
+@pytest.fixture
+def config_file(settings: Settings, tmp_path: Path) -> Iterator[Path]:
+    """Give a configuration file with the same settings, for commands."""
+    import yaml
+
+    file = tmp_path / "tame.yaml"
+    file.write_text(yaml.safe_dump(settings.model_dump(mode="json"), allow_unicode=True))
+    return file

@@ -1,0 +1,106 @@
+"""What earlier turns say about the last one."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tame_router.routing.conversation import Turn, believe, reliance
+
+EVEN = (1 / 3, 1 / 3, 1 / 3)
+FIRST = (0.94, 0.03, 0.03)
+SECOND = (0.03, 0.94, 0.03)
+LEANING_SECOND = (0.25, 0.5, 0.25)
+
+rows = st.lists(st.floats(0.0001, 1), min_size=3, max_size=3).map(
+    lambda values: tuple(v / sum(values) for v in values)
+)
+
+
+def turn(text: str, probabilities: tuple[float, ...]) -> Turn:
+    """Make a turn."""
+    return Turn(text=text, probabilities=np.array(probabilities, dtype=np.float32))
+
+
+@given(rows, st.text())
+def test_one_turn_is_what_the_classifier_says(row: tuple[float, ...], text: str) -> None:
+    """Without a turn before it, a turn is left as it is."""
+    assert believe([turn(text, row)]) == pytest.approx(row, abs=1e-6)
+
+
+@given(st.lists(st.tuples(st.text(), rows), min_size=1, max_size=5))
+def test_belief_is_a_distribution(said: list[tuple[str, tuple[float, ...]]]) -> None:
+    """Any turns give finite probabilities that sum to 1."""
+    belief = believe([turn(text, row) for text, row in said])
+    assert np.isfinite(belief).all()
+    assert belief.sum() == pytest.approx(1)
+
+
+@given(st.text(), rows)
+def test_reliance_is_in_range(text: str, row: tuple[float, ...]) -> None:
+    """No turn leans on others wholly, so every turn can move the subject."""
+    assert 0 <= reliance(turn(text, row)) < 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "那罰則呢？",
+        "那多久要換一次？",
+        "為什麼？",
+        "它要怎麼設定",
+        "可以再說詳細一點嗎",
+        "and what about the deadline?",
+        "Why?",
+        "how long does it take",
+        "ok but can it be repaired?",
+        "what about the second one",
+    ],
+)
+@pytest.mark.parametrize("alone", [EVEN, LEANING_SECOND])
+def test_a_turn_that_cannot_stand_alone_stays(text: str, alone: tuple[float, ...]) -> None:
+    """A follow-up keeps the subject before it, even where its words lean elsewhere a little."""
+    belief = believe([turn("雇主積欠加班費要去哪裡申訴才有用", FIRST), turn(text, alone)])
+    assert belief.argmax() == 0
+    assert belief[0] > 0.5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "戚風蛋糕脫模的時候一直沾黏該怎麼辦",
+        "另外想問一下戚風蛋糕為什麼脫模會沾黏",
+        "那烤箱要幾度",
+        "Why does my sponge cake sink in the middle after baking?",
+        "and how do I whip cream without splitting it",
+    ],
+)
+def test_a_change_of_subject_moves(text: str) -> None:
+    """A turn with a subject of its own decides, however it opens."""
+    belief = believe([turn("雇主積欠加班費要去哪裡申訴才有用", FIRST), turn(text, SECOND)])
+    assert belief.argmax() == 1
+    assert belief[1] > 0.6
+
+
+def test_a_chain_of_follow_ups_stays() -> None:
+    """What one follow-up inherited, the next inherits from it."""
+    said = [turn("雇主積欠加班費要去哪裡申訴", FIRST)]
+    said += [turn("那罰則呢？", EVEN), turn("為什麼？", EVEN)]
+    assert believe(said)[0] > 0.6
+
+
+def test_a_moved_subject_is_forgotten() -> None:
+    """After a change of subject a follow-up stays with the new one."""
+    said = [
+        turn("雇主積欠加班費要去哪裡申訴", FIRST),
+        turn("戚風蛋糕脫模的時候一直沾黏該怎麼辦", SECOND),
+        turn("為什麼？", EVEN),
+    ]
+    assert believe(said).argmax() == 1
+
+
+def test_a_whole_question_of_an_unknown_subject_is_not_drawn_in() -> None:
+    """A long question that the classifier can make nothing of stays undecided."""
+    long = "我家社區的游泳池下個月要重新開放，想知道報名時間和費用，還有早上幾點開始可以進去"
+    belief = believe([turn("雇主積欠加班費要去哪裡申訴", FIRST), turn(long, EVEN)])
+    assert belief.max() < 0.5
