@@ -1,6 +1,6 @@
 """Measure every adapter on every domain's held-out pairs, and write what was measured.
 
-    .tame/engine/venv/bin/python -m adapters.evaluate
+    .tame/engine/venv/bin/python adapters/evaluate.py
 
 A figure is the mean loss of an answer's token, in nats, behind the system prompt of the
 row's own expert, for the base model and for each adapter. Exit code 1 when an adapter does
@@ -15,9 +15,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+# Run by path, Python puts this folder on its path and not the repository.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from adapters.batch import Encoder, Passage
 from adapters.card import BASE, Losses, render, table, with_table
-from adapters.network import load, mean_loss, pick_device
+from adapters.network import BASE_MODEL, ROOT, load, mean_loss, pick_device
 from adapters.pair import (
     DOMAINS,
     HELDOUT_DOMAINS,
@@ -26,7 +29,6 @@ from adapters.pair import (
     read_pairs,
     read_prompt,
 )
-from adapters.train import BASE_MODEL
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -110,11 +112,11 @@ def _read_facts(folder: Path) -> dict[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m adapters.evaluate", description="Measure adapters on held-out pairs."
-    )
+    parser = argparse.ArgumentParser(description="Measure adapters on held-out pairs.")
     parser.add_argument("--base-model", default=str(BASE_MODEL), help="folder or hub name")
-    parser.add_argument("--adapters", default="adapters", help="folder of adapter folders")
+    parser.add_argument(
+        "--adapters", default=str(ROOT / "adapters"), help="folder of adapter folders"
+    )
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     return parser
 

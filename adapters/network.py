@@ -11,6 +11,10 @@ from typing import Any
 
 from adapters.batch import Batch, Passage, pack, split
 
+ROOT = Path(__file__).resolve().parent.parent
+BASE_MODEL = ROOT / ".tame" / "base_models" / "smollm2-135m-instruct"
+"""Where the set-up puts the embedded base model."""
+
 MAX_ROW_TOKENS = 768
 """Pair tokens in one row of a measurement; bounds memory, changes no figure."""
 
@@ -104,6 +108,8 @@ def save_adapter(network: Any, folder: Path, base_model_name: str) -> None:
     config["target_modules"] = sorted(config["target_modules"])
     folder.mkdir(parents=True, exist_ok=True)
     save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    # safetensors makes files for their owner alone; an engine may run as another user.
+    (folder / "adapter_model.safetensors").chmod(0o644)
     (folder / "adapter_config.json").write_text(
         json.dumps(config, indent=2, sort_keys=True, default=str) + "\n", encoding="utf-8"
     )

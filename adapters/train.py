@@ -1,9 +1,9 @@
 """Train one LoRA adapter a domain on the pairs that lie in `adapters/pairs/`.
 
-    .tame/engine/venv/bin/python -m adapters.train             all four domains
-    .tame/engine/venv/bin/python -m adapters.train legal       one of them
+    .tame/engine/venv/bin/python adapters/train.py             all four domains
+    .tame/engine/venv/bin/python adapters/train.py legal       one of them
 
-Run from the root of the repository, with the engine's own Python. The loss is that of the
+Run with the engine's own Python. The loss is that of the
 answer's tokens, behind the system prompt that the expert has in service. Equal data, seed
 and machine give equal bytes. `adapters.evaluate` measures the result and writes the cards.
 """
@@ -19,11 +19,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+# Run by path, Python puts this folder on its path and not the repository.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from adapters.batch import Encoder, Passage, pack
-from adapters.network import add_adapter, answer_loss, load, pick_device, save_adapter
+from adapters.network import (
+    BASE_MODEL,
+    ROOT,
+    add_adapter,
+    answer_loss,
+    load,
+    pick_device,
+    save_adapter,
+)
 from adapters.pair import DOMAINS, Pair, PairError, read_pairs, read_prompt, training_file
 
-BASE_MODEL = Path(".tame/base_models/smollm2-135m-instruct")
 WARM_UP = 0.1
 
 
@@ -42,7 +52,7 @@ class Recipe:
 
     rank: int = 4
     alpha: int = 8
-    epochs: int = 5
+    epochs: int = 4
     pairs_per_step: int = 6
     learning_rate: float = 2e-3
     seed: int = 20260101
@@ -171,14 +181,14 @@ def base_model_digest(folder: Path) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m adapters.train", description="Train LoRA adapters, one a domain."
-    )
+    parser = argparse.ArgumentParser(description="Train LoRA adapters, one a domain.")
     parser.add_argument("domains", nargs="*", default=list(DOMAINS), metavar="DOMAIN")
     parser.add_argument("--base-model", default=str(BASE_MODEL), help="folder or hub name")
     parser.add_argument("--base-model-name", default="", help="name written into the adapter")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--out", default="adapters", help="folder that gets one folder a domain")
+    parser.add_argument(
+        "--out", default=str(ROOT / "adapters"), help="folder that gets one folder a domain"
+    )
     for name, value in asdict(Recipe()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     return parser

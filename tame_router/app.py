@@ -7,8 +7,8 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,26 +17,31 @@ from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.single import SingleJoin
 from tame_router.api.expert_servicer import ExpertServicer
-from tame_router.api.grpc_server import GrpcServer
+from tame_router.api.grpc_server import GrpcServer, host_port
 from tame_router.api.router_servicer import RouterServicer
 from tame_router.backends.backend import Backend
 from tame_router.backends.base_model import BaseModel, choose_base_model, cuda_present
+from tame_router.backends.engine import ensure_key
+from tame_router.backends.engine_spec import EngineSpec
 from tame_router.backends.vllm import VllmBackend, VllmSpec
-from tame_router.catalog.evaluation import read_evaluation
 from tame_router.catalog.expert import Catalog
-from tame_router.catalog.loader import expert_folders, load_catalog, read_catalog
-from tame_router.catalog.problem import Problem
+from tame_router.catalog.loader import load_catalog
 from tame_router.config import LitellmSettings, Settings, VllmSettings
 from tame_router.config_file import secret
 from tame_router.errors import ArtefactError, CatalogError
 from tame_router.routing.artefact import Artefact
 from tame_router.routing.artefact_folder import load_artefact, save_artefact
 from tame_router.routing.corpus import Corpus, read_corpus
-from tame_router.routing.corpus_check import check_corpus
 from tame_router.routing.lexical import LexicalClassifier
 from tame_router.routing.router import Router
 from tame_router.routing.selection import SelectionPolicy
 from tame_router.routing.training import Progress, train
+
+CPU_CONTEXT = 2_048
+"""Tokens; the embedded base model knows 8,192, and a CPU has no memory to spare."""
+
+CUDA_CONTEXT = 8_192
+"""Tokens; the context of Llama-3-Taiwan."""
 
 
 def build_catalog(settings: Settings) -> Catalog:
@@ -118,17 +123,62 @@ def _train_silently(settings: Settings) -> None:
 def _train_aside(settings: Settings) -> None:
     """Train in another process: scikit-learn would stay in this one's memory for good."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-        pool.submit(_train_silently, settings).result()
+    try:
+        with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+            pool.submit(_train_silently, settings).result()
+    except BrokenProcessPool as error:
+        raise ArtefactError(
+            "the router could not be trained: the process that did it was killed, perhaps for want"
+            " of memory; run `tame router train` to see how far it gets"
+        ) from error
 
 
-def build_backend(settings: VllmSettings | LitellmSettings, base_model: str) -> Backend:
-    """Build a backend from its section, for the base model it serves.
+def engine_spec(settings: Settings) -> EngineSpec:
+    """Say how the local engine is to be started, with the experts' live adapters.
 
     Raises:
-        ConfigError: When its key cannot be read.
+        CatalogError: When an expert cannot be served.
     """
-    api_key = secret(settings.api_key, settings.api_key_file)
+    engine, cuda = settings.engine, cuda_present()
+    base_model = engine_base_model(settings)
+    experts = build_catalog(settings).experts.values()
+    return EngineSpec(
+        python=engine.python,
+        base_model=base_model.source,
+        served_name=base_model.served_name,
+        adapters=tuple((e.live.name, e.live.folder) for e in experts if e.live),
+        host=engine.host,
+        port=engine.port,
+        tensor_parallel_size=engine.tensor_parallel_size,
+        max_model_len=engine.max_model_len or (CUDA_CONTEXT if cuda else CPU_CONTEXT),
+        max_loras=engine.max_loras,
+        max_lora_rank=engine.max_lora_rank,
+        extra_args=engine.extra_args,
+        device="cuda" if cuda else "cpu",
+        state_dir=settings.state_dir,
+        log_path=settings.state_dir / "engine" / "engine.log",
+    )
+
+
+def _api_key(settings: Settings, section: VllmSettings | LitellmSettings) -> str:
+    """Give a backend's key; for the local engine, where none is set, the one it makes."""
+    given = secret(section.api_key, section.api_key_file)
+    local = f"http://{settings.engine.host}:{settings.engine.port}/v1"
+    if given or not isinstance(section, VllmSettings) or section.base_url.rstrip("/") != local:
+        return given
+    return ensure_key(settings.state_dir)
+
+
+def build_backend(
+    settings: VllmSettings | LitellmSettings, base_model: str, api_key: str
+) -> Backend:
+    """Build a backend from its section.
+
+    Args:
+        settings: Its section.
+        base_model: The base model it serves.
+        api_key: Its key; empty: none.
+    """
     if isinstance(settings, LitellmSettings):
         from tame_router.backends.litellm import LitellmBackend, LitellmSpec
 
@@ -170,7 +220,8 @@ async def running(settings: Settings) -> AsyncIterator[str]:
     router = build_router(settings, catalog)
     names = base_models(settings)
     backends = {
-        name: build_backend(section, names[name]) for name, section in settings.backends.items()
+        name: build_backend(section, names[name], _api_key(settings, section))
+        for name, section in settings.backends.items()
     }
     pipeline = Pipeline(
         catalog, router, SingleJoin(Dispatch(backends)), log_texts=settings.log.texts
@@ -181,7 +232,7 @@ async def running(settings: Settings) -> AsyncIterator[str]:
         ExpertServicer(catalog),
     )
     try:
-        address = f"{settings.server.host}:{await server.start()}"
+        address = host_port(settings.server.host, await server.start())
         start_ms = round((time.perf_counter() - begun) * 1e3)
         telemetry.event(
             logging.INFO,
@@ -190,9 +241,11 @@ async def running(settings: Settings) -> AsyncIterator[str]:
             experts=catalog.names,
             start_ms=start_ms,
         )
-        yield address
-        telemetry.event(logging.INFO, "server.draining", grace_s=settings.server.grace_s)
-        await server.stop()
+        try:
+            yield address
+        finally:
+            telemetry.event(logging.INFO, "server.draining", grace_s=settings.server.grace_s)
+            await server.stop()
     finally:
         for backend in backends.values():
             await backend.close()
@@ -221,32 +274,3 @@ async def _serve(settings: Settings, announce: Callable[[str], None]) -> None:
     async with running(settings) as address:
         announce(address)
         await stopping.wait()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What a check of the experts found; lines and cases are counted where they can be read."""
-
-    problems: tuple[Problem, ...]
-    experts: int
-    utterances: int
-    cases: int
-
-
-def check_experts(settings: Settings) -> Report:
-    """Check everything under the experts folder."""
-    _, problems = read_catalog(settings.experts_dir, base_models(settings))
-    folders = {folder.name: folder for folder in expert_folders(settings.experts_dir)}
-    corpus, found = read_corpus(folders)
-    problems += found + check_corpus(corpus)
-    cases = 0
-    for folder in folders.values():
-        read, found = read_evaluation(folder / "evaluation.jsonl")
-        problems += found
-        cases += len(read)
-    return Report(
-        problems=tuple(sorted(problems)),
-        experts=len(folders),
-        utterances=len(corpus.utterances),
-        cases=cases,
-    )

@@ -18,8 +18,9 @@ LOGGER = logging.getLogger("tame_router")
 _COLOURS = {"DEBUG": "2", "INFO": "36", "WARNING": "33", "ERROR": "31", "CRITICAL": "31;1"}
 
 
-def configure(settings: LogSettings, stream: TextIO = sys.stderr) -> None:
-    """Send all logs to a stream, in the form the settings ask for."""
+def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
+    """Send all logs to a stream, standard error by default, in the form the settings ask for."""
+    stream = stream or sys.stderr
     console = settings.format == "console" or (settings.format == "auto" and stream.isatty())
     handler = logging.StreamHandler(stream)
     handler.setFormatter(ConsoleFormatter(colour=stream.isatty()) if console else JsonFormatter())

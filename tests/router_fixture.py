@@ -3,18 +3,25 @@
 The router serves on a real port, and the fake answers on another; nothing is replaced.
 """
 
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import grpc
 import pytest
+import yaml
+from anyio.abc import TaskStatus
 
 from tame_router import app
 from tame_router.catalog.expert import Catalog
 from tame_router.client.async_client import AsyncClient
 from tame_router.config import Settings
-from tests.fakes.vllm import FakeVllm
+from tests.fakes.vllm import BASE_MODEL, FakeVllm
+from tests.fakes.vllm_script import Received
 from tests.small_experts import write_experts
 
 
@@ -36,6 +43,7 @@ def trained_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             "state_dir": root / "state",
             "experts_dir": write_experts(root),
             "server": {"port": 0, "grace_s": 5},
+            "backends": {"local": {"base_model": BASE_MODEL}},
             "log": {"format": "json"},
         }
     )
@@ -79,10 +87,31 @@ async def channel(address: str) -> AsyncIterator[grpc.aio.Channel]:
 
 
 @pytest.fixture
-def config_file(settings: Settings, tmp_path: Path) -> Iterator[Path]:
+def config_file(settings: Settings, tmp_path: Path) -> Path:
     """Give a configuration file with the same settings, for commands."""
-    import yaml
-
     file = tmp_path / "tame.yaml"
     file.write_text(yaml.safe_dump(settings.model_dump(mode="json"), allow_unicode=True))
     return file
+
+
+async def serve(settings: Settings, stop: anyio.Event, *, task_status: TaskStatus[str]) -> None:
+    """Run a router in a task group: `await group.start(serve, settings, stop)` gives its address.
+
+    It drains once `stop` is set, and ends when it has.
+    """
+    async with app.running(settings) as address:
+        task_status.started(address)
+        await stop.wait()
+
+
+async def next_chat(fake: FakeVllm) -> Received:
+    """Wait for the next request for an answer that reaches the fake."""
+    while True:
+        received = await anyio.to_thread.run_sync(partial(fake.inbox.get, timeout=10))
+        if received.path == "/v1/chat/completions":
+            return received
+
+
+async def happened(event: threading.Event) -> bool:
+    """Wait for what a fake's thread tells; False when it does not happen in ten seconds."""
+    return await anyio.to_thread.run_sync(event.wait, 10)

@@ -147,7 +147,10 @@ Where should we travel at the weekend?
 }
 
 QUESTIONS: Mapping[str, tuple[str, str]] = {
-    "legal": ("被資遣的勞工可以拿多少資遣費？", "Can the landlord keep my deposit after the lease?"),
+    "legal": (
+        "被資遣的勞工可以拿多少資遣費？",
+        "Can my landlord keep the deposit after a lease?",
+    ),
     "medical": ("發燒三十九度要看醫生嗎？", "Which symptoms of a fever mean I need a doctor?"),
     "electronics": ("MOSFET 的 gate driver 要怎麼選?", "Which resistor does the I2C bus need?"),
     "general": ("講一個貓的笑話給我聽", "Tell me a joke about the weather today"),

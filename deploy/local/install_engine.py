@@ -36,7 +36,7 @@ TORCH = "torch==2.13.0+cpu"
 """The `+cpu` matches no CUDA build, wherever pip looks."""
 
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
-GPU_REQUIREMENTS = ("vllm==0.32.0", "peft==0.21.2")
+GPU_REQUIREMENTS = ("vllm==0.32.0", "peft==0.21.2", "gguf==0.19.0")
 PYTHONS = ((3, 11), (3, 15))
 """First that vLLM runs on, and first that it does not yet."""
 
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Install what the command line asks for."""
     options = _parser().parse_args(arguments)
     device = "gpu" if options.gpu == "yes" or (options.gpu == "auto" and has_gpu()) else "cpu"
-    state_dir = options.state_dir.resolve()
+    state_dir: Path = options.state_dir
     wanted = device == "cpu" or options.with_base_model
     plan = Plan(
         engine_dir=state_dir / "engine",

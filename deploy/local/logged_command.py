@@ -49,19 +49,17 @@ def run(log_path: Path, command: list[str], what: str, count: int = 0) -> None:
     said: list[str] = []
     with log_path.open("a", encoding="utf-8") as log:
         log.write(f"\n$ {' '.join(command)}\n")
-        process = subprocess.Popen(
+        with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-        )
-        try:
-            for line in _followed(process.stdout or [], count):
-                log.write(line)
-                said.append(line)
-        except BaseException:
-            process.terminate()
-            raise
-        finally:
-            code = process.wait()
-    if code:
+        ) as process:
+            try:
+                for line in _followed(process.stdout or [], count):
+                    log.write(line)
+                    said.append(line)
+            except BaseException:
+                process.terminate()
+                raise
+    if process.returncode:
         raise InstallError(_explain(what, "".join(said[-400:]), log_path))
 
 
@@ -71,12 +69,14 @@ def _followed(lines: Iterable[str], count: int) -> Iterator[str]:
     collected, last = 0, time.monotonic()
     for line in lines:
         yield line
-        found = re.match(r"(Collecting|Downloading|Installing) (\S+)", line.strip())
+        found = re.match(r"(Collecting|Processing|Downloading|Installing) (\S+)", line.strip())
         if not found:
             continue
-        collected += found[1] == "Collecting"
-        amount = f"{collected}/{count} " if count else ""
-        text = f"  {amount}{found[1].lower()} {found[2][:60]}"
+        collected += found[1] in {"Collecting", "Processing"}
+        amount = f"{collected} of {count}: " if count else ""
+        # "Installing collected packages: …" lists them all.
+        name = "what was fetched" if found[1] == "Installing" else Path(found[2]).name[:60]
+        text = f"  {amount}{found[1].lower()} {name}"
         if live:
             print(f"\r\x1b[K{text}", end="", flush=True)
         elif time.monotonic() - last > REPORT_EVERY_S or found[1] == "Installing":

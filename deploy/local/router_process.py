@@ -1,12 +1,17 @@
-"""The router as a child process: started, waited for, stopped."""
+"""The router as a process: started, waited for, found again, stopped."""
 
 import contextlib
+import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from tame_router.backends.engine_state import find_process
 
 READY = "serving on "
 
@@ -56,3 +61,45 @@ def read_address(process: subprocess.Popen[str], log: Path) -> str:
             return line.removeprefix(READY).strip()
     tail = "".join(log.read_text(encoding="utf-8").splitlines(keepends=True)[-15:])
     raise RuntimeError(f"the router did not start (exit code {process.wait()}):\n{tail}")
+
+
+class RouterPidFile:
+    """Remembers a router that was left running.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, pid: int, address: str) -> None:
+        """Remember a process, and the time it was started, so that its number is not enough."""
+        entry = find_process(pid)
+        facts = {"pid": pid, "started": entry.started_ticks if entry else 0, "address": address}
+        self._path.write_text(json.dumps(facts) + "\n", encoding="utf-8")
+
+    def address(self) -> str | None:
+        """Give the address of the router where it still runs."""
+        running = self._running()
+        return running["address"] if running else None
+
+    def stop(self, timeout_s: float) -> bool:
+        """Ask the router to end and wait for it; tell whether one ran."""
+        running = self._running()
+        if running:
+            os.kill(running["pid"], signal.SIGTERM)
+            until = time.monotonic() + timeout_s
+            while self._running() and time.monotonic() < until:
+                time.sleep(0.1)
+        self._path.unlink(missing_ok=True)
+        return running is not None
+
+    def _running(self) -> dict[str, Any] | None:
+        try:
+            facts: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        entry = find_process(facts["pid"])
+        same = entry is not None and not entry.dead and entry.started_ticks == facts["started"]
+        return facts if same else None

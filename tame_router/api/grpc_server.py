@@ -1,12 +1,13 @@
 """The gRPC port: our services, health and reflection, and an orderly end."""
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
+from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from tame_router.api.expert_servicer import ExpertServicer
 from tame_router.api.grpc_edge import EdgeInterceptor
+from tame_router.api.health_servicer import SERVICE_NAME as HEALTH_SERVICE
+from tame_router.api.health_servicer import HealthServicer
 from tame_router.api.router_servicer import RouterServicer
 from tame_router.config import ServerSettings
 from tame_router.errors import ConfigError
@@ -21,7 +22,6 @@ OWN_SERVICES = (
     router_service_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name,
     expert_service_pb2.DESCRIPTOR.services_by_name["ExpertService"].full_name,
 )
-SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
 class GrpcServer:
@@ -37,14 +37,14 @@ class GrpcServer:
         self, settings: ServerSettings, router: RouterServicer, experts: ExpertServicer
     ) -> None:
         self._settings = settings
-        self._health = HealthServicer()
+        self._health = HealthServicer(OWN_SERVICES)
         self._server = grpc.aio.server(interceptors=[EdgeInterceptor()], options=_options(settings))
         router_service_pb2_grpc.add_RouterServiceServicer_to_server(router, self._server)
         expert_service_pb2_grpc.add_ExpertServiceServicer_to_server(experts, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
-            names = (*OWN_SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
-            reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), self._server)
+            names = (*OWN_SERVICES, HEALTH_SERVICE, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, self._server)
 
     async def start(self) -> int:
         """Listen, and give the port.
@@ -52,7 +52,7 @@ class GrpcServer:
         Raises:
             ConfigError: When the address cannot be listened on.
         """
-        address = f"{self._settings.host}:{self._settings.port}"
+        address = host_port(self._settings.host, self._settings.port)
         try:
             port = self._server.add_insecure_port(address)
         except RuntimeError:
@@ -62,14 +62,18 @@ class GrpcServer:
                 " TAME_SERVER__PORT"
             ) from None
         await self._server.start()
-        for service in ("", *OWN_SERVICES):
-            await self._health.set(service, SERVING)
         return port
 
     async def stop(self) -> None:
         """Say NOT_SERVING, take no new call, and let answers under way finish within the grace."""
-        await self._health.enter_graceful_shutdown()
+        self._health.drain()
         await self._server.stop(self._settings.grace_s)
+
+
+def host_port(host: str, port: int) -> str:
+    """Write an address; an IPv6 address gets the brackets it needs before a port."""
+    bare = ":" in host and not host.startswith("[")
+    return f"[{host}]:{port}" if bare else f"{host}:{port}"
 
 
 def _options(settings: ServerSettings) -> list[tuple[str, int]]:

@@ -32,7 +32,8 @@ MAX_RETRY_AFTER_S: Final = 3600.0
 """Longest wait that is passed on."""
 
 _MAX_REASON_CHARS: Final = 300
-_QUOTE_CHARS: Final = 16
+_QUOTE_CHARS: Final = 10
+_QUOTE_STEP: Final = 5
 _SAMPLING_FIELDS: Final = frozenset(
     {
         "max_tokens",
@@ -140,22 +141,22 @@ def _invalid(refusal: Refusal, revision: str, messages: Sequence[Message]) -> Ta
 
 def _reason(info: ErrorInfo, messages: Sequence[Message]) -> str:
     """Say why, in the server's words where they do not quote the conversation."""
-    text = " ".join(info.message.split())
+    text = " ".join(info.message[:_MAX_REASON_CHARS].split())
     # The list form quotes what it found wrong, which may be the text of a question.
     if not text or "validation error" in text or _quotes(text, messages):
         place = f"parameter {info.param[:64]}" if info.param else "it does not say which part"
         return f"{place}; check messages and sampling against what the base model takes"
-    return text if len(text) <= _MAX_REASON_CHARS else text[: _MAX_REASON_CHARS - 1] + "…"
+    return text if len(info.message) <= _MAX_REASON_CHARS else f"{text}…"
 
 
 def _quotes(text: str, messages: Sequence[Message]) -> bool:
+    """Tell whether a text holds a stretch of any message: always noticed from 14 characters on."""
+    stretches = [
+        text[start : start + _QUOTE_CHARS]
+        for start in range(0, len(text) - _QUOTE_CHARS + 1, _QUOTE_STEP)
+    ]
     contents = (" ".join(message.content.split()) for message in messages)
-    return any(
-        content[start : start + _QUOTE_CHARS] in text
-        for content in contents
-        for start in range(0, max(len(content) - _QUOTE_CHARS, 0) + 1, _QUOTE_CHARS)
-        if len(content) >= _QUOTE_CHARS
-    )
+    return any(stretch in content for content in contents for stretch in stretches)
 
 
 def _refused_key(refusal: Refusal, revision: str, messages: Sequence[Message]) -> TameError:

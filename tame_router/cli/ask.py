@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from tame_router.client.event import Event
 
+LONGEST_TIMEOUT_S = 86_400
+
 EPILOG = """\
 The answer goes to standard output; who answers, and the summary, to standard error.
 
@@ -41,10 +43,23 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     parser.add_argument("--max-tokens", type=int, metavar="N", help="longest answer, in tokens")
     parser.add_argument(
-        "--timeout", type=float, default=300, metavar="SECONDS", help="give up after (default: 300)"
+        "--timeout",
+        type=_seconds,
+        default=300,
+        metavar="SECONDS",
+        help="give up after (default: 300)",
     )
     add_json(parser)
     parser.set_defaults(run=run)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= LONGEST_TIMEOUT_S:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of seconds above 0, at most {LONGEST_TIMEOUT_S}"
+        )
+    return value
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -100,7 +115,7 @@ class _Show:
 
     def _finish(self, finish: Any) -> None:
         if finish.notice:
-            self._console.print(f"[yellow]{finish.notice}[/]")
+            self._console.print(finish.notice, style="yellow", markup=False)
         first = finish.time_to_first_token
         self._console.print(
             f"[dim]{finish.revision or 'base model, no adapter'}"

@@ -79,10 +79,10 @@ def run_show(arguments: argparse.Namespace) -> int:
 
 def run_check(arguments: argparse.Namespace) -> int:
     """Print every fault, then a summary."""
-    from tame_router import app
     from tame_router.config_file import load_settings
+    from tame_router.inspection import check_experts
 
-    report = app.check_experts(load_settings(arguments.config))
+    report = check_experts(load_settings(arguments.config))
     for problem in report.problems:
         sys.stdout.write(f"{problem}\n")
     fatal = sum(problem.fatal for problem in report.problems)

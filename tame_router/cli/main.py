@@ -4,6 +4,7 @@ Nothing heavy is imported here; each command imports what it needs when it runs.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -53,15 +54,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and give its exit code."""
     parsed = parser().parse_args(arguments)
     try:
-        return int(parsed.run(parsed))
+        return _run(parsed)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader of a pipe has gone: nobody is left to tell.
-        sys.stderr.close()
+        # The reader of a pipe has gone: nobody is left to tell, and the flush at exit must not
+        # complain either. Source: the note on SIGPIPE in the manual of Python's `signal`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except TameError as error:
         sys.stderr.write(f"tame: {error.reason}: {error.message}\n")
         if isinstance(error, ConfigError):
             return EXIT_CONFIG
         return EXIT_USAGE if isinstance(error, InvalidRequestError) else EXIT_FAILED
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    code = int(parsed.run(parsed))
+    sys.stdout.flush()
+    return code

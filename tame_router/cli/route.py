@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tame_router.cli.arguments import HELP, add_config, add_json
 from tame_router.errors import InvalidRequestError
@@ -54,8 +54,10 @@ def run(arguments: argparse.Namespace) -> int:
     router = app.build_router(settings, app.build_catalog(settings))
     if arguments.input:
         _route_rows(router, _read_rows(arguments.input))
-    elif arguments.json or not sys.stdout.isatty():
-        _route_rows(router, ({"text": text} for text in arguments.text))
+        return 0
+    rows = [_checked(f"text {n}", {"text": t}) for n, t in enumerate(arguments.text, 1)]
+    if arguments.json or not sys.stdout.isatty():
+        _route_rows(router, rows)
     else:
         for text in arguments.text:
             _show(text, _decide(router, text, explain=True))
@@ -64,31 +66,38 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _read_rows(path: Path) -> Iterator[dict[str, Any]]:
     try:
-        file: TextIO = sys.stdin if str(path) == "-" else path.open(encoding="utf-8")
+        file: BinaryIO = sys.stdin.buffer if str(path) == "-" else path.open("rb")
     except OSError as error:
         raise InvalidRequestError(f"{path}: cannot be read: {error.strerror}") from error
     with file:
-        for number, line in enumerate(_lines(path, file), 1):
+        for number, line in enumerate(file, 1):
             if line.strip():
                 yield _read_row(f"{path}:{number}", line)
 
 
-def _lines(path: Path, file: TextIO) -> Iterator[str]:
+def _read_row(place: str, line: bytes) -> dict[str, Any]:
     try:
-        yield from file
+        row = json.loads(line.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise InvalidRequestError(f"{path}: is not UTF-8: {error.reason}") from error
-
-
-def _read_row(place: str, line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
+        raise InvalidRequestError(
+            f"{place}: byte {error.start} is not UTF-8; save the file as UTF-8"
+        ) from error
+    except (ValueError, RecursionError) as error:
         raise InvalidRequestError(f"{place}: not JSON: {error}") from error
     if not isinstance(row, dict) or not isinstance(row.get("text"), str):
         raise InvalidRequestError(f'{place}: expected an object with a string "text"')
+    return _checked(place, row)
+
+
+def _checked(place: str, row: dict[str, Any]) -> dict[str, Any]:
     if not row["text"].strip():
-        raise InvalidRequestError(f"{place}: text is empty")
+        raise InvalidRequestError(f"{place}: text is empty; give it a question")
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InvalidRequestError(
+            f"{place}: holds bytes or escapes that are no characters; expected UTF-8"
+        ) from None
     return row
 
 
@@ -114,14 +123,15 @@ def _route_rows(router: "Router", rows: Iterable[dict[str, Any]]) -> None:
 
 def _show(text: str, decision: "Decision") -> None:
     from rich.console import Console
+    from rich.markup import escape
 
     console = Console(highlight=False)
-    console.print(f"[bold]{text}[/]", markup=True)
+    console.print(f"[bold]{escape(text)}[/]")
     for p in decision.probabilities:
         bar = "█" * round(p.probability * 30)
         style = "bold cyan" if p.expert == decision.lead else "dim"
         console.print(f"  [{style}]{p.expert:<16} {p.probability:6.1%} {bar}[/]")
-    features = "  ".join(f"{f.text}{f.weight:+.2f}" for f in decision.features)
+    features = escape("  ".join(f"{f.text}{f.weight:+.2f}" for f in decision.features))
     console.print(
         f"  [dim]{decision.reason} · {decision.stage} · {decision.elapsed_us} µs · {features}[/]\n"
     )

@@ -25,7 +25,7 @@ from tame_router.client.request import (
     chat_request,
     route_request,
 )
-from tame_router.client.rpc_error import rebuilt_errors
+from tame_router.client.rpc_error import read_error, rebuilt_errors
 from tame_router.v1 import (
     expert_service_pb2,
     expert_service_pb2_grpc,
@@ -107,13 +107,12 @@ class AsyncClient:
         """Open an answer that arrives while it is written; leaving the context cancels it.
 
         Raises:
-            TameError: What the server answered, as the class its reason names.
+            TameError: From iterating: what the server answered, as the class its reason names.
         """
         request = chat_request(router_service_pb2.StreamChatRequest, conversation, **options)
         call = self._router.StreamChat(request, timeout=timeout_s)
         try:
-            with rebuilt_errors():
-                yield _Events(aiter(call))
+            yield _Events(aiter(call))
         finally:
             call.cancel()
 
@@ -156,6 +155,10 @@ class _Events:
 
     async def __anext__(self) -> Event:
         while True:
-            event = read_event(await anext(self._responses))
+            try:
+                response = await anext(self._responses)
+            except grpc.RpcError as error:
+                raise read_error(error) from error
+            event = read_event(response)
             if event is not None:
                 return event

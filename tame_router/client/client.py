@@ -25,7 +25,7 @@ from tame_router.client.request import (
     chat_request,
     route_request,
 )
-from tame_router.client.rpc_error import rebuilt_errors
+from tame_router.client.rpc_error import read_error, rebuilt_errors
 from tame_router.v1 import (
     expert_service_pb2,
     expert_service_pb2_grpc,
@@ -105,13 +105,12 @@ class Client:
         """Open an answer that arrives while it is written; leaving the context cancels it.
 
         Raises:
-            TameError: What the server answered, as the class its reason names.
+            TameError: From iterating: what the server answered, as the class its reason names.
         """
         request = chat_request(router_service_pb2.StreamChatRequest, conversation, **options)
         call = self._router.StreamChat(request, timeout=timeout_s)
         try:
-            with rebuilt_errors():
-                yield (event for response in call if (event := read_event(response)) is not None)
+            yield _Events(iter(call))
         finally:
             call.cancel()
 
@@ -141,3 +140,23 @@ class Client:
         with rebuilt_errors():
             response = self._experts.GetExpert(request, timeout=timeout_s)
         return read_expert(response.expert)
+
+
+class _Events:
+    """Iterates a stream's events, passing over those this SDK does not know."""
+
+    def __init__(self, responses: Iterator[router_service_pb2.StreamChatResponse]) -> None:
+        self._responses = responses
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        while True:
+            try:
+                response = next(self._responses)
+            except grpc.RpcError as error:
+                raise read_error(error) from error
+            event = read_event(response)
+            if event is not None:
+                return event

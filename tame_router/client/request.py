@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from typing import TypedDict, TypeVar, Unpack
 
 from tame_router.chat import Message, Role, Sampling
+from tame_router.errors import InvalidRequestError
 from tame_router.v1 import chat_pb2, decision_pb2, router_service_pb2
 
 Conversation = str | Sequence[Message]
@@ -49,7 +50,11 @@ ChatRequestT = TypeVar(
 def route_request(
     conversation: Conversation, *, explain: bool, **choice: Unpack[Choice]
 ) -> router_service_pb2.RouteRequest:
-    """Write a request for a decision."""
+    """Write a request for a decision.
+
+    Raises:
+        InvalidRequestError: When a text cannot be written as UTF-8.
+    """
     return router_service_pb2.RouteRequest(
         messages=_messages(conversation), constraints=_constraints(choice), explain=explain
     )
@@ -58,7 +63,11 @@ def route_request(
 def chat_request(
     kind: type[ChatRequestT], conversation: Conversation, **options: Unpack[Options]
 ) -> ChatRequestT:
-    """Write a request for an answer, whole or streamed."""
+    """Write a request for an answer, whole or streamed.
+
+    Raises:
+        InvalidRequestError: When a text cannot be written as UTF-8.
+    """
     sampling = options.pop("sampling", None)
     return kind(
         messages=_messages(conversation),
@@ -69,8 +78,19 @@ def chat_request(
 
 def _messages(conversation: Conversation) -> list[chat_pb2.Message]:
     if isinstance(conversation, str):
-        return [chat_pb2.Message(role=chat_pb2.ROLE_USER, content=conversation)]
-    return [chat_pb2.Message(role=_ROLES[m.role], content=m.content) for m in conversation]
+        conversation = [Message(role=Role.USER, content=conversation)]
+    return [_message(index, message) for index, message in enumerate(conversation)]
+
+
+def _message(index: int, message: Message) -> chat_pb2.Message:
+    try:
+        return chat_pb2.Message(role=_ROLES[message.role], content=message.content)
+    except UnicodeEncodeError as error:
+        raise InvalidRequestError(
+            f"messages[{index}].content cannot be written as UTF-8: character {error.start} is half"
+            " of a surrogate pair; decode the text with the encoding it is in",
+            field=f"messages[{index}].content",
+        ) from None
 
 
 def _constraints(choice: Choice) -> decision_pb2.Constraints:

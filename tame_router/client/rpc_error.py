@@ -1,67 +1,98 @@
 """Turn gRPC statuses back into the errors the server raised."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
-from tame_router.errors import DOMAIN, Code, TameError
+from tame_router.errors import DOMAIN, Code, DeadlineExceededError, TameError
 
 DETAILS_KEY = "grpc-status-details-bin"
 
 
+def _below(root: type[TameError]) -> Iterator[type[TameError]]:
+    yield root
+    for leaf in root.__subclasses__():
+        yield from _below(leaf)
+
+
+_BY_REASON = {leaf.reason: leaf for leaf in _below(TameError) if "reason" in vars(leaf)}
+
+
 class RpcError(TameError):
-    """A call failed with a status that carries no reason of this service.
+    """A call failed with a status that carries no reason, or one that this SDK does not know.
 
     Attributes:
         code: The status code; here of the instance, not of the class.
+        reason: The reason sent, `RPC_FAILED` where there was none; of the instance too.
     """
 
     reason = "RPC_FAILED"
 
-    def __init__(self, message: str, code: Code) -> None:
-        super().__init__(message)
-        self.code = code  # type: ignore[misc]  # the one error whose code is not known ahead
-
-
-def _leaves(root: type[TameError]) -> Iterator[type[TameError]]:
-    yield root
-    for below in root.__subclasses__():
-        yield from _leaves(below)
+    def __init__(
+        self,
+        message: str,
+        code: Code,
+        *,
+        reason: str = reason,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, metadata=metadata)
+        self.code = code  # type: ignore[misc]  # the one error of which they are not known ahead
+        self.reason = reason  # type: ignore[misc]
 
 
 def read_error(error: grpc.RpcError) -> TameError:
     """Rebuild the error behind a failed call.
 
     The class follows from the reason, so `except BackendUnavailableError` works on both
-    sides of the wire.
+    sides of the wire. Whether a deadline is noticed here or there is chance: it is a
+    `DeadlineExceededError` either way.
     """
     # Both the synchronous and the asyncio error have these; the stubs' base class does not.
     call: Any = error
     metadata: Iterable[tuple[str, str | bytes]] = call.trailing_metadata() or ()
     packed = next((value for key, value in metadata if key == DETAILS_KEY), b"")
     code = Code(call.code().value[0])
-    details = call.details() or f"the call failed with {code.name}"
+    details = str(call.details() or code.name)
     info, retry_after_s = _read_details(packed if isinstance(packed, bytes) else b"")
     if info is None:
-        return RpcError(details, code)
-    facts = dict(info.metadata)
-    kind = next((leaf for leaf in _leaves(TameError) if _names(leaf, info.reason)), TameError)
-    rebuilt = kind(details, metadata=facts)
+        return _foreign(details, code)
+    kind, facts = _BY_REASON.get(info.reason), dict(info.metadata)
+    rebuilt = (
+        kind(details, metadata=facts)
+        if kind
+        else RpcError(details, code, reason=info.reason, metadata=facts)
+    )
     rebuilt.retry_after_s = retry_after_s
     return rebuilt
 
 
-def _names(leaf: type[TameError], reason: str) -> bool:
-    return "reason" in vars(leaf) and leaf.reason == reason
+def _foreign(details: str, code: Code) -> TameError:
+    """Describe a failure that the router's own code did not report."""
+    if code is Code.DEADLINE_EXCEEDED:
+        return DeadlineExceededError(
+            "the deadline passed before the answer was finished; allow more time, or ask for"
+            " fewer tokens"
+        )
+    if code is Code.UNAVAILABLE:
+        return RpcError(
+            f"the router cannot be reached ({details}); check its address, and that it runs", code
+        )
+    return RpcError(f"the call failed with {code.name}: {details}", code)
 
 
 def _read_details(packed: bytes) -> tuple[error_details_pb2.ErrorInfo | None, float | None]:
     info: error_details_pb2.ErrorInfo | None = None
     retry_after_s: float | None = None
-    for detail in status_pb2.Status.FromString(packed).details:
+    try:
+        details = status_pb2.Status.FromString(packed).details
+    except DecodeError:
+        return None, None
+    for detail in details:
         if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
             found = error_details_pb2.ErrorInfo.FromString(detail.value)
             info = found if found.domain == DOMAIN else info

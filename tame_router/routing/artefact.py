@@ -39,7 +39,7 @@ class Hyperparameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         block_lines: Neighbouring lines that are held out together, ≥ 1.
     """
 
-    strength: float = 10.0
+    strength: float = 30.0
     least_lines: int = 2
     folds: int = 5
     block_lines: int = 10

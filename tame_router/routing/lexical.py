@@ -19,7 +19,7 @@ from tame_router.routing.decision import Feature, Stage
 from tame_router.routing.features import extract
 from tame_router.routing.text import head_and_tail, language, normalise
 
-LONGEST_TEXT_CHARS = 1_600
+LONGEST_TEXT_CHARS = 1_200
 """Characters of a text that are read: its head and its tail, three parts to one."""
 
 FloatArray = NDArray[np.float32]

@@ -14,10 +14,10 @@ from tame_router.routing.text import head_and_tail, language
 LONGEST_CONVERSATION = 4
 """Turns of the user that are read, the last one included."""
 
-LONGEST_QUESTION_CHARS = 1_600
+LONGEST_QUESTION_CHARS = 1_200
 """Characters of the last turn that are read: its head and its tail."""
 
-LONGEST_EARLIER_CHARS = 400
+LONGEST_EARLIER_CHARS = 300
 """Characters of an earlier turn that are read: its head and its tail."""
 
 MOST_FEATURES = 8
@@ -51,6 +51,7 @@ class Router:
             )
         self._classifier = classifier
         self._policy = policy
+        self._fallback = classifier.labels.index(policy.fallback)
         self._clock = clock
 
     @property
@@ -123,7 +124,8 @@ class Router:
             [
                 Turn(text=text, probabilities=row)
                 for text, row in zip(texts, found.probabilities, strict=True)
-            ]
+            ],
+            fallback=self._fallback,
         )
         probabilities = dict(zip(self.experts, belief.tolist(), strict=True))
         return select(probabilities, self._policy, constraints), found.stages[-1]

@@ -122,6 +122,8 @@ class _Answer:
             case Cut():
                 await self._start()
                 await self._write(b"".join(events)[: fault.after_bytes])
+                if fault.hold is not None:
+                    await asyncio.to_thread(fault.hold.wait, 10)
                 await self._hang_up()
             case Raw():
                 await self._start(fault.content_type)

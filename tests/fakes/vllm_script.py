@@ -44,9 +44,15 @@ class Raw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """Break the connection after so many bytes of the body, without ending the response."""
+    """Break the connection after so many bytes of the body, without ending the response.
+
+    Attributes:
+        after_bytes: Bytes sent first.
+        hold: Waited for between those bytes and the break.
+    """
 
     after_bytes: int
+    hold: threading.Event | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tame_router.routing.conversation import Turn, believe, reliance
+from tame_router.routing.conversation import Turn, believe, reliance, weight
+from tame_router.routing.wording import read_wording
 
 EVEN = (1 / 3, 1 / 3, 1 / 3)
 FIRST = (0.94, 0.03, 0.03)
@@ -36,10 +37,24 @@ def test_belief_is_a_distribution(said: list[tuple[str, tuple[float, ...]]]) -> 
     assert belief.sum() == pytest.approx(1)
 
 
-@given(st.text(), rows)
-def test_reliance_is_in_range(text: str, row: tuple[float, ...]) -> None:
-    """No turn leans on others wholly, so every turn can move the subject."""
-    assert 0 <= reliance(turn(text, row)) < 1
+@given(st.text(), st.floats(0, 1))
+def test_no_turn_leans_wholly(text: str, doubt: float) -> None:
+    """Every turn keeps less than all of what was before, and adds something of its own."""
+    wording = read_wording(text)
+    assert 0 <= reliance(wording, doubt) < 1
+    assert 0 < weight(wording, vague=True) <= weight(wording, vague=False) <= 1
+
+
+@given(
+    st.sampled_from(["為什麼", "那電阻呢", "示波器的頻寬要怎麼選"]),
+    st.floats(0, 1),
+    st.floats(0, 1),
+)
+def test_doubt_makes_a_turn_lean_more(text: str, one: float, other: float) -> None:
+    """The less sure the classifier is, the more of the belief before is kept."""
+    wording = read_wording(text)
+    low, high = sorted((one, other))
+    assert reliance(wording, low) <= reliance(wording, high)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +68,7 @@ def test_reliance_is_in_range(text: str, row: tuple[float, ...]) -> None:
         "and what about the deadline?",
         "Why?",
         "how long does it take",
+        "what's that?",
         "ok but can it be repaired?",
         "what about the second one",
     ],
@@ -80,6 +96,20 @@ def test_a_change_of_subject_moves(text: str) -> None:
     belief = believe([turn("雇主積欠加班費要去哪裡申訴才有用", FIRST), turn(text, SECOND)])
     assert belief.argmax() == 1
     assert belief[1] > 0.6
+
+
+@pytest.mark.parametrize("text", ["為什麼？", "可以再說詳細一點嗎", "how long does that take?"])
+def test_an_opinion_on_a_turn_without_subject_hardly_counts(text: str) -> None:
+    """Words that belong to no subject stay, whatever the classifier makes of them."""
+    belief = believe([turn("雇主積欠加班費要去哪裡申訴才有用", FIRST), turn(text, SECOND)])
+    assert belief[0] > 0.8
+
+
+def test_a_fragment_of_no_domain_stays() -> None:
+    """Where the fallback is the most probable, a fragment is taken for a follow-up."""
+    said = [turn("雇主積欠加班費要去哪裡申訴才有用", FIRST), turn("期限是多久？", SECOND)]
+    assert believe(said, fallback=1).argmax() == 0
+    assert believe(said).argmax() == 1
 
 
 def test_a_chain_of_follow_ups_stays() -> None:

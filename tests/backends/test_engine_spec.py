@@ -1,0 +1,121 @@
+"""What a local vLLM is started with."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tame_router.backends.engine_spec import EngineSpec, arguments, check_spec, environment
+from tame_router.errors import ConfigError
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> EngineSpec:
+    """Give a specification whose files exist."""
+    (tmp_path / "python").touch()
+    for folder, file in (("base", "config.json"), ("legal", "adapter_config.json")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / file).touch()
+    return EngineSpec(
+        python=tmp_path / "python",
+        base_model=str(tmp_path / "base"),
+        served_name="base",
+        state_dir=tmp_path,
+        log_path=tmp_path / "engine.log",
+        adapters=(("legal--0123456789abcdef", tmp_path / "legal"),),
+    )
+
+
+def test_the_command_line_for_a_cpu(spec: EngineSpec) -> None:
+    """On a CPU the folder is served eagerly, with the adapters under their revision names."""
+    line = " ".join(arguments(spec, 8100))
+    folder = spec.state_dir
+    assert line.startswith(f"{folder}/python -m vllm.entrypoints.openai.api_server")
+    for part in (
+        f"--model {folder}/base --served-model-name base",
+        "--host 127.0.0.1 --port 8100",
+        "--dtype bfloat16 --max-model-len 2048 --enforce-eager",
+        "--enable-lora --max-loras 4 --max-cpu-loras 8 --max-lora-rank 16",
+        f"--lora-modules legal--0123456789abcdef={folder}/legal",
+    ):
+        assert part in line
+    assert "--tensor-parallel-size" not in line
+
+
+def test_the_command_line_for_four_gpus(spec: EngineSpec) -> None:
+    """On GPUs the same function names the hub's base model, compiles, and shares it."""
+    gpu = replace(
+        spec,
+        device="cuda",
+        base_model="yentinglin/Llama-3-Taiwan-70B-Instruct",
+        tensor_parallel_size=4,
+        adapters=(),
+        max_loras=8,
+        extra_args=("--gpu-memory-utilization", "0.8"),
+    )
+    line = " ".join(arguments(gpu, 8100))
+    assert "--model yentinglin/Llama-3-Taiwan-70B-Instruct" in line
+    assert "--tensor-parallel-size 4" in line
+    assert "--max-loras 8 --max-cpu-loras 16" in line
+    assert "--enforce-eager" not in line
+    assert "--lora-modules" not in line
+    assert line.endswith("--gpu-memory-utilization 0.8")
+
+
+def test_the_environment_keeps_the_users_choices(spec: EngineSpec) -> None:
+    """What is set for vLLM wins over ours; what is meant for this Python does not get there."""
+    inherited = {
+        "VLLM_CPU_KVCACHE_SPACE": "9",
+        "PYTHONPATH": "/here",
+        "VIRTUAL_ENV": "/v",
+        "A": "b",
+    }
+    result = environment(spec, inherited, "key", cores=8)
+    assert result["VLLM_CPU_KVCACHE_SPACE"] == "9"
+    assert result["VLLM_API_KEY"] == "key"
+    assert result["HF_HUB_OFFLINE"] == "1"
+    assert result["A"] == "b"
+    assert not {"PYTHONPATH", "VIRTUAL_ENV", "VLLM_CPU_NUM_OF_RESERVED_CPU"} & set(result)
+
+
+def test_two_cores_both_compute(spec: EngineSpec) -> None:
+    """On two cores none is kept for the API server alone."""
+    assert environment(spec, {}, "", cores=2)["VLLM_CPU_NUM_OF_RESERVED_CPU"] == "0"
+
+
+def test_a_hub_name_may_be_fetched(spec: EngineSpec) -> None:
+    """A base model that is no folder needs the hub, and on a GPU no CPU settings are made."""
+    result = environment(replace(spec, base_model="a/b", device="cuda"), {}, "", cores=2)
+    assert "HF_HUB_OFFLINE" not in result
+    assert not any(name.startswith("VLLM_CPU") for name in result)
+
+
+def test_a_whole_specification_passes(spec: EngineSpec) -> None:
+    """Nothing is refused where every file is there."""
+    check_spec(spec)
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("python", r"engine\.python: .* does not exist"),
+        ("base/config.json", r"engine\.base_model: .* holds no config\.json"),
+        ("legal/adapter_config.json", "adapter legal--0123456789abcdef: .* holds no"),
+    ],
+)
+def test_missing_files_are_named_before_the_start(
+    spec: EngineSpec, file: str, message: str
+) -> None:
+    """Each missing file stops the start, with what to do."""
+    (spec.state_dir / file).unlink()
+    with pytest.raises(ConfigError, match=message):
+        check_spec(spec)
+
+
+@pytest.mark.parametrize("arguments_", [("--api-key", "k"), ("--api-key=k",)])
+def test_a_key_among_the_arguments_is_refused(
+    spec: EngineSpec, arguments_: tuple[str, ...]
+) -> None:
+    """A key on the command line could be read by every user of the machine."""
+    with pytest.raises(ConfigError, match="--api-key"):
+        check_spec(replace(spec, extra_args=arguments_))

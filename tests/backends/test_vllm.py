@@ -1,0 +1,368 @@
+"""A vLLM server answers through the backend, and each way it fails has its error."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from tame_router.backends.vllm import VllmBackend, VllmSpec
+from tame_router.chat import FinishReason, Usage
+from tame_router.errors import (
+    AdapterNotLoadedError,
+    BackendFailedError,
+    BackendOverloadedError,
+    BackendProtocolError,
+    BackendRefusedKeyError,
+    BackendUnavailableError,
+    ConfigError,
+    ContextTooLongError,
+    InvalidRequestError,
+    TameError,
+)
+from tests.fakes import vllm_wire as wire
+from tests.fakes.generations import REVISION, as_json, generation, read, text_of
+from tests.fakes.vllm import BASE_MODEL, FakeVllm
+from tests.fakes.vllm_script import Pace, Raw, Refuse
+
+pytestmark = pytest.mark.anyio
+
+PROMPT_TOKENS = wire.count_tokens(as_json(generation()))
+
+
+async def test_answer_of_an_adapter(
+    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm
+) -> None:
+    """The words, the finish and the usage must be those of the revision asked for."""
+    backend = connect()
+    asked = generation(temperature=0.0, stop=("USER:",))
+    pieces = await read(backend, asked)
+    assert text_of(pieces) == "".join(fake_vllm.tokens_for(REVISION, as_json(asked)))
+    assert [one.finish_reason for one in pieces if one.finish_reason] == [FinishReason.STOP]
+    assert [one.usage for one in pieces if one.usage] == [
+        Usage(prompt_tokens=PROMPT_TOKENS, completion_tokens=16)
+    ]
+
+
+async def test_request_as_sent(connect: Callable[..., VllmBackend], fake_vllm: FakeVllm) -> None:
+    """Revision, messages, sampling and request id must reach the server, in one POST."""
+    backend = connect()
+    asked = generation(max_tokens=5, temperature=0.0)
+    pieces = await read(backend, asked)
+    assert pieces[-1].finish_reason is FinishReason.LENGTH
+    (received,) = fake_vllm.received
+    assert received.body == {
+        "model": REVISION,
+        "messages": as_json(asked),
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": 5,
+        "temperature": 0.0,
+    }
+    assert received.headers["x-request-id"] == "request-1"
+    assert received.headers["content-type"] == "application/json"
+
+
+async def test_request_id_cannot_break_the_header(
+    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm
+) -> None:
+    """An id with line breaks or other scripts must not add a header nor fail."""
+    backend = connect()
+    await read(backend, generation(request_id="a\r\nX-Evil: 1 依"))
+    assert fake_vllm.chats[0].headers["x-request-id"] == "a??X-Evil: 1 ?"
+
+
+async def test_base_model_answers_without_revision(
+    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm
+) -> None:
+    """Without a revision the base model must be asked, by the name that was configured."""
+    backend = connect()
+    await read(backend, generation(revision=""))
+    assert [one.body["model"] for one in fake_vllm.received] == [BASE_MODEL]
+
+
+async def test_name_of_the_base_model_is_read_once(
+    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm
+) -> None:
+    """Without a configured name the server's list must be asked, the first time only."""
+    backend = connect(base_model="")
+    for _ in range(2):
+        await read(backend, generation(revision=""))
+    assert [one.path for one in fake_vllm.received].count("/v1/models") == 1
+    assert fake_vllm.chats[1].body["model"] == BASE_MODEL
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "retry"),
+    [
+        (400, InvalidRequestError, None),
+        (401, BackendRefusedKeyError, None),
+        (403, BackendRefusedKeyError, None),
+        (404, AdapterNotLoadedError, 1.0),
+        (408, BackendOverloadedError, 1.0),
+        (422, InvalidRequestError, None),
+        (429, BackendOverloadedError, 1.0),
+        (500, BackendFailedError, None),
+        (502, BackendUnavailableError, 1.0),
+        (503, BackendUnavailableError, 1.0),
+        (504, BackendUnavailableError, 1.0),
+        (302, BackendProtocolError, None),
+    ],
+)
+@pytest.mark.parametrize("body", [b"", b"<html>", wire.error_body(400, "no"), b"x" * 100_000])
+async def test_status_has_its_error(
+    connect: Callable[..., VllmBackend],
+    fake_vllm: FakeVllm,
+    status: int,
+    kind: type[TameError],
+    retry: float | None,
+    body: bytes,
+) -> None:
+    """Every status must give its error whatever body comes with it."""
+    fake_vllm.next(Refuse(status=status, body=body))
+    backend = connect()
+    with pytest.raises(TameError) as caught:
+        await read(backend, generation())
+    assert type(caught.value) is kind
+    assert caught.value.retry_after_s == retry
+
+
+async def test_retry_after_is_honoured(
+    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm
+) -> None:
+    """The wait that the server asks for must be the one that the caller is told."""
+    fake_vllm.next(Refuse(status=429, headers=(("Retry-After", "7"),)))
+    backend = connect()
+    with pytest.raises(BackendOverloadedError) as caught:
+        await read(backend, generation())
+    assert caught.value.retry_after_s == 7
+
+
+async def test_unknown_adapter_is_named(
+    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm
+) -> None:
+    """A revision that is not loaded must be named, and be worth another try."""
+    backend = connect()
+    with pytest.raises(AdapterNotLoadedError, match="legal--ffff") as caught:
+        await read(backend, generation(revision="legal--ffff"))
+    assert caught.value.metadata["revision"] == "legal--ffff"
+
+
+async def test_key_opens_and_is_never_shown(
+    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm
+) -> None:
+    """The right key must answer; a wrong one must fail without being repeated."""
+    fake_vllm.api_key = "right-key"
+    backend = connect(api_key="right-key")
+    assert await read(backend, generation())
+    with pytest.raises(BackendRefusedKeyError) as caught:
+        await read(connect(api_key="wrong-key"), generation())
+    shown = f"{VllmSpec(api_key='wrong-key')!r} {caught.value!r} {caught.value.metadata}"
+    assert "wrong-key" not in shown
+
+
+@pytest.mark.parametrize("key", ["two\nlines", "鑰匙"])
+def test_key_that_no_header_carries_is_refused(key: str) -> None:
+    """A key with a line break or another script must stop start-up, unshown."""
+    with pytest.raises(ConfigError) as caught:
+        VllmSpec(api_key=key)
+    assert key not in caught.value.message
+
+
+async def test_starting_server_is_unavailable_and_not_ready(
+    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm
+) -> None:
+    """A server that is still starting must be worth another try, and not be ready before."""
+    backend = connect()
+    fake_vllm.starting = True
+    assert not await backend.ready()
+    with pytest.raises(BackendUnavailableError) as caught:
+        await read(backend, generation())
+    assert type(caught.value) is BackendUnavailableError
+    fake_vllm.starting = False
+    assert await backend.ready()
+
+
+async def test_absent_server_is_unavailable_and_not_ready(
+    connect: Callable[..., VllmBackend],
+) -> None:
+    """A server that is not there must be worth another try, and not be ready."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    backend = connect(base_url=f"http://127.0.0.1:{port}/v1")
+    assert not await backend.ready()
+    with pytest.raises(BackendUnavailableError):
+        await read(backend, generation())
+    with pytest.raises(BackendUnavailableError):
+        await backend.context_tokens()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        Raw(body=b'{"choices":[]}', content_type="application/json"),
+        Raw(body=b"<html>", content_type="text/html"),
+        Raw(body=b'data: {"choices": [\n\n'),
+        Raw(body=b"data: " + b"x" * (2**20 + 1)),
+        Raw(body=b"data: [DONE]\n\n"),
+    ],
+)
+async def test_other_protocols_are_told(
+    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm, raw: Raw
+) -> None:
+    """What is no stream of chunks must be the backend's fault."""
+    fake_vllm.next(raw)
+    backend = connect()
+    with pytest.raises(BackendProtocolError):
+        await read(backend, generation())
+
+
+async def test_error_inside_the_stream_comes_after_its_words(
+    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm
+) -> None:
+    """Words sent before an error object must be handed out, then the error by its code."""
+    events = wire.answer_events(REVISION, ("a", "b"))
+    error = wire.event(wire.error_document(503, "retry", "ServiceUnavailableError"))
+    fake_vllm.next(Raw(body=b"".join((*events[:3], error, wire.DONE))))
+    backend = connect()
+    async with backend.open(generation()) as stream:
+        assert (await anext(stream)).text == "ab"
+        with pytest.raises(BackendUnavailableError):
+            await anext(stream)
+
+
+async def test_context_is_asked_once(
+    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm
+) -> None:
+    """The context length must be the base model's, and be remembered."""
+    backend = connect()
+    assert [await backend.context_tokens() for _ in range(3)] == [2048] * 3
+    assert len(fake_vllm.received) == 1
+
+
+async def test_failure_to_learn_the_context_is_not_remembered(
+    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm
+) -> None:
+    """A server that starts later must be asked again."""
+    backend = connect()
+    fake_vllm.starting = True
+    with pytest.raises(BackendUnavailableError):
+        await backend.context_tokens()
+    fake_vllm.starting = False
+    assert await backend.context_tokens() == 2048
+
+
+async def test_too_long_conversation_says_how_long(
+    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm
+) -> None:
+    """A prompt above the context must be refused with both numbers."""
+    backend = connect()
+    asked = generation(text="長" * 5000)
+    with pytest.raises(ContextTooLongError) as caught:
+        await read(backend, asked)
+    tokens = str(wire.count_tokens(as_json(asked)))
+    assert tokens in caught.value.message
+    assert "2048" in caught.value.message
+    assert "長" not in caught.value.message
+    assert caught.value.metadata["prompt_tokens"] == tokens
+    assert caught.value.metadata["context_tokens"] == "2048"
+
+
+async def test_expert_that_asks_for_too_much_answers_shorter(
+    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm
+) -> None:
+    """A `max_tokens` that the caller did not name must shrink to what fits."""
+    fake_vllm.max_model_len = 40
+    fake_vllm.pace = Pace(answer_tokens=100)
+    backend = connect()
+    pieces = await read(backend, generation(max_tokens=4096))
+    assert [one.body.get("max_tokens") for one in fake_vllm.chats] == [4096, 40 - PROMPT_TOKENS]
+    assert pieces[-1].finish_reason is FinishReason.LENGTH
+
+
+@pytest.mark.parametrize("max_tokens", [4096, 40, 41 - PROMPT_TOKENS])
+async def test_caller_that_asks_for_too_much_is_told(
+    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm, max_tokens: int
+) -> None:
+    """A `max_tokens` that the caller named must never be cut, also where vLLM would cut it."""
+    fake_vllm.max_model_len = 40
+    backend = connect()
+    with pytest.raises(ContextTooLongError) as caught:
+        await read(backend, generation(max_tokens=max_tokens, strict=True))
+    for number in (PROMPT_TOKENS, max_tokens, 40):
+        assert str(number) in caught.value.message
+    assert fake_vllm.chats == []
+
+
+async def test_caller_that_asks_for_what_fits_is_answered(
+    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm
+) -> None:
+    """A `max_tokens` that just fits must be taken, counted only where it is near the limit."""
+    fake_vllm.max_model_len = 40
+    backend = connect()
+    assert await read(backend, generation(max_tokens=40 - PROMPT_TOKENS, strict=True))
+    fake_vllm.max_model_len = 2048
+    other = connect()
+    assert await read(other, generation(max_tokens=100, strict=True))
+    assert [one.path for one in fake_vllm.received].count("/tokenize") == 1
+    await other.close()
+
+
+async def test_prompt_as_long_as_the_context_is_too_long(
+    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm
+) -> None:
+    """A prompt that leaves no token for the answer must be refused as too long."""
+    fake_vllm.max_model_len = PROMPT_TOKENS
+    backend = connect()
+    with pytest.raises(ContextTooLongError):
+        await read(backend, generation())
+
+
+async def test_other_complaint_about_max_tokens_stands(
+    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm
+) -> None:
+    """A refusal that counting does not explain must be passed on as it is."""
+    fake_vllm.next(Refuse(status=400, body=wire.error_body(400, "is odd", param="max_tokens")))
+    backend = connect()
+    with pytest.raises(InvalidRequestError, match="is odd") as caught:
+        await read(backend, generation(max_tokens=7))
+    assert caught.value.field == "sampling.max_tokens"
+    assert len(fake_vllm.chats) == 1
+
+
+async def test_second_refusal_is_final(
+    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm
+) -> None:
+    """A shorter answer must be asked for once only."""
+    fake_vllm.max_model_len = 40
+    body = wire.error_body(400, "maximum context length", param="max_tokens")
+    fake_vllm.next(Refuse(status=400, body=body), Refuse(status=400, body=body))
+    backend = connect()
+    with pytest.raises(ContextTooLongError):
+        await read(backend, generation(max_tokens=4096))
+    assert len(fake_vllm.chats) == 2
+
+
+async def test_generations_at_once_do_not_mix(
+    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm
+) -> None:
+    """Answers under way together must each be the one to their own question."""
+    fake_vllm.pace = Pace(token_s=0.001, answer_tokens=32)
+    backend = connect()
+
+    async def ask(number: int) -> None:
+        asked = generation(text=f"question {number}")
+        expected = "".join(fake_vllm.tokens_for(REVISION, as_json(asked)))
+        assert text_of(await read(backend, asked)) == expected
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(20):
+            group.create_task(ask(number))
+
+
+async def test_closed_backend_refuses() -> None:
+    """A generation after closing must be a mistake of the program."""
+    backend = VllmBackend(VllmSpec())
+    await backend.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        await read(backend, generation())

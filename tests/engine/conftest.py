@@ -1,0 +1,75 @@
+"""One real vLLM for all tests of this folder, with the reference adapters."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tame_router import app
+from tame_router.backends.engine import key_file, launch, stop, wait_ready
+from tame_router.backends.engine_state import EngineState
+from tame_router.catalog.expert import Catalog
+from tame_router.client.async_client import AsyncClient
+from tame_router.config import Settings
+from tame_router.config_file import load_settings
+from tests.router_fixture import changed
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything below this folder, and skip it where the engine is not installed."""
+    installed = (ROOT / ".tame/engine/installed.json").exists()
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.engine)
+            item.add_marker(pytest.mark.timeout(600))
+            if not installed:
+                item.add_marker(pytest.mark.skip(reason="no engine here; run `make engine`"))
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineState]:
+    """Run a vLLM on a free port, and stop it at the end whatever happens."""
+    folder = tmp_path_factory.mktemp("engine")
+    spec = replace(
+        app.engine_spec(load_settings()), port=0, state_dir=folder, log_path=folder / "engine.log"
+    )
+    try:
+        state = launch(spec)
+        wait_ready(state, timeout_s=300)
+        yield state
+    finally:
+        stop(folder)
+
+
+@pytest.fixture(scope="session")
+def engine_key(engine: EngineState) -> str:
+    """Give the key that the engine asks for."""
+    return key_file(Path(engine.log_path).parent).read_text(encoding="ascii").strip()
+
+
+@pytest.fixture(scope="session")
+def engine_catalog() -> Catalog:
+    """Give the real experts."""
+    return app.build_catalog(load_settings())
+
+
+@pytest.fixture
+def engine_settings(engine: EngineState, engine_key: str) -> Settings:
+    """Give settings of a router over the real experts, in front of the real vLLM."""
+    settings = changed(
+        load_settings(),
+        local={"base_url": engine.base_url, "api_key": engine_key},
+        server={"port": 0, "grace_s": 20},
+    )
+    app.build_router(settings, app.build_catalog(settings))
+    return settings
+
+
+@pytest.fixture
+async def engine_client(engine_settings: Settings) -> AsyncIterator[AsyncClient]:
+    """Give a client of that router."""
+    async with app.running(engine_settings) as address, AsyncClient(address) as client:
+        yield client

@@ -1,0 +1,47 @@
+"""Generations for tests of backends."""
+
+from typing import Any
+
+from tame_router.backends.backend import Backend, Generation, Piece
+from tame_router.chat import Message, Role, Sampling
+
+REVISION = "legal--0123456789abcdef"
+
+
+def generation(
+    *,
+    text: str = "加班費怎麼算？",
+    revision: str = REVISION,
+    deadline: float | None = None,
+    strict: bool = False,
+    request_id: str = "request-1",
+    **sampling: Any,
+) -> Generation:
+    """Ask one question."""
+    return Generation(
+        revision=revision,
+        messages=(
+            Message(role=Role.SYSTEM, content="Answer briefly."),
+            Message(role=Role.USER, content=text),
+        ),
+        sampling=Sampling(**sampling),
+        request_id=request_id,
+        deadline=deadline,
+        strict_max_tokens=strict,
+    )
+
+
+def as_json(asked: Generation) -> list[dict[str, str]]:
+    """Give its messages as they go over the wire."""
+    return [{"role": str(one.role), "content": one.content} for one in asked.messages]
+
+
+async def read(backend: Backend, asked: Generation) -> list[Piece]:
+    """Read a whole answer."""
+    async with backend.open(asked) as pieces:
+        return [piece async for piece in pieces]
+
+
+def text_of(pieces: list[Piece]) -> str:
+    """Join the words of pieces."""
+    return "".join(piece.text for piece in pieces)

@@ -1,0 +1,166 @@
+"""Answers that do not run to their end: deadlines, cancellation, slow readers, a full house."""
+
+import json
+import logging
+import time
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import grpc
+import pytest
+
+from tame_router import app
+from tame_router.client.async_client import AsyncClient
+from tame_router.client.client import Client
+from tame_router.client.event import DecisionMade, Delta, Final
+from tame_router.client.request import chat_request
+from tame_router.config import Settings
+from tame_router.errors import Code, DeadlineExceededError, OverloadedError
+from tame_router.v1 import router_service_pb2, router_service_pb2_grpc
+from tests.fakes.vllm import FakeVllm
+from tests.fakes.vllm_script import Pace, Raw, Silence
+from tests.rich_error import rich
+from tests.router_fixture import changed, happened, next_chat
+from tests.small_experts import QUESTIONS
+
+pytestmark = pytest.mark.anyio
+
+LEGAL = QUESTIONS["legal"][0]
+GENERAL = QUESTIONS["general"][1]
+
+
+@pytest.mark.parametrize("events", [None, 0, 3])
+async def test_a_deadline_ends_the_answer_everywhere(
+    client: AsyncClient, fake_vllm: FakeVllm, events: int | None
+) -> None:
+    """When the caller's time is up the caller is told, and the engine stops writing."""
+    fake_vllm.next(Silence(events=events))
+    begun = time.perf_counter()
+    with pytest.raises(DeadlineExceededError) as caught:
+        await client.chat(LEGAL, timeout_s=0.3)
+    assert time.perf_counter() - begun < 3
+    assert caught.value.code is Code.DEADLINE_EXCEEDED
+    assert "allow more time" in caught.value.message
+    assert await happened((await next_chat(fake_vllm)).disconnected)
+
+
+async def test_a_deadline_ends_a_stream(client: AsyncClient, fake_vllm: FakeVllm) -> None:
+    """What had arrived before the deadline was given; then comes the error."""
+    fake_vllm.pace = Pace(token_s=0.03)
+    async with client.stream(LEGAL, timeout_s=0.3) as events:
+        while not isinstance(await anext(events), Delta):
+            pass
+        with pytest.raises(DeadlineExceededError):
+            [event async for event in events]
+    assert await happened((await next_chat(fake_vllm)).disconnected)
+
+
+async def test_leaving_a_stream_stops_the_engine(client: AsyncClient, fake_vllm: FakeVllm) -> None:
+    """A caller who has heard enough ends the generation at once."""
+    fake_vllm.pace = Pace(token_s=0.2)
+    async with client.stream(LEGAL) as events:
+        async for event in events:
+            if isinstance(event, Delta):
+                break
+    begun = time.perf_counter()
+    assert await happened((await next_chat(fake_vllm)).disconnected)
+    assert time.perf_counter() - begun < 1
+    assert fake_vllm.finished == {"stop": 0, "length": 0, "abort": 1}
+
+
+async def test_leaving_a_stream_of_the_synchronous_client_stops_the_engine(
+    address: str, fake_vllm: FakeVllm
+) -> None:
+    """The plain client's context manager cancels too."""
+    fake_vllm.pace = Pace(token_s=0.2)
+
+    def use() -> None:
+        with Client(address, attempts=1) as client, client.stream(LEGAL) as events:
+            while not isinstance(next(events), Delta):
+                pass
+
+    await anyio.to_thread.run_sync(use)
+    assert await happened((await next_chat(fake_vllm)).disconnected)
+
+
+async def test_cancelling_a_whole_answer_stops_the_engine(
+    client: AsyncClient, fake_vllm: FakeVllm
+) -> None:
+    """A cancelled `Chat` is as good as a cancelled stream."""
+    fake_vllm.next(Silence())
+    async with anyio.create_task_group() as group:
+        group.start_soon(client.chat, LEGAL)
+        received = await next_chat(fake_vllm)
+        group.cancel_scope.cancel()
+    assert await happened(received.disconnected)
+
+
+async def test_a_caller_may_leave_at_any_moment(
+    client: AsyncClient, fake_vllm: FakeVllm, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Wherever the caller leaves, nothing crashes and the next caller is served."""
+    caplog.set_level(logging.INFO, "tame_router")
+    fake_vllm.pace = Pace(token_s=0.001)
+    for number in range(12):
+        async with client.stream(LEGAL) as events:
+            for _ in range(number):
+                await anext(events)
+    assert (await client.chat(LEGAL)).content
+    assert not [r for r in caplog.records if r.message == "call.crashed" or r.exc_info]
+
+
+async def test_a_slow_reader_holds_the_engine_back(
+    client: AsyncClient, fake_vllm: FakeVllm
+) -> None:
+    """What the caller does not read is not piled up here, and holds nobody else up."""
+    words, count = "x" * 50_000, 500
+    chunk = json.dumps({"choices": [{"index": 0, "delta": {"content": words}}]})
+    end = json.dumps({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    body = f"data: {chunk}\n\n" * count + f"data: {end}\n\ndata: [DONE]\n\n"
+    fake_vllm.next(Raw(body=body.encode(), chop=100_000))
+    async with client.stream(GENERAL) as events:
+        while not isinstance(event := await anext(events), Delta):
+            pass
+        received = await next_chat(fake_vllm)
+        assert (await client.chat(LEGAL)).content
+        assert not received.ended.is_set()
+        characters = len(event.text)
+        async for event in events:
+            characters += len(event.text) if isinstance(event, Delta) else 0
+    assert isinstance(event, Final)
+    assert characters == len(words) * count
+
+
+async def test_a_full_house_refuses(settings: Settings, fake_vllm: FakeVllm) -> None:
+    """Beyond `max_answers` a call is refused with when to come back; decisions are still made."""
+    fake_vllm.next(Silence())
+    full = changed(settings, server={"max_answers": 1})
+    async with app.running(full) as address, AsyncClient(address, attempts=1) as client:
+        async with client.stream(LEGAL) as events:
+            assert isinstance(await anext(events), DecisionMade)
+            received = await next_chat(fake_vllm)
+            with pytest.raises(OverloadedError, match="try again") as caught:
+                await client.chat(LEGAL)
+            with pytest.raises(OverloadedError):
+                async with client.stream(LEGAL) as refused:
+                    await anext(refused)
+            assert (await client.route(LEGAL)).expert == "legal"
+        assert await happened(received.disconnected)
+        assert (await client.chat(LEGAL)).content
+    assert caught.value.retry_after_s == 1
+    cause = caught.value.__cause__
+    assert isinstance(cause, grpc.RpcError)
+    assert rich(cause).code == "RESOURCE_EXHAUSTED"
+    assert rich(cause).retry_s == 1
+
+
+async def test_a_bare_client_can_cancel(channel: grpc.aio.Channel, fake_vllm: FakeVllm) -> None:
+    """Cancelling works with gRPC's own stubs, before anything has arrived."""
+    fake_vllm.next(Silence(events=None))
+    request = chat_request(router_service_pb2.ChatRequest, LEGAL)
+    call: Any = router_service_pb2_grpc.RouterServiceStub(channel).Chat(request)
+    received = await next_chat(fake_vllm)
+    call.cancel()
+    assert await happened(received.disconnected)
+    assert await call.code() is grpc.StatusCode.CANCELLED

@@ -1,0 +1,96 @@
+"""The experts of this repository, taught by their own lines."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tame_router.chat import Message, Role
+from tame_router.routing.artefact import Artefact, encode
+from tame_router.routing.corpus import Corpus, read_corpus
+from tame_router.routing.corpus_check import check_corpus
+from tame_router.routing.decision import Constraints
+from tame_router.routing.lexical import LexicalClassifier
+from tame_router.routing.router import Router
+from tame_router.routing.selection import SelectionPolicy
+from tame_router.routing.training import train
+
+EXPERTS = Path(__file__).parents[2] / "experts"
+DIALOGUES = Path(__file__).with_name("dialogues.jsonl")
+
+QUESTIONS = {
+    "房東不退押金，可以寄存證信函嗎？": "legal",
+    "Can my employer fire me without notice?": "legal",
+    "小孩發燒到 39 度要不要送急診": "medical",
+    "Is it safe to take ibuprofen with blood pressure medicine?": "medical",
+    "射出成型件縮水怎麼改善": "manufacturing",
+    "How do I reduce chatter on a CNC lathe?": "manufacturing",
+    "MOSFET 的 gate driver 要怎麼選？": "electronics",
+    "My op amp output saturates at the supply rail": "electronics",
+    "推薦台北三天兩夜的行程": "general",
+    "Write a short poem about autumn": "general",
+}
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    """Give the lines of this repository's experts."""
+    folders = {p.name: p for p in EXPERTS.iterdir() if any(p.glob("utterances.*.txt"))}
+    corpus, problems = read_corpus(folders)
+    assert [str(p) for p in problems if p.fatal] == []
+    return corpus
+
+
+@pytest.fixture(scope="module")
+def artefact(corpus: Corpus) -> Artefact:
+    """Give the router trained on them."""
+    return train(corpus, created=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.fixture(scope="module")
+def router(artefact: Artefact) -> Router:
+    """Give a router with the default policy."""
+    return Router(LexicalClassifier(artefact.parameters, artefact.digest), SelectionPolicy())
+
+
+def test_no_line_teaches_a_contradiction(corpus: Corpus) -> None:
+    """No line stands in two domains."""
+    assert [str(p) for p in check_corpus(corpus) if p.fatal] == []
+
+
+def test_held_out_lines_are_told_apart(artefact: Artefact) -> None:
+    """Lines of sub-topics held out whole go to their expert, with honest probabilities."""
+    measures = artefact.measures
+    assert min(measures.accuracy.values()) >= 0.75
+    assert measures.calibration_error <= 0.04
+
+
+def test_the_artefact_is_small(artefact: Artefact) -> None:
+    """Both files together stay below eight megabytes."""
+    assert sum(map(len, encode(artefact))) < 8_000_000
+
+
+@pytest.mark.parametrize(("text", "expert"), QUESTIONS.items())
+def test_plain_questions_go_to_their_expert(router: Router, text: str, expert: str) -> None:
+    """Questions that leave no doubt have none."""
+    decision = router.route([Message(role=Role.USER, content=text)], Constraints(max_experts=1))
+    assert decision.lead == expert
+
+
+def test_conversations_stay_and_move(router: Router) -> None:
+    """The last turn goes to the right expert in most dialogues, more than it does alone."""
+    dialogues = [json.loads(line) for line in DIALOGUES.read_text(encoding="utf-8").splitlines()]
+
+    def right(*, only_last: bool) -> int:
+        return sum(
+            router.route(
+                [Message(role=Role.USER, content=t) for t in d["turns"][-1 if only_last else 0 :]]
+            ).lead
+            == d["expert"]
+            for d in dialogues
+        )
+
+    together, alone = right(only_last=False), right(only_last=True)
+    assert together >= 0.85 * len(dialogues)
+    assert together > alone + 0.2 * len(dialogues)
