@@ -6,13 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STATE := .tame
 ENGINE := $(STATE)/engine/venv
-MARKS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup engine demo serve stop test quick check protos format adapters bench clean
+.PHONY: help setup engine demo serve stop test quick check protos release-protos format adapters bench clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
 
 setup: $(VENV)/.stamp  ## make the project's environment
 engine: setup  ## make vLLM's environment and the embedded base model
@@ -40,6 +39,9 @@ check: setup  ## formatting, lint, types, import contracts, protos, dependencies
 
 protos: setup  ## regenerate tame_router/v1 from protos/
 	@$(BIN)/buf format -w && $(BIN)/buf lint && $(BIN)/python protos/generate.py
+
+release-protos: setup  ## remember the protos as released, for the breaking-change check
+	@$(BIN)/buf build --exclude-source-info -o protos/released.binpb
 
 format: setup  ## put all code into its form
 	@$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format . && $(BIN)/buf format -w

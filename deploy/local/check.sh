@@ -9,9 +9,7 @@ step ruff format --check .
 step ruff check .
 step buf lint
 step buf format --diff --exit-code
-if git rev-parse --quiet --verify HEAD^ >/dev/null 2>&1 && git cat-file -e 'HEAD^:protos' 2>/dev/null; then
-  step buf breaking --against '.git#ref=HEAD^'
-fi
+step buf breaking --against protos/released.binpb
 step python protos/generate.py --check
 step mypy
 step lint-imports

@@ -12,8 +12,9 @@ from tame_router.errors import DOMAIN, Code, InvalidRequestError, TameError
 DETAILS_KEY = "grpc-status-details-bin"
 """Trailing metadata key of the rich status. Source: gRPC's error handling guide."""
 
-MAX_MESSAGE_CHARS = 1_000
-"""Keeps the status inside the 8 KiB of headers that peers accept by default."""
+MAX_MESSAGE_BYTES = 1_000
+"""Keeps the status inside the 8 KiB of headers that peers accept by default: the message stands
+in it up to three times, once in base64 and once with three characters for each byte."""
 
 STATUS_CODES: Mapping[Code, grpc.StatusCode] = {
     Code(status.value[0]): status for status in grpc.StatusCode
@@ -27,7 +28,8 @@ def rich_status(error: TameError, request_id: str) -> status_pb2.Status:
         error: What went wrong.
         request_id: Added to the facts, so that a caller can name the call to the operator.
     """
-    status = status_pb2.Status(code=int(error.code), message=error.message[:MAX_MESSAGE_CHARS])
+    message = error.message.encode("utf-8", "replace")[:MAX_MESSAGE_BYTES].decode(errors="ignore")
+    status = status_pb2.Status(code=int(error.code), message=message)
     info = error_details_pb2.ErrorInfo(
         reason=error.reason,
         domain=DOMAIN,

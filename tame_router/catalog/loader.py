@@ -84,6 +84,12 @@ def read_catalog(folder: Path, base_models: Mapping[str, str]) -> tuple[Catalog,
     return Catalog(experts), problems
 
 
+def schema() -> str:
+    """Give the JSON schema of `expert.yaml`, for editors."""
+    document = {**_Document.model_json_schema(), "title": "An expert of TAME Router"}
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
 def expert_folders(folder: Path) -> list[Path]:
     """List the folders that describe experts, by name; hidden ones are passed over."""
     if not folder.is_dir():

@@ -1,4 +1,4 @@
-"""`tame experts list | show | check`."""
+"""`tame experts list | show | check | schema`."""
 
 import argparse
 import json
@@ -31,6 +31,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     show = below.add_parser("show", help="show one expert")
     show.add_argument("name")
     check = below.add_parser("check", help="check everything under the experts folder")
+    schema = below.add_parser("schema", help="print the JSON schema of expert.yaml")
+    schema.set_defaults(run=run_schema)
     for command, run in ((listing, run_list), (show, run_show), (check, run_check)):
         add_config(command)
         if command is not check:
@@ -92,6 +94,14 @@ def run_check(arguments: argparse.Namespace) -> int:
         f" {report.cases} evaluation cases: {fatal} faults, {advice} pieces of advice\n"
     )
     return 1 if fatal else 0
+
+
+def run_schema(_arguments: argparse.Namespace) -> int:
+    """Print the schema."""
+    from tame_router.catalog.loader import schema
+
+    sys.stdout.write(schema() + "\n")
+    return 0
 
 
 def _facts(expert: "Expert") -> dict[str, Any]:

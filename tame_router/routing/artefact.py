@@ -18,6 +18,7 @@ from safetensors.numpy import save as save_arrays
 
 from tame_router.errors import ArtefactError
 from tame_router.routing.calibration import ANY_LANGUAGE
+from tame_router.routing.features import RECIPE
 from tame_router.routing.lexical import FloatArray, LexicalParameters
 
 FORMAT = 1
@@ -91,6 +92,7 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     format: int
     created: datetime
+    recipe: str
     labels: tuple[str, ...]
     corpus_digest: str
     model_digest: str
@@ -118,6 +120,7 @@ def encode(artefact: Artefact, created: datetime | None = None) -> tuple[bytes, 
     document = _Document(
         format=FORMAT,
         created=created or artefact.created,
+        recipe=RECIPE,
         labels=p.labels,
         corpus_digest=artefact.corpus_digest,
         model_digest=hashlib.sha256(model).hexdigest(),
@@ -180,6 +183,11 @@ def _decode_document(document: bytes) -> _Document:
 
 
 def _check_document(found: _Document) -> None:
+    if found.recipe != RECIPE:
+        raise ArtefactError(
+            f"router.json was trained on features by the recipe {found.recipe!r}, this router"
+            f" reads texts by {RECIPE!r}; {ADVICE}"
+        )
     if len(found.labels) < 2 or list(found.labels) != sorted(set(found.labels)):
         raise ArtefactError(
             f"router.json: labels are {list(found.labels)}, expected two or more different"

@@ -95,8 +95,8 @@ class Decision:
         join: How their answers are joined.
         language: Language the question was read as, `zh-TW` or `en`.
         elapsed_us: Time the decision took, in microseconds.
-        features: What weighed most for the lead expert, the heaviest first; empty unless
-            an explanation was asked for.
+        features: What weighed most for the lead expert in the last turn, the heaviest
+            first; empty unless an explanation was asked for.
         classifier_digest: Digest of the trained classifier, in hexadecimal.
     """
 

@@ -22,6 +22,12 @@ LONGEST_PART = 5
 LONGEST_WORD = 40
 """Characters of a word that are read; the rest is a link, a hash or noise."""
 
+RECIPE = f"1: chinese 1-{LONGEST_CHINESE}, words, pairs, parts {SHORTEST_PART}-{LONGEST_PART}"
+"""Names what `extract` lists for a text as it was written; a model fits one recipe only.
+
+The number counts changes that the rest does not show, those of normalising included.
+"""
+
 _DIGIT = re.compile(r"\d")
 _RUN = re.compile(rf"([{CJK}]+)|([^\W_{CJK}]+(?:['.+#/&-][^\W_{CJK}]+)*[+#%]*)")
 

@@ -72,8 +72,9 @@ class Router:
     ) -> Decision:
         """Decide who answers the last message of a conversation.
 
-        Only the user's turns are read, the last four at most. Of a long text its head and
-        its tail are read, so the time has a bound that does not depend on its length.
+        Only the user's turns are read, the last four at most: 1,200 characters of the
+        question and 300 of each turn before it, the head and the tail of what is longer.
+        So the time has a bound that does not depend on the length of any text.
 
         Args:
             messages: The conversation; the last turn of the user is the question.

@@ -11,7 +11,15 @@ from tame_router.backends.backend import Piece
 from tame_router.backends.vllm import VllmBackend
 from tame_router.chat import FinishReason, Usage
 from tame_router.errors import BackendSilentError, DeadlineExceededError, StreamBrokenError
-from tests.fakes.generations import REVISION, as_json, generation, read, text_of
+from tests.fakes.generations import (
+    REVISION,
+    as_json,
+    finish_of,
+    generation,
+    read,
+    text_of,
+    usage_of,
+)
 from tests.fakes.vllm import FakeVllm
 from tests.fakes.vllm_script import Cut, Pace, Raw, Received, Silence, Truncate
 from tests.fakes.vllm_wire import answer_events, count_tokens
@@ -85,7 +93,7 @@ async def test_slow_reader_is_not_a_silent_backend(
                 loop.call_later(0.5, slow.set_result, None)
                 await slow
             pieces.append(piece)
-    assert pieces[-1].finish_reason
+    assert finish_of(pieces)
 
 
 @pytest.mark.parametrize("silence", [Silence(events=None), Silence(events=0), Silence(events=3)])
@@ -157,7 +165,7 @@ async def test_break_after_the_last_word_does_not_spoil_the_answer(
             if piece.finish_reason:
                 hold.set()
     assert text_of(pieces) == "abc"
-    assert pieces[-1].finish_reason is FinishReason.STOP
+    assert finish_of(pieces) is FinishReason.STOP
 
 
 async def test_endless_body_after_the_answer_costs_the_connection_only(
@@ -168,7 +176,7 @@ async def test_endless_body_after_the_answer_costs_the_connection_only(
     fake_vllm.next(Silence(events=100))
     backend = connect()
     pieces = await read(backend, generation())
-    assert pieces[-1].finish_reason is FinishReason.STOP
+    assert finish_of(pieces) is FinishReason.STOP
     assert await disconnected(fake_vllm.chats[0])
 
 
@@ -182,7 +190,7 @@ async def test_bytes_cut_anywhere_give_the_same_words(
     backend = connect()
     pieces = await read(backend, generation())
     assert text_of(pieces) == '《勞動基準法》🩺"\\'
-    assert pieces[-1].usage == Usage(prompt_tokens=3, completion_tokens=3)
+    assert usage_of(pieces) == Usage(prompt_tokens=3, completion_tokens=3)
 
 
 async def test_leaving_early_stops_the_server(

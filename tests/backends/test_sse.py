@@ -97,6 +97,17 @@ def test_fast_form_after_a_held_line_is_read_in_order() -> None:
     ]
 
 
+def test_form_that_only_looks_fast_is_read_line_by_line() -> None:
+    """A read that begins and ends like whole events must not hide other lines between."""
+    stream = b"data: a\nid: 1\n\ndata: b\n\n"
+    assert feed_all([b"data: 0\n\n", stream]) == [b"0", b"a", b"b"]
+
+
+def test_empty_read_after_a_return_changes_nothing() -> None:
+    """A CR and a LF with an empty read between them must still end one line."""
+    assert feed_all([b"data: a\r", b"", b"\ndata: b\r\n", b"\r\n"]) == [b"a\nb"]
+
+
 @pytest.mark.parametrize(
     "parts",
     [

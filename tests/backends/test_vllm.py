@@ -21,7 +21,15 @@ from tame_router.errors import (
     TameError,
 )
 from tests.fakes import vllm_wire as wire
-from tests.fakes.generations import REVISION, as_json, generation, read, text_of
+from tests.fakes.generations import (
+    REVISION,
+    as_json,
+    finish_of,
+    generation,
+    read,
+    text_of,
+    usage_of,
+)
 from tests.fakes.vllm import BASE_MODEL, FakeVllm
 from tests.fakes.vllm_script import Pace, Raw, Refuse
 
@@ -38,10 +46,8 @@ async def test_answer_of_an_adapter(
     asked = generation(temperature=0.0, stop=("USER:",))
     pieces = await read(backend, asked)
     assert text_of(pieces) == "".join(fake_vllm.tokens_for(REVISION, as_json(asked)))
-    assert [one.finish_reason for one in pieces if one.finish_reason] == [FinishReason.STOP]
-    assert [one.usage for one in pieces if one.usage] == [
-        Usage(prompt_tokens=PROMPT_TOKENS, completion_tokens=16)
-    ]
+    assert finish_of(pieces) is FinishReason.STOP
+    assert usage_of(pieces) == Usage(prompt_tokens=PROMPT_TOKENS, completion_tokens=16)
 
 
 async def test_request_as_sent(connect: Callable[..., VllmBackend], fake_vllm: FakeVllm) -> None:
@@ -49,7 +55,7 @@ async def test_request_as_sent(connect: Callable[..., VllmBackend], fake_vllm: F
     backend = connect()
     asked = generation(max_tokens=5, temperature=0.0)
     pieces = await read(backend, asked)
-    assert pieces[-1].finish_reason is FinishReason.LENGTH
+    assert finish_of(pieces) is FinishReason.LENGTH
     (received,) = fake_vllm.received
     assert received.body == {
         "model": REVISION,
@@ -277,7 +283,7 @@ async def test_expert_that_asks_for_too_much_answers_shorter(
     backend = connect()
     pieces = await read(backend, generation(max_tokens=4096))
     assert [one.body.get("max_tokens") for one in fake_vllm.chats] == [4096, 40 - PROMPT_TOKENS]
-    assert pieces[-1].finish_reason is FinishReason.LENGTH
+    assert finish_of(pieces) is FinishReason.LENGTH
 
 
 @pytest.mark.parametrize("max_tokens", [4096, 40, 41 - PROMPT_TOKENS])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tame_router.catalog.loader import load_catalog, read_catalog
+from tame_router.catalog.loader import load_catalog, read_catalog, schema
 from tame_router.errors import CatalogError
 
 BASE_MODELS = {"local": "tiny"}
@@ -198,3 +198,9 @@ def test_loading_lists_every_fault(tmp_path: Path) -> None:
     write_expert(tmp_path, "medical", backend="elsewhere")
     with pytest.raises(CatalogError, match=r"(?s)legal/prompt\.md.*medical/expert\.yaml"):
         load_catalog(tmp_path, BASE_MODELS)
+
+
+def test_the_committed_schema_is_current() -> None:
+    """The schema that editors read beside the experts is the one the loader checks with."""
+    committed = Path(__file__).resolve().parents[2] / "experts/expert.schema.json"
+    assert committed.read_text(encoding="utf-8") == schema() + "\n"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tame_router.backends.backend import Backend, Generation, Piece
-from tame_router.chat import Message, Role, Sampling
+from tame_router.chat import FinishReason, Message, Role, Sampling, Usage
 
 REVISION = "legal--0123456789abcdef"
 
@@ -45,3 +45,15 @@ async def read(backend: Backend, asked: Generation) -> list[Piece]:
 def text_of(pieces: list[Piece]) -> str:
     """Join the words of pieces."""
     return "".join(piece.text for piece in pieces)
+
+
+def finish_of(pieces: list[Piece]) -> FinishReason:
+    """Give the one reason that an answer ended with."""
+    (reason,) = [piece.finish_reason for piece in pieces if piece.finish_reason]
+    return reason
+
+
+def usage_of(pieces: list[Piece]) -> Usage:
+    """Give the one count of an answer."""
+    (usage,) = [piece.usage for piece in pieces if piece.usage]
+    return usage

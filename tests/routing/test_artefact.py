@@ -81,6 +81,7 @@ def test_arrays_that_cannot_be_read_are_refused(artefact: Artefact) -> None:
     [
         (lambda d: d.update(format=99), "format 99, this router reads 1"),
         (lambda d: d.pop("labels"), "missing required field `labels`"),
+        (lambda d: d.update(recipe="0: words"), "by the recipe '0: words'"),
         (lambda d: d.update(surprise=1), "unknown field `surprise`"),
         (lambda d: d.update(labels=["a"]), "expected two or more different"),
         (lambda d: d.update(labels=["b", "a", "c"]), "expected two or more different"),

@@ -1,0 +1,235 @@
+"""Any provider that LiteLLM knows: for experts that do not live on a vLLM server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tame_router.backends.backend import Generation, Piece
+from tame_router.backends.litellm_failure import failure_of
+from tame_router.backends.litellm_library import (
+    close_connections,
+    litellm_library,
+    require_installed,
+)
+from tame_router.backends.openai_wire import finish_reason_of
+from tame_router.backends.patience import Patience
+from tame_router.backends.refusal import RETRY_AFTER_S
+from tame_router.chat import FinishReason, Usage
+from tame_router.errors import BackendProtocolError, StreamBrokenError, TameError
+
+_NO_KEY: Final = "none"
+"""Sent to a server of one's own that needs no key: without it LiteLLM would send it the key of
+the big provider from the environment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LitellmSpec:
+    """Which provider, and how long it is waited for.
+
+    Attributes:
+        base_model: LiteLLM's name, `provider/model`: `openai/llama-3-taiwan`.
+        revision_model: Name for a generation that asks for an adapter revision, with
+            `{revision}` in its place: `openai/{revision}`; empty: `base_model` answers for every
+            revision, as with a provider that has the adapter under a name of its own.
+        api_base: Address of the provider; empty: LiteLLM knows it.
+        api_key: Its key; empty: none where `api_base` is given, else what the provider's own
+            environment variable holds. Never shown.
+        context_tokens: Context length of the base model, ≥ 1; None: not known.
+        first_token_timeout_s: Longest wait for the first token, > 0.
+        stall_timeout_s: Longest silence between tokens, > 0.
+    """
+
+    base_model: str
+    revision_model: str = ""
+    api_base: str = ""
+    api_key: str = field(default="", repr=False)
+    context_tokens: int | None = None
+    first_token_timeout_s: float = 60.0
+    stall_timeout_s: float = 30.0
+
+
+class LitellmBackend:
+    """Answers by one provider.
+
+    Args:
+        spec: Which.
+
+    Raises:
+        ConfigError: When LiteLLM is not installed.
+    """
+
+    def __init__(self, spec: LitellmSpec) -> None:
+        require_installed()
+        self._spec = spec
+        self._used = False
+
+    async def warm(self) -> None:
+        """Import LiteLLM now, in a worker thread, rather than with the first answer."""
+        await litellm_library()
+
+    @asynccontextmanager
+    async def open(self, generation: Generation) -> AsyncIterator["LitellmStream"]:
+        """Start a generation; leaving the context closes it at the provider.
+
+        Raises:
+            BackendError: From entering or iterating.
+            InvalidRequestError: When the provider finds the request at fault.
+        """
+        loop = asyncio.get_running_loop()
+        patience = Patience.of(
+            deadline=generation.deadline,
+            now=loop.time(),
+            first_token_timeout_s=self._spec.first_token_timeout_s,
+            stall_timeout_s=self._spec.stall_timeout_s,
+        )
+        self._used = True
+        chunks = await self._start(generation, patience)
+        try:
+            yield LitellmStream(chunks, generation, patience)
+        finally:
+            await chunks.aclose()
+
+    async def context_tokens(self) -> int | None:
+        """Tell the base model's context length in tokens, where the configuration says it."""
+        return self._spec.context_tokens
+
+    async def ready(self) -> bool:
+        """Tell that calls are taken: a provider cannot be asked without paying for an answer."""
+        return True
+
+    async def close(self) -> None:
+        """Close LiteLLM's connections, which all backends of this kind share."""
+        if self._used:
+            await close_connections()
+
+    async def _start(self, generation: Generation, patience: Patience) -> Any:
+        try:
+            async with asyncio.timeout_at(patience.until(None)):
+                library = await litellm_library()
+                return await library.acompletion(**self._arguments(generation))
+        except TimeoutError:
+            raise patience.error(None) from None
+        except Exception as error:
+            # LiteLLM's exceptions have no base class of their own, and its providers add theirs.
+            raise failure_of(
+                error, begun=False, revision=generation.revision, messages=generation.messages
+            ) from error
+
+    def _arguments(self, generation: Generation) -> dict[str, Any]:
+        spec, sampling = self._spec, generation.sampling
+        name = spec.base_model
+        if generation.revision and spec.revision_model:
+            name = spec.revision_model.replace("{revision}", generation.revision)
+        wanted = {
+            "max_tokens": sampling.max_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "presence_penalty": sampling.presence_penalty,
+            "frequency_penalty": sampling.frequency_penalty,
+            "seed": sampling.seed,
+            "stop": list(sampling.stop) or None,
+            "api_base": spec.api_base or None,
+            "api_key": spec.api_key or (_NO_KEY if spec.api_base else None),
+            "extra_headers": {"X-Request-Id": generation.request_id} if spec.api_base else None,
+        }
+        return {
+            "model": name,
+            "messages": [
+                {"role": str(message.role), "content": message.content}
+                for message in generation.messages
+            ],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "timeout": max(spec.first_token_timeout_s, spec.stall_timeout_s),
+            "max_retries": 0,
+            **{key: value for key, value in wanted.items() if value is not None},
+        }
+
+
+class LitellmStream:
+    """An asynchronous iterator over pieces, one for each chunk that LiteLLM gives.
+
+    Args:
+        chunks: LiteLLM's stream, closed by its owner.
+        generation: What was asked.
+        patience: How long words are waited for.
+    """
+
+    def __init__(self, chunks: Any, generation: Generation, patience: Patience) -> None:
+        self._chunks = chunks
+        self._generation = generation
+        self._patience = patience
+        self._spoke = False
+        self._finished = False
+
+    def __aiter__(self) -> "LitellmStream":
+        """Give itself: an answer is read once."""
+        return self
+
+    async def __anext__(self) -> Piece:
+        """Wait for the next piece.
+
+        Raises:
+            BackendError: When the answer cannot be finished, or its time is up.
+        """
+        last_words = asyncio.get_running_loop().time() if self._spoke else None
+        try:
+            async with asyncio.timeout_at(self._patience.until(last_words)):
+                while True:
+                    piece = self._piece(await anext(self._chunks))
+                    if piece is not None:
+                        self._spoke = True
+                        return piece
+        except TimeoutError:
+            raise self._patience.error(last_words) from None
+        except StopAsyncIteration:
+            if not self._finished:
+                raise self._broken() from None
+            raise
+        except TameError:
+            raise
+        except Exception as error:
+            raise failure_of(
+                error,
+                begun=True,
+                revision=self._generation.revision,
+                messages=self._generation.messages,
+            ) from error
+
+    def _piece(self, chunk: Any) -> Piece | None:
+        """Read a chunk; None when it holds nothing of the answer."""
+        piece = Piece()
+        if chunk.choices:
+            choice = chunk.choices[0]
+            piece.text = choice.delta.content or ""
+            if choice.finish_reason and not self._finished:
+                piece.finish_reason = self._finish(str(choice.finish_reason))
+        usage = getattr(chunk, "usage", None)
+        if usage is not None and usage.total_tokens:
+            piece.usage = Usage(
+                prompt_tokens=usage.prompt_tokens or 0,
+                completion_tokens=usage.completion_tokens or 0,
+            )
+        return piece if piece.text or piece.finish_reason or piece.usage else None
+
+    def _finish(self, word: str) -> FinishReason:
+        # LiteLLM makes up a "stop" where the provider sent none: a cut answer would look whole.
+        if not (self._chunks.received_finish_reason or self._chunks.intermittent_finish_reason):
+            raise self._broken()
+        reason = finish_reason_of(word)
+        if reason is None:
+            raise BackendProtocolError(
+                f"the provider ended the answer with finish_reason {word[:32]!r}; expected stop,"
+                " length or content_filter: this router asks for plain text only"
+            )
+        self._finished = True
+        return reason
+
+    def _broken(self) -> StreamBrokenError:
+        return StreamBrokenError(
+            "the provider closed the stream before the answer was finished; try again",
+            metadata={"revision": self._generation.revision},
+            retry_after_s=RETRY_AFTER_S,
+        )

@@ -1,0 +1,105 @@
+"""The edge: whatever happens behind it, the caller gets a status with a reason."""
+
+import io
+import json
+import logging
+
+import grpc
+import pytest
+
+from tame_router import telemetry
+from tame_router.client.async_client import AsyncClient
+from tame_router.config import LogSettings
+from tame_router.errors import (
+    BackendFailedError,
+    DeadlineExceededError,
+    InvalidRequestError,
+    TameError,
+)
+from tests.rich_error import RichError, rich
+from tests.scripted_service import Failing, serving
+
+pytestmark = pytest.mark.anyio
+
+
+async def fail(error: BaseException) -> RichError:
+    """Raise an error behind the edge, and read what the caller sees."""
+    async with serving(Failing(error)) as address, AsyncClient(address, attempts=1) as client:
+        with pytest.raises(TameError) as caught:
+            await client.route("hello")
+    assert isinstance(caught.value.__cause__, grpc.RpcError)
+    return rich(caught.value.__cause__)
+
+
+async def test_a_crash_is_told_without_its_words(caplog: pytest.LogCaptureFixture) -> None:
+    """The caller of a call that crashed gets an id; the log has the id and the stack trace."""
+    error = await fail(ZeroDivisionError("secret of /etc/passwd"))
+    assert (error.code, error.info.reason) == ("INTERNAL", "INTERNAL")
+    assert "request id" in error.message
+    assert "secret" not in error.message
+    crash = next(record for record in caplog.records if record.message == "call.crashed")
+    assert crash.exc_info is not None
+    assert crash.facts["request_id"] == error.request_id  # type: ignore[attr-defined]
+
+
+async def test_a_timeout_of_our_own_is_a_deadline() -> None:
+    """A bare TimeoutError that comes this far means that the time was up."""
+    error = await fail(TimeoutError())
+    assert (error.code, error.info.reason) == ("DEADLINE_EXCEEDED", DeadlineExceededError.reason)
+
+
+async def test_a_long_message_still_arrives() -> None:
+    """A status that would not fit into headers is cut, not lost."""
+    for letter in ("字", "a", "\x7f", "😀"):
+        sent = InvalidRequestError(letter * 5_000, field="messages[0].content")
+        error = await fail(sent)
+        assert (error.code, error.info.reason) == ("INVALID_ARGUMENT", "INVALID_REQUEST")
+        assert set(error.message) == {letter}
+        assert 900 < len(error.message.encode()) <= 1_000
+
+
+async def test_a_message_that_is_no_text_still_arrives() -> None:
+    """Half a surrogate pair in a message does not crash the edge."""
+    assert (await fail(BackendFailedError("bad \ud800 word"))).message == "bad ? word"
+
+
+@pytest.mark.parametrize("retry_s", [None, 0.0, 0.25, 7.0, 3600.0])
+async def test_when_to_retry_is_told(retry_s: float | None) -> None:
+    """`RetryInfo` is there exactly when another try makes sense."""
+    assert (await fail(TameError("not now", retry_after_s=retry_s))).retry_s == retry_s
+
+
+async def test_facts_of_an_error_travel() -> None:
+    """What an error knows is in its metadata, beside the id of the call."""
+    error = await fail(TameError("no", metadata={"expert": "legal"}))
+    assert dict(error.info.metadata) == {"expert": "legal", "request_id": error.request_id}
+
+
+async def test_a_refusal_is_logged_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
+    """One line a failed call: method, id, code, reason, time."""
+    error = await fail(InvalidRequestError("wrong", field="messages"))
+    record = next(record for record in caplog.records if record.message == "call.failed")
+    facts = record.facts  # type: ignore[attr-defined]
+    assert record.levelno == logging.WARNING
+    assert facts["elapsed_ms"] >= 0
+    assert {key: value for key, value in facts.items() if key != "elapsed_ms"} == {
+        "method": "Route",
+        "request_id": error.request_id,
+        "code": "INVALID_ARGUMENT",
+        "reason": "INVALID_REQUEST",
+        "message": "wrong",
+    }
+
+
+async def test_a_refusal_can_be_written_as_json() -> None:
+    """The facts of a failed call are what the JSON form can hold."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(telemetry.JsonFormatter())
+    telemetry.LOGGER.addHandler(handler)
+    try:
+        await fail(InvalidRequestError("wrong"))
+    finally:
+        telemetry.LOGGER.removeHandler(handler)
+    assert json.loads(stream.getvalue())["reason"] == "INVALID_REQUEST"
+    assert LogSettings().texts is False
