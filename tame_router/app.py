@@ -185,6 +185,7 @@ def build_backend(
         return LitellmBackend(
             LitellmSpec(
                 base_model=base_model,
+                revision_model=settings.revision_model,
                 api_base=settings.api_base,
                 api_key=api_key,
                 context_tokens=settings.context_tokens,

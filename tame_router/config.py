@@ -87,6 +87,10 @@ class LitellmSettings(_Section):
 
     kind: Literal["litellm"]
     base_model: str = Field(min_length=1, description="LiteLLM's name: `openai/llama-3-taiwan`.")
+    revision_model: str = Field(
+        "",
+        description="Name for an adapter revision, holding {revision}; empty: base_model.",
+    )
     api_base: str = Field("", description="Address of the provider, where LiteLLM needs one.")
     api_key: SecretStr = Field(SecretStr(""), description="Key of the provider; empty: none.")
     api_key_file: Path | None = Field(None, description="File that holds the key instead.")

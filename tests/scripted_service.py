@@ -82,7 +82,9 @@ class Failing(Unwritten):
         self.calls += 1
         raise self._error
 
-    async def StreamChat(self, request: Any, context: Any) -> None:
+    async def StreamChat(  # type: ignore[override]  # stubs know only the generator form
+        self, request: Any, context: Any
+    ) -> None:
         """Send the events, then raise the error."""
         self.calls += 1
         for event in self._events:
@@ -119,7 +121,9 @@ class Scripted(Unwritten):
     def __init__(self, *events: router_service_pb2.StreamChatResponse) -> None:
         self._events = events
 
-    async def StreamChat(self, request: Any, context: Any) -> None:
+    async def StreamChat(  # type: ignore[override]  # stubs know only the generator form
+        self, request: Any, context: Any
+    ) -> None:
         """Send the events."""
         for event in self._events:
             await context.write(event)

@@ -2,9 +2,33 @@
 
 import argparse
 from pathlib import Path
+from typing import TypeAlias
 
-HELP = argparse.RawDescriptionHelpFormatter
 DEFAULT_SERVER = "127.0.0.1:50051"
+
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+"""Where commands are added; generic in the stubs only."""
+
+
+def add_command(
+    commands: Commands, name: str, *, summary: str, epilog: str
+) -> argparse.ArgumentParser:
+    """Add a command whose help ends with examples.
+
+    Args:
+        commands: Where to add it.
+        name: Its name.
+        summary: What it does, for the list of commands and its own help.
+        epilog: Further words and examples.
+    """
+    return commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

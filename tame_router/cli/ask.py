@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tame_router.cli.arguments import DEFAULT_SERVER, HELP, add_json
+from tame_router.cli.arguments import DEFAULT_SERVER, Commands, add_command, add_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,11 +26,9 @@ examples:
 """
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "ask", help="ask a running router", epilog=EPILOG, formatter_class=HELP
-    )
+    parser = add_command(commands, "ask", summary="ask a running router", epilog=EPILOG)
     parser.add_argument("text", help="the question; `-` reads it from standard input")
     parser.add_argument(
         "--expert", default="", help="who must answer (default: the router decides)"

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from tame_router.cli.arguments import HELP, add_config
+from tame_router.cli.arguments import Commands, add_command, add_config
 
 EPILOG = """\
 examples:
@@ -12,16 +12,18 @@ examples:
 """
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "config", help="show the configuration", epilog=EPILOG, formatter_class=HELP
-    )
+    parser = add_command(commands, "config", summary="show the configuration", epilog=EPILOG)
     below = parser.add_subparsers(metavar="COMMAND", required=True)
-    show = below.add_parser("show", help="print the settings in force, secrets masked")
+    show = add_command(
+        below, "show", summary="print the settings in force, secrets masked", epilog=EPILOG
+    )
     add_config(show)
     show.set_defaults(run=run_show)
-    schema = below.add_parser("schema", help="print the JSON schema of the file")
+    schema = add_command(
+        below, "schema", summary="print the JSON schema of the file", epilog=EPILOG
+    )
     schema.set_defaults(run=run_schema)
 
 

@@ -5,7 +5,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from tame_router.cli.arguments import HELP, add_config, add_json
+from tame_router.cli.arguments import Commands, add_command, add_config, add_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,13 +21,16 @@ examples:
 """
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "engine", help="run a local vLLM", epilog=EPILOG, formatter_class=HELP
-    )
+    parser = add_command(commands, "engine", summary="run a local vLLM", epilog=EPILOG)
     below = parser.add_subparsers(metavar="COMMAND", required=True)
-    start = below.add_parser("start", help="start it with the experts' adapters, and wait for it")
+    start = add_command(
+        below,
+        "start",
+        summary="start it with the experts' adapters, and wait for it",
+        epilog=EPILOG,
+    )
     start.add_argument("--port", type=int, help="port to listen on, 0: any (engine.port)")
     start.add_argument(
         "--base-model", metavar="NAME", help="folder or hub name (engine.base_model)"
@@ -36,10 +39,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "--tensor-parallel-size", type=int, metavar="N", help="GPUs (engine.tensor_parallel_size)"
     )
     start.set_defaults(run=run_start)
-    status = below.add_parser("status", help="tell how it is; exits 1 unless it is ready")
+    status = add_command(
+        below, "status", summary="tell how it is; exits 1 unless it is ready", epilog=EPILOG
+    )
     add_json(status)
     status.set_defaults(run=run_status)
-    stop = below.add_parser("stop", help="stop it")
+    stop = add_command(below, "stop", summary="stop it", epilog=EPILOG)
     stop.set_defaults(run=run_stop)
     for command in (start, status, stop):
         add_config(command)

@@ -5,7 +5,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tame_router.cli.arguments import HELP, add_config, add_json
+from tame_router.cli.arguments import Commands, add_command, add_config, add_json
 
 if TYPE_CHECKING:
     from tame_router.catalog.expert import Expert
@@ -21,17 +21,19 @@ examples:
 """
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "experts", help="list and check the experts", epilog=EPILOG, formatter_class=HELP
-    )
+    parser = add_command(commands, "experts", summary="list and check the experts", epilog=EPILOG)
     below = parser.add_subparsers(metavar="COMMAND", required=True)
-    listing = below.add_parser("list", help="list the experts")
-    show = below.add_parser("show", help="show one expert")
+    listing = add_command(below, "list", summary="list the experts", epilog=EPILOG)
+    show = add_command(below, "show", summary="show one expert", epilog=EPILOG)
     show.add_argument("name")
-    check = below.add_parser("check", help="check everything under the experts folder")
-    schema = below.add_parser("schema", help="print the JSON schema of expert.yaml")
+    check = add_command(
+        below, "check", summary="check everything under the experts folder", epilog=EPILOG
+    )
+    schema = add_command(
+        below, "schema", summary="print the JSON schema of expert.yaml", epilog=EPILOG
+    )
     schema.set_defaults(run=run_schema)
     for command, run in ((listing, run_list), (show, run_show), (check, run_check)):
         add_config(command)

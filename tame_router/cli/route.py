@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from tame_router.cli.arguments import HELP, add_config, add_json
+from tame_router.cli.arguments import Commands, add_command, add_config, add_json
 from tame_router.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -25,11 +25,9 @@ examples:
 """
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "route", help="tell who would answer", epilog=EPILOG, formatter_class=HELP
-    )
+    parser = add_command(commands, "route", summary="tell who would answer", epilog=EPILOG)
     parser.add_argument("text", nargs="*", help="questions")
     parser.add_argument(
         "--input", type=Path, metavar="FILE", help="JSON lines, each with a `text`; `-`: stdin"

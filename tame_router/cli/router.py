@@ -5,7 +5,7 @@ import json
 import sys
 import time
 
-from tame_router.cli.arguments import HELP, add_config, add_json
+from tame_router.cli.arguments import Commands, add_command, add_config, add_json
 
 EPILOG = """\
 `serve` trains by itself when the teaching lines have changed; train ahead to start fast.
@@ -16,13 +16,13 @@ examples:
 """
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "router", help="train the router", epilog=EPILOG, formatter_class=HELP
-    )
+    parser = add_command(commands, "router", summary="train the router", epilog=EPILOG)
     below = parser.add_subparsers(metavar="COMMAND", required=True)
-    train = below.add_parser("train", help="train it from the experts' utterances")
+    train = add_command(
+        below, "train", summary="train it from the experts' utterances", epilog=EPILOG
+    )
     add_config(train)
     add_json(train)
     train.set_defaults(run=run_train)

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from tame_router.cli.arguments import HELP, add_config
+from tame_router.cli.arguments import Commands, add_command, add_config
 
 EPILOG = """\
 Prints `serving on HOST:PORT` to standard output when it takes calls; logs go to standard
@@ -16,11 +16,9 @@ examples:
 """
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "serve", help="run the router", epilog=EPILOG, formatter_class=HELP
-    )
+    parser = add_command(commands, "serve", summary="run the router", epilog=EPILOG)
     add_config(parser)
     parser.add_argument("--host", help="address to listen on (server.host)")
     parser.add_argument("--port", type=int, help="port to listen on, 0: any (server.port)")

@@ -26,7 +26,7 @@ LEAST_EVIDENCE = 0.1
 """What counts of a classifier's opinion on a turn that names no subject."""
 
 EVIDENCE_PER_WORD = 0.8
-EVIDENCE_PER_VAGUE_WORD = 0.4
+EVIDENCE_PER_VAGUE_WORD = 0.2
 """What each word of a subject adds to that; the second where the fallback is most probable.
 
 A fragment that sounds like a domain is of that domain. One that sounds like none may be a

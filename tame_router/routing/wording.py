@@ -19,7 +19,7 @@ _CHINESE_EMPTY = (
     "|想問|問|知道|告訴|說明|解釋|詳細|繼續|舉例來說|舉個例子|舉例|例子|例如|比如|比較|大概|大約|左右"
     "|通常|一般|一下|一點|一樣|同樣|相同|一直|已經|現在|目前|之前|之後|以後|今天|明天|昨天"
     "|最後|再來|再|也|都|就|才|又|還|很|太|更|最|比|被|把|跟|和|與|或|在|到|從|對|給|用|讓|要|會|能|有"
-    "|沒有|沒|不|是|的話|的|得|地|了|著|過|嗎|呢|吧|啊|喔|哦|耶|嘛|啦|好的|好嗎|好|行|做|弄|算|寫|花"
+    "|沒有|沒|不|是|的話|的|得|地|了|著|過|嗎|呢|吧|啊|喔|哦|耶|嘛|啦|好的|好嗎|好|行|做|弄|算|花"
     "|差別|差異|差在|意思|原因|理由|方法|辦法|後果|影響|時間|時候|問題|情況|狀況|步驟|部分|方式|東西"
     "|真的|第?[幾一二兩三四五六七八九十半]+(?:天|年|週|個?月|次|種|個)?|個|次|種|只|點|些|下|短|長|大|小|多|少|低|高|快|慢|說|講|看|想"
 )
@@ -36,7 +36,7 @@ _ENGLISH_EMPTY = (
     "take|takes|tell|than|thank|thanks|that|the|their|them|then|there|these|they|thing|things|"
     "think|this|those|time|times|to|too|tried|try|two|up|us|use|using|very|want|was|way|ways|we|"
     "well|were|what|when|where|whether|which|while|who|why|will|with|without|wo|wonder|word|"
-    "words|worried|worry|worse|would|write|wrong|yes|yet|you|your"
+    "words|worried|worry|worse|would|wrong|yes|yet|you|your"
 )
 _OPENERS = (
     "and|or|but|so|then|also|what about|how about|what if|why|in that case|same|it|its|that|this"

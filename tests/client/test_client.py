@@ -41,7 +41,9 @@ class Shy(Unwritten):
         await self._maybe()
         return router_service_pb2.ChatResponse(content="here")
 
-    async def StreamChat(self, request: Any, context: Any) -> None:
+    async def StreamChat(  # type: ignore[override]  # stubs know only the generator form
+        self, request: Any, context: Any
+    ) -> None:
         """Answer with one delta, perhaps."""
         await self._maybe()
         await context.write(DELTA)
