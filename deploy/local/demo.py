@@ -47,7 +47,7 @@ MAX_TOKENS = 64
 ANSWER_TIMEOUT_S = 120
 BASE_MODEL = "base model"
 
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 
 
 @dataclass(slots=True, kw_only=True)

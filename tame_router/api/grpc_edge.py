@@ -115,8 +115,7 @@ def _guard(method: str, inner: Any) -> Method:
         _log(logging.WARNING, "call.failed", method, call_id, begun, error)
         status = rich_status(error, call_id)
         trailing = ((DETAILS_KEY, status.SerializeToString()), (REQUEST_ID_KEY, call_id))
-        await context.abort(STATUS_CODES[error.code], status.message, trailing)
-        return None
+        return await context.abort(STATUS_CODES[error.code], status.message, trailing)
 
     return guarded
 

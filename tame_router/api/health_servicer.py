@@ -53,9 +53,8 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # h
     async def Watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> None:
         """Tell about one service now and when it changes, which is once."""
         await context.write(self._status(request.service))
-        if not self._draining.is_set():
-            await self._draining.wait()
-            await context.write(self._status(request.service))
+        await self._draining.wait()
+        await context.write(self._status(request.service))
 
     def _status(self, service: str) -> health_pb2.HealthCheckResponse:
         statuses = health_pb2.HealthCheckResponse

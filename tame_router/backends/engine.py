@@ -203,7 +203,7 @@ def stop(state_dir: Path, *, grace_s: float = STOP_GRACE_S) -> bool:
 
 def _spawn(spec: EngineSpec, argv: tuple[str, ...]) -> int:
     """Start a process that is the leader of a session of its own, and give its number."""
-    variables = environment(spec, os.environ, ensure_key(spec.state_dir), os.cpu_count() or 1)
+    variables = environment(spec, os.environ, ensure_key(spec.state_dir))
     spec.log_path.parent.mkdir(parents=True, exist_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
     log = (os.POSIX_SPAWN_OPEN, 1, str(spec.log_path), flags, 0o644)

@@ -139,13 +139,20 @@ def _invalid(refusal: Refusal, revision: str, messages: Sequence[Message]) -> Ta
     )
 
 
+_ADVICE: Final[Mapping[str, str]] = {
+    "body.stop": "send fewer stop strings, or let the operator set VLLM_MAX_STOP_STRINGS=64 in"
+    " the server's environment, which takes 4 otherwise"
+}
+
+
 def _reason(info: ErrorInfo, messages: Sequence[Message]) -> str:
     """Say why, in the server's words where they do not quote the conversation."""
     text = " ".join(info.message[:_MAX_REASON_CHARS].split())
     # The list form quotes what it found wrong, which may be the text of a question.
     if not text or "validation error" in text or _quotes(text, messages):
         place = f"parameter {info.param[:64]}" if info.param else "it does not say which part"
-        return f"{place}; check messages and sampling against what the base model takes"
+        advice = "check messages and sampling against what the base model takes"
+        return f"{place}; {_ADVICE.get(info.param or '', advice)}"
     return text if len(info.message) <= _MAX_REASON_CHARS else f"{text}…"
 
 

@@ -61,7 +61,11 @@ def run_start(arguments: argparse.Namespace) -> int:
     engine = {name: value for name, value in given.items() if value is not None}
     settings = load_settings(arguments.config, {"engine": engine} if engine else {})
     state = launch(app.engine_spec(settings))
-    wait_ready(state, timeout_s=settings.engine.start_timeout_s, progress=_progress())
+    try:
+        wait_ready(state, timeout_s=settings.engine.start_timeout_s, progress=_progress())
+    finally:
+        if sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[2K")
     sys.stdout.write(f"engine ready at {state.base_url}\n")
     return 0
 

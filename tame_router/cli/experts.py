@@ -43,10 +43,7 @@ def add(commands: Commands) -> None:
 
 
 def run_list(arguments: argparse.Namespace) -> int:
-    """List the experts as a table, or as JSON lines."""
-    from rich.console import Console
-    from rich.table import Table
-
+    """List the experts: a table on a terminal, tabs in a pipe, or JSON lines."""
     from tame_router import app
     from tame_router.config_file import load_settings
 
@@ -56,14 +53,28 @@ def run_list(arguments: argparse.Namespace) -> int:
         for expert in experts:
             sys.stdout.write(json.dumps(_facts(expert), ensure_ascii=False) + "\n")
         return 0
-    table = Table(box=None, header_style="dim")
+    rows = [
+        (e.name, " · ".join(e.titles.values()), e.live_revision or "base model", e.backend)
+        for e in experts
+    ]
+    if sys.stdout.isatty():
+        _show_table(rows)
+    else:
+        sys.stdout.writelines("\t".join(row) + "\n" for row in rows)
+    return 0
+
+
+def _show_table(rows: list[tuple[str, str, str, str]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("name", "title", "revision", "backend"):
         table.add_column(heading)
-    for expert in experts:
-        titles = " · ".join(expert.titles.values())
-        table.add_row(expert.name, titles, expert.live_revision or "base model", expert.backend)
+    for row in rows:
+        table.add_row(*map(escape, row))
     Console(highlight=False).print(table)
-    return 0
 
 
 def run_show(arguments: argparse.Namespace) -> int:

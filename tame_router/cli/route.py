@@ -43,11 +43,11 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         InvalidRequestError: When there is nothing to decide, or the input is not JSON lines.
     """
+    if bool(arguments.text) == bool(arguments.input):
+        raise InvalidRequestError("give questions, or --input FILE with one a line; not both")
     from tame_router import app
     from tame_router.config_file import load_settings
 
-    if bool(arguments.text) == bool(arguments.input):
-        raise InvalidRequestError("give questions, or --input FILE with one a line; not both")
     settings = load_settings(arguments.config)
     router = app.build_router(settings, app.build_catalog(settings))
     if arguments.input:

@@ -107,6 +107,7 @@ class AsyncClient:
         """Open an answer that arrives while it is written; leaving the context cancels it.
 
         Raises:
+            InvalidRequestError: When a request cannot hold a value.
             TameError: From iterating: what the server answered, as the class its reason names.
         """
         request = chat_request(router_service_pb2.StreamChatRequest, conversation, **options)

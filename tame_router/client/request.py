@@ -1,7 +1,8 @@
 """Requests of the SDK, built from plain values."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypedDict, TypeVar, Unpack
 
 from tame_router.chat import Message, Role, Sampling
@@ -53,7 +54,7 @@ def route_request(
     """Write a request for a decision.
 
     Raises:
-        InvalidRequestError: When a text cannot be written as UTF-8.
+        InvalidRequestError: When a request cannot hold a value.
     """
     return router_service_pb2.RouteRequest(
         messages=_messages(conversation), constraints=_constraints(choice), explain=explain
@@ -66,7 +67,7 @@ def chat_request(
     """Write a request for an answer, whole or streamed.
 
     Raises:
-        InvalidRequestError: When a text cannot be written as UTF-8.
+        InvalidRequestError: When a request cannot hold a value.
     """
     sampling = options.pop("sampling", None)
     return kind(
@@ -76,6 +77,18 @@ def chat_request(
     )
 
 
+@contextmanager
+def _sendable(field: str) -> Iterator[None]:
+    """Name the field of a value that no request can hold.
+
+    A number can be too large for its type, and a text can hold half of a surrogate pair.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise InvalidRequestError(f"{field} cannot be sent: {error}", field=field) from None
+
+
 def _messages(conversation: Conversation) -> list[chat_pb2.Message]:
     if isinstance(conversation, str):
         conversation = [Message(role=Role.USER, content=conversation)]
@@ -83,35 +96,31 @@ def _messages(conversation: Conversation) -> list[chat_pb2.Message]:
 
 
 def _message(index: int, message: Message) -> chat_pb2.Message:
-    try:
+    with _sendable(f"messages[{index}].content"):
         return chat_pb2.Message(role=_ROLES[message.role], content=message.content)
-    except UnicodeEncodeError as error:
-        raise InvalidRequestError(
-            f"messages[{index}].content cannot be written as UTF-8: character {error.start} is half"
-            " of a surrogate pair; decode the text with the encoding it is in",
-            field=f"messages[{index}].content",
-        ) from None
 
 
 def _constraints(choice: Choice) -> decision_pb2.Constraints:
     unknown = set(choice) - set(Choice.__annotations__)
     if unknown:
         raise TypeError(f"unknown keyword {', '.join(sorted(unknown))}")
-    return decision_pb2.Constraints(
-        pin=choice.get("expert", ""), allow=choice.get("allow", ()), deny=choice.get("deny", ())
-    )
+    with _sendable("constraints"):
+        return decision_pb2.Constraints(
+            pin=choice.get("expert", ""), allow=choice.get("allow", ()), deny=choice.get("deny", ())
+        )
 
 
 def _sampling(sampling: Sampling) -> chat_pb2.Sampling:
-    return chat_pb2.Sampling(
-        max_tokens=sampling.max_tokens,
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
-        presence_penalty=sampling.presence_penalty,
-        frequency_penalty=sampling.frequency_penalty,
-        seed=sampling.seed,
-        stop=sampling.stop,
-    )
+    with _sendable("sampling"):
+        return chat_pb2.Sampling(
+            max_tokens=sampling.max_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            presence_penalty=sampling.presence_penalty,
+            frequency_penalty=sampling.frequency_penalty,
+            seed=sampling.seed,
+            stop=sampling.stop,
+        )
 
 
 def channel_options(attempts: int) -> list[tuple[str, int | str]]:

@@ -70,22 +70,17 @@ def test_the_environment_keeps_the_users_choices(spec: EngineSpec) -> None:
         "VIRTUAL_ENV": "/v",
         "A": "b",
     }
-    result = environment(spec, inherited, "key", cores=8)
+    result = environment(spec, inherited, "key")
     assert result["VLLM_CPU_KVCACHE_SPACE"] == "9"
     assert result["VLLM_API_KEY"] == "key"
     assert result["HF_HUB_OFFLINE"] == "1"
     assert result["A"] == "b"
-    assert not {"PYTHONPATH", "VIRTUAL_ENV", "VLLM_CPU_NUM_OF_RESERVED_CPU"} & set(result)
-
-
-def test_two_cores_both_compute(spec: EngineSpec) -> None:
-    """On two cores none is kept for the API server alone."""
-    assert environment(spec, {}, "", cores=2)["VLLM_CPU_NUM_OF_RESERVED_CPU"] == "0"
+    assert not {"PYTHONPATH", "VIRTUAL_ENV"} & set(result)
 
 
 def test_a_hub_name_may_be_fetched(spec: EngineSpec) -> None:
     """A base model that is no folder needs the hub, and on a GPU no CPU settings are made."""
-    result = environment(replace(spec, base_model="a/b", device="cuda"), {}, "", cores=2)
+    result = environment(replace(spec, base_model="a/b", device="cuda"), {}, "")
     assert "HF_HUB_OFFLINE" not in result
     assert not any(name.startswith("VLLM_CPU") for name in result)
 

@@ -1,6 +1,5 @@
 """`tame experts`."""
 
-import io
 import json
 import shutil
 import sys
@@ -12,14 +11,7 @@ import yaml
 from tame_router.catalog.expert import Catalog
 from tame_router.config import Settings
 from tests.cli.conftest import Tame
-
-
-class Terminal(io.StringIO):
-    """Standard output that is a terminal."""
-
-    def isatty(self) -> bool:
-        """Say so."""
-        return True
+from tests.cli.terminal import Terminal
 
 
 @pytest.fixture
@@ -37,10 +29,10 @@ def test_experts_are_listed(tame: Tame, config_file: Path, catalog: Catalog) -> 
     result = tame("experts", "list", "--config", str(config_file))
     assert result.code == 0
     for name in catalog.names:
-        (line,) = (line for line in result.out.splitlines() if line.startswith(name))
-        assert (catalog.expert(name).live_revision or "base model") in line
+        revision = catalog.expert(name).live_revision or "base model"
+        (line,) = (line for line in result.out.splitlines() if line.startswith(f"{name}\t"))
+        assert line.split("\t")[2:] == [revision, "local"]
     assert "法律 · Legal" in result.out
-    assert "\x1b" not in result.out
 
 
 def test_experts_are_listed_for_machines(tame: Tame, config_file: Path, catalog: Catalog) -> None:
@@ -141,8 +133,10 @@ def test_the_schema_of_an_expert_is_printed(tame: Tame) -> None:
 def test_a_terminal_gets_colours(
     tame: Tame, config_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a terminal the table has its headings set apart; in a pipe there is no escape code."""
+    """On a terminal the list is a table with its headings set apart."""
     monkeypatch.setattr(sys, "stdout", terminal := Terminal())
     monkeypatch.setenv("TERM", "xterm-256color")
     assert tame("experts", "list", "--config", str(config_file)).code == 0
     assert "\x1b[" in terminal.getvalue()
+    assert "revision" in terminal.getvalue()
+    assert "法律 · Legal" in terminal.getvalue()

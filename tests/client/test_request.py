@@ -1,6 +1,7 @@
 """Requests of the SDK, built from plain values."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -53,12 +54,27 @@ def test_a_misspelt_option_is_named() -> None:
         route_request("hello", explain=False, sampling=Sampling())  # type: ignore[call-arg]
 
 
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"sampling": Sampling(max_tokens=2**31)}, "sampling"),
+        ({"sampling": Sampling(seed=2**63)}, "sampling"),
+        ({"sampling": Sampling(stop=("\ud800",))}, "sampling"),
+        ({"expert": "\ud800"}, "constraints"),
+        ({"deny": ["\ud800"]}, "constraints"),
+    ],
+)
+def test_a_value_that_no_request_can_hold_is_named(options: Any, field: str) -> None:
+    """What cannot be sent at all is refused like what the server refuses."""
+    with pytest.raises(InvalidRequestError, match=f"^{field} cannot be sent: ") as caught:
+        chat_request(router_service_pb2.ChatRequest, "hello", **options)
+    assert caught.value.field == field
+
+
 def test_text_that_cannot_be_sent_is_named() -> None:
-    """Half a surrogate pair is refused here, with the message and the character."""
+    """Half a surrogate pair is refused here, with the message and the place in it."""
     conversation = [Message(role=Role.USER, content=text) for text in ("fine", "ab\udcff")]
-    with pytest.raises(
-        InvalidRequestError, match=r"messages\[1\].content .* character 2"
-    ) as caught:
+    with pytest.raises(InvalidRequestError, match=r"messages\[1\].content .*position 2") as caught:
         route_request(conversation, explain=False)
     assert caught.value.field == "messages[1].content"
 

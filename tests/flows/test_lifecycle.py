@@ -39,7 +39,7 @@ async def test_a_deadline_ends_the_answer_everywhere(
     begun = time.perf_counter()
     with pytest.raises(DeadlineExceededError) as caught:
         await client.chat(LEGAL, timeout_s=0.3)
-    assert time.perf_counter() - begun < 3
+    assert time.perf_counter() - begun < 8
     assert caught.value.code is Code.DEADLINE_EXCEEDED
     assert "allow more time" in caught.value.message
     assert await happened((await next_chat(fake_vllm)).disconnected)
@@ -65,7 +65,7 @@ async def test_leaving_a_stream_stops_the_engine(client: AsyncClient, fake_vllm:
                 break
     begun = time.perf_counter()
     assert await happened((await next_chat(fake_vllm)).disconnected)
-    assert time.perf_counter() - begun < 1
+    assert time.perf_counter() - begun < 5  # the whole answer would take 13 s
     assert fake_vllm.finished == {"stop": 0, "length": 0, "abort": 1}
 
 

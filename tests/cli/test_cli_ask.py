@@ -1,0 +1,145 @@
+"""`tame ask`."""
+
+import io
+import json
+import sys
+from collections.abc import Awaitable, Callable
+
+import anyio.to_thread
+import pytest
+
+from tame_router.catalog.expert import Catalog
+from tests.cli.conftest import Result, Tame
+from tests.fakes.vllm import FakeVllm
+from tests.fakes.vllm_script import Raw, Refuse, Silence
+from tests.scripted_service import serving
+from tests.small_experts import NOTICES, QUESTIONS
+
+pytestmark = pytest.mark.anyio
+
+LEGAL = QUESTIONS["legal"][0]
+Ask = Callable[..., Awaitable[Result]]
+
+
+@pytest.fixture
+def ask(tame: Tame, address: str) -> Ask:
+    """Give a function that runs `tame ask` against a router of this process."""
+
+    async def run(*arguments: str) -> Result:
+        return await anyio.to_thread.run_sync(lambda: tame("ask", "--server", address, *arguments))
+
+    return run
+
+
+async def test_the_answer_is_standard_output(
+    ask: Ask, fake_vllm: FakeVllm, catalog: Catalog
+) -> None:
+    """The words alone go to standard output; who answers, and what it cost, to standard error."""
+    fake_vllm.text = "可以 [bold]拿[/] 資遣費。"
+    result = await ask(LEGAL)
+    assert result.code == 0
+    assert result.out == f"{fake_vllm.text}\n"
+    head, *_ = result.err.splitlines()
+    assert head.startswith("legal 0.")
+    assert "medical 0." in head
+    assert "MOST_PROBABLE" in result.err
+    assert NOTICES["legal"]["zh-TW"] in result.err
+    assert catalog.expert("legal").live_revision in result.err
+    assert "tokens" in result.err
+
+
+async def test_events_are_lines_for_machines(ask: Ask, fake_vllm: FakeVllm) -> None:
+    """With --json every event is an object, with times in seconds."""
+    fake_vllm.text = "可以。"
+    result = await ask("--json", LEGAL)
+    events = [json.loads(line) for line in result.out.splitlines()]
+    kinds = list(dict.fromkeys(event["event"] for event in events))
+    assert kinds == ["decision_made", "expert_start", "delta", "expert_finish", "final"]
+    assert "".join(e["text"] for e in events if e["event"] == "delta") == "可以。"
+    assert events[-1]["finish_reason"] == "stop"
+    assert 0 < events[-1]["elapsed"] < 10
+    assert 0 < events[-2]["time_to_first_token"] <= events[-2]["elapsed"]
+    assert result.err == ""
+
+
+async def test_an_expert_can_be_named(ask: Ask, fake_vllm: FakeVllm, catalog: Catalog) -> None:
+    """`--expert` pins, and `--max-tokens` goes to the backend."""
+    result = await ask("--expert", "medical", "--max-tokens", "3", LEGAL)
+    assert result.code == 0
+    assert result.err.startswith("medical 1.00")
+    assert fake_vllm.chats[0].body["model"] == catalog.expert("medical").live_revision
+    assert fake_vllm.chats[0].body["max_tokens"] == 3
+
+
+async def test_the_general_expert_has_no_adapter(ask: Ask) -> None:
+    """An answer of the base model says so, and an expert without notice shows none."""
+    result = await ask(QUESTIONS["general"][1])
+    assert result.code == 0
+    assert "base model, no adapter" in result.err
+
+
+async def test_standard_input_can_be_the_question(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, fake_vllm: FakeVllm
+) -> None:
+    """`-` reads the question from a pipe."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO(LEGAL))
+    assert (await ask("-")).code == 0
+    assert fake_vllm.chats[0].body["messages"][-1]["content"] == LEGAL
+
+
+async def test_an_expert_that_writes_nothing_is_said_so(ask: Ask, fake_vllm: FakeVllm) -> None:
+    """An empty answer is an empty line, with the reason beside it."""
+    chunk = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+    fake_vllm.next(Raw(body=chunk + b"data: [DONE]\n\n"))
+    result = await ask(LEGAL)
+    assert (result.code, result.out) == (0, "\n")
+    assert "the expert wrote nothing" in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ((" ",), 2, "INVALID_REQUEST: messages[0].content is empty"),
+        (("--max-tokens", "0", LEGAL), 2, "INVALID_REQUEST: sampling.max_tokens is 0"),
+        (("bad \udcff byte",), 2, "INVALID_REQUEST: messages[0].content cannot be sent"),
+        (("--expert", "astrology", LEGAL), 1, "EXPERT_NOT_FOUND: the constraints name"),
+        (("--timeout", "0", LEGAL), 2, "not a number of seconds above 0"),
+        (("--timeout", "nan", LEGAL), 2, "not a number of seconds above 0"),
+        (("--timeout", "soon", LEGAL), 2, "invalid"),
+        (("--max-tokens", "99999999999", LEGAL), 2, "INVALID_REQUEST: sampling cannot be sent"),
+    ],
+)
+async def test_what_cannot_be_asked_is_refused(
+    ask: Ask, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    """What the caller did wrong exits with 2, what is not there with 1, each with its reason."""
+    result = await ask(*arguments)
+    assert (result.code, result.out) == (code, "")
+    assert words in result.err
+    assert "Traceback" not in result.err
+
+
+async def test_a_backend_that_fails_is_told(ask: Ask, fake_vllm: FakeVllm) -> None:
+    """The answer that cannot be given exits with 1 and the reason."""
+    fake_vllm.next(Refuse(status=500))
+    result = await ask(LEGAL)
+    assert result.code == 1
+    assert "tame: BACKEND_FAILED: " in result.err
+
+
+async def test_patience_has_an_end(ask: Ask, fake_vllm: FakeVllm) -> None:
+    """After `--timeout` the command gives up."""
+    fake_vllm.next(Silence())
+    result = await ask("--timeout", "0.2", LEGAL)
+    assert result.code == 1
+    assert "tame: DEADLINE_EXCEEDED: " in result.err
+
+
+async def test_a_router_that_is_not_there_is_said_so(tame: Tame) -> None:
+    """Nobody at the address exits with 1 and says what to check."""
+    async with serving() as gone:
+        pass
+    result = await anyio.to_thread.run_sync(lambda: tame("ask", "--server", gone, "hello"))
+    assert result.code == 1
+    assert "the router cannot be reached" in result.err
+    assert "check its address" in result.err
