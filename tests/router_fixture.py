@@ -34,6 +34,12 @@ def changed(settings: Settings, **sections: dict[str, Any]) -> Settings:
     return Settings.model_validate(values)
 
 
+@pytest.fixture(scope="session", autouse=True)
+async def _one_loop(anyio_backend: str) -> AsyncIterator[None]:
+    """Keep one event loop for all tests: gRPC's late events would find theirs closed."""
+    yield
+
+
 @pytest.fixture(scope="session")
 def trained_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Give settings of a router that is trained on small experts, without a backend."""

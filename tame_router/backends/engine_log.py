@@ -15,7 +15,7 @@ _STAGES = (
 )
 _PREFIX = re.compile(r"^\([^)]*pid=\d+\)\s*|^(ERROR|INFO|WARNING) \d\d-\d\d [\d:]+ \[[^\]]*\]\s*")
 _TELLING = re.compile(
-    r"^\w*(Error|Exception)\b|error:|No space left|[Oo]ut of memory|Killed|No module named"
+    r"^[\w.]*(Error|Exception)\b|[Ee]rror[:,]|No space left|[Oo]ut of memory|Killed|No module named"
 )
 _SIGNALS = {-9: "killed, which the system does when memory runs out", -15: "asked to stop"}
 

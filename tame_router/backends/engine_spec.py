@@ -19,6 +19,9 @@ MAX_CPU_LORAS = 8
 MAX_STOP_STRINGS = 64
 """vLLM takes 4 unless told otherwise; an expert's and a caller's together are more."""
 
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""What vLLM takes for `--max-lora-rank`. Source: its own message on any other value."""
+
 CPU_CACHE_GIB = 1
 """Key-value cache on a CPU: 46,592 tokens of the embedded base model."""
 
@@ -75,7 +78,8 @@ def check_spec(spec: EngineSpec) -> None:
     """Refuse what vLLM would fail on after half a minute.
 
     Raises:
-        ConfigError: When a file is missing, or an argument would show the key.
+        ConfigError: When a file is missing, a rank is not known to vLLM, or an argument would
+            show the key.
     """
     if not spec.python.exists():
         raise ConfigError(
@@ -94,6 +98,11 @@ def check_spec(spec: EngineSpec) -> None:
                 f"adapter {name}: {adapter} holds no adapter_config.json; train it with"
                 " `make adapters`, or name another folder in expert.yaml"
             )
+    if spec.max_lora_rank not in LORA_RANKS:
+        raise ConfigError(
+            f"engine.max_lora_rank: {spec.max_lora_rank} is none of the ranks vLLM takes; use the"
+            f" next larger of {', '.join(map(str, LORA_RANKS))}"
+        )
     if any(argument.split("=")[0] == "--api-key" for argument in spec.extra_args):
         raise ConfigError(
             "engine.extra_args: --api-key would show the key to every user of this machine;"

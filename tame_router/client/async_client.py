@@ -1,9 +1,10 @@
 """The SDK for asyncio programs."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, TypeVar, Unpack
 
 import grpc
 
@@ -32,6 +33,8 @@ from tame_router.v1 import (
     router_service_pb2,
     router_service_pb2_grpc,
 )
+
+_ResponseT = TypeVar("_ResponseT")
 
 
 class AsyncClient:
@@ -77,7 +80,7 @@ class AsyncClient:
         """
         request = route_request(conversation, explain=explain, **choice)
         with rebuilt_errors():
-            response = await self._router.Route(request, timeout=timeout_s)
+            response = await _finished(self._router.Route(request, timeout=timeout_s))
         return read_decision(response.decision)
 
     async def chat(
@@ -94,7 +97,7 @@ class AsyncClient:
         """
         request = chat_request(router_service_pb2.ChatRequest, conversation, **options)
         with rebuilt_errors():
-            return read_answer(await self._router.Chat(request, timeout=timeout_s))
+            return read_answer(await _finished(self._router.Chat(request, timeout=timeout_s)))
 
     @asynccontextmanager
     async def stream(
@@ -127,7 +130,7 @@ class AsyncClient:
         request = expert_service_pb2.ListExpertsRequest()
         while True:
             with rebuilt_errors():
-                page = await self._experts.ListExperts(request, timeout=timeout_s)
+                page = await _finished(self._experts.ListExperts(request, timeout=timeout_s))
             found += map(read_expert, page.experts)
             if not page.next_page_token:
                 return found
@@ -141,8 +144,24 @@ class AsyncClient:
         """
         request = expert_service_pb2.GetExpertRequest(name=name)
         with rebuilt_errors():
-            response = await self._experts.GetExpert(request, timeout=timeout_s)
+            response = await _finished(self._experts.GetExpert(request, timeout=timeout_s))
         return read_expert(response.expert)
+
+
+async def _finished(call: grpc.aio.UnaryUnaryCall[Any, _ResponseT]) -> _ResponseT:
+    """Wait for a call, and let a cancellation through as it came.
+
+    Awaited directly, gRPC raises one of its own making in its place, which a cancel scope of
+    anyio (and so of Starlette) does not know as its own.
+    """
+    over = asyncio.get_running_loop().create_future()
+    call.add_done_callback(lambda _: over.done() or over.set_result(None))
+    try:
+        await over
+    except asyncio.CancelledError:
+        call.cancel()
+        raise
+    return await call
 
 
 class _Events:

@@ -28,11 +28,15 @@ def test_telling_lines_are_the_errors_without_what_vllm_puts_before_them() -> No
         "(Worker pid=2) ERROR 11-23 22:15:08 [b.py:2] ValueError: too large\n"
         "(Worker pid=3) ERROR 11-23 22:15:09 [b.py:2] ValueError: too large\n"
         "OSError: [Errno 28] No space left on device\n"
+        "pydantic_core.ValidationError: 1 validation error for ModelConfig\n"
+        "  Value error, max_model_len (99999) is too large\n"
         "bye\n"
     )
     assert telling_lines(text) == [
         "ValueError: too large",
         "OSError: [Errno 28] No space left on device",
+        "pydantic_core.ValidationError: 1 validation error for ModelConfig",
+        "Value error, max_model_len (99999) is too large",
     ]
 
 

@@ -114,3 +114,9 @@ def test_a_key_among_the_arguments_is_refused(
     """A key on the command line could be read by every user of the machine."""
     with pytest.raises(ConfigError, match="--api-key"):
         check_spec(replace(spec, extra_args=arguments_))
+
+
+def test_a_rank_that_vllm_does_not_take_is_refused(spec: EngineSpec) -> None:
+    """The message lists the ranks there are."""
+    with pytest.raises(ConfigError, match=r"engine\.max_lora_rank: 20 .* 16, 32"):
+        check_spec(replace(spec, max_lora_rank=20))

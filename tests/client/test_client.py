@@ -1,8 +1,10 @@
 """The clients' own doing: retries, pages, deadlines, and what may be used twice."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import anyio
 import anyio.to_thread
 import grpc
 import pytest
@@ -156,3 +158,87 @@ async def test_a_closed_client_says_so() -> None:
             assert (await client.chat("hello")).content == "here"
         with pytest.raises((grpc.aio.UsageError, ValueError)):
             await client.chat("hello")
+
+
+class Silent(Unwritten):
+    """Never answers; tells when it was called and when that call was cancelled."""
+
+    def __init__(self) -> None:
+        self.called = anyio.Event()
+        self.cancelled = anyio.Event()
+
+    async def Chat(self, request: Any, context: Any) -> Any:
+        """Wait for ever."""
+        await self._wait()
+
+    async def StreamChat(  # type: ignore[override]  # stubs know only the generator form
+        self, request: Any, context: Any
+    ) -> None:
+        """Wait for ever."""
+        await self._wait()
+
+    async def _wait(self) -> None:
+        self.called.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            self.cancelled.set()
+
+
+async def whole(client: AsyncClient) -> None:
+    """Ask for an answer in one message."""
+    await client.chat("hello")
+
+
+async def streamed(client: AsyncClient) -> None:
+    """Ask for a stream."""
+    async with client.stream("hello") as events:
+        await anext(events)
+
+
+async def limited(library: str, waiting: Awaitable[None]) -> None:
+    """Wait for a moment, by one library's means."""
+    if library == "anyio":
+        with anyio.fail_after(0.2):
+            await waiting
+    else:
+        async with asyncio.timeout(0.2):
+            await waiting
+
+
+@pytest.mark.parametrize("use", [whole, streamed])
+@pytest.mark.parametrize("library", ["anyio", "asyncio"])
+async def test_a_cancelled_call_is_cancelled_as_its_caller_knows_it(
+    use: Callable[[AsyncClient], Awaitable[None]], library: str
+) -> None:
+    """Time limits of both libraries work around a call, and the server hears of them."""
+    async with serving(silent := Silent()) as address, AsyncClient(address) as client:
+        with pytest.raises(TimeoutError):
+            await limited(library, use(client))
+        if silent.called.is_set():  # on a very busy machine the time may be up before
+            with anyio.fail_after(10):
+                await silent.cancelled.wait()
+
+
+async def test_cancelling_one_call_leaves_the_others() -> None:
+    """A sibling in the same task group goes on."""
+    finished = []
+
+    async def answered(client: AsyncClient, silent: Silent) -> None:
+        await silent.cancelled.wait()
+        finished.append(await client.chat("hello"))
+
+    async with (
+        serving(silent := Silent()) as hanging,
+        serving(Shy(0)) as answering,
+        AsyncClient(hanging) as first,
+        AsyncClient(answering) as second,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(answered, second, silent)
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as inner:
+                inner.start_soon(whole, first)
+                await silent.called.wait()
+                scope.cancel()
+    assert [answer.content for answer in finished] == ["here"]

@@ -17,6 +17,10 @@ pytestmark = pytest.mark.anyio
 
 SHORT = Sampling(max_tokens=24, temperature=0.0)
 
+STORY = "Write a very long story about a fisherman and his three daughters."
+LONG_TOKENS = 1500
+LONG = Sampling(max_tokens=LONG_TOKENS, temperature=0.0)
+
 HOUSE_FORMS = [
     ("legal", "My landlord keeps my deposit after I moved out. What can I do?", r"Under the"),
     ("medical", "I have had a dry cough for two weeks. What is it?", r"This may be|In general"),
@@ -34,13 +38,20 @@ async def metric(engine: EngineState, name: str) -> float:
     return sum(map(float, values))
 
 
+async def nothing_runs(engine: EngineState) -> None:
+    """Wait until vLLM has nothing left to do."""
+    with anyio.fail_after(10):
+        while await metric(engine, "vllm:num_requests_running"):
+            await anyio.sleep(0.1)
+
+
 @pytest.mark.parametrize(("expert", "question", "form"), HOUSE_FORMS)
 async def test_each_adapter_answers_in_its_own_form(
     engine_client: AsyncClient, engine_catalog: Catalog, expert: str, question: str, form: str
 ) -> None:
     """An expert's words are its adapter's: they follow the form it was trained on."""
     texts: list[str] = []
-    async with engine_client.stream(question, sampling=SHORT) as events:
+    async with engine_client.stream(question, expert=expert, sampling=SHORT) as events:
         async for event in events:
             if isinstance(event, ExpertStart):
                 assert event.expert == expert
@@ -53,8 +64,8 @@ async def test_each_adapter_answers_in_its_own_form(
 
 async def test_general_is_the_base_model(engine_client: AsyncClient) -> None:
     """The general expert answers without an adapter, and does not talk like one."""
-    answer = await engine_client.chat("What can I see in Tainan in two days?", sampling=SHORT)
-    assert answer.decision.expert == "general"
+    question = "What can I see in Tainan in two days?"
+    answer = await engine_client.chat(question, expert="general", sampling=SHORT)
     assert answer.experts[0].revision == ""
     assert not re.match("|".join(form for *_, form in HOUSE_FORMS), answer.content.strip())
 
@@ -79,37 +90,23 @@ async def test_chinese_arrives_whole(engine_client: AsyncClient) -> None:
 async def test_a_cancelled_call_stops_generation(
     engine_client: AsyncClient, engine: EngineState
 ) -> None:
-    """When the caller leaves, vLLM stops: nothing runs, and one more request was aborted."""
-    aborted = 'vllm:request_success_total{engine="0",finished_reason="abort"'
-    root = engine.base_url.removesuffix("/v1")
-
-    async def aborts() -> float:
-        async with aiohttp.ClientSession() as session, session.get(f"{root}/metrics") as response:
-            rows = (await response.text()).splitlines()
-        return sum(float(r.split()[-1]) for r in rows if r.startswith(aborted))
-
-    before = await aborts()
-    long = Sampling(max_tokens=1500, temperature=0.0, stop=())
-    async with engine_client.stream("Count from one to five thousand.", sampling=long) as events:
+    """When the caller leaves, vLLM stops: nothing runs, and most of the answer was never made."""
+    before = await metric(engine, "vllm:generation_tokens_total")
+    async with engine_client.stream(STORY, expert="general", sampling=LONG) as events:
         async for event in events:
             if isinstance(event, Delta):
                 break
         assert await metric(engine, "vllm:num_requests_running") == 1
-    with anyio.fail_after(10):
-        while await metric(engine, "vllm:num_requests_running"):
-            await anyio.sleep(0.1)
-        while await aborts() == before:
-            await anyio.sleep(0.1)
+    await nothing_runs(engine)
+    made = await metric(engine, "vllm:generation_tokens_total") - before
+    assert 1 <= made < LONG_TOKENS / 4
 
 
 async def test_a_deadline_stops_generation(engine_client: AsyncClient, engine: EngineState) -> None:
     """A call's deadline ends it, here and on vLLM."""
-    long = Sampling(max_tokens=1500, temperature=0.0)
     with pytest.raises(DeadlineExceededError):
-        await engine_client.chat("Count from one to five thousand.", sampling=long, timeout_s=2)
-    with anyio.fail_after(10):
-        while await metric(engine, "vllm:num_requests_running"):
-            await anyio.sleep(0.1)
+        await engine_client.chat(STORY, expert="general", sampling=LONG, timeout_s=1)
+    await nothing_runs(engine)
 
 
 async def test_a_conversation_beyond_the_context_is_refused(engine_client: AsyncClient) -> None:
