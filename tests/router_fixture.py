@@ -37,7 +37,7 @@ def changed(settings: Settings, **sections: dict[str, Any]) -> Settings:
 @pytest.fixture(scope="session", autouse=True)
 async def _one_loop(anyio_backend: str) -> AsyncIterator[None]:
     """Keep one event loop for all tests: gRPC's late events would find theirs closed."""
-    yield
+    yield  # noqa: PT022 - the loop lives as long as this fixture
 
 
 @pytest.fixture(scope="session")

@@ -79,8 +79,11 @@ class Plan:
 
     def digest(self) -> str:
         """Give a digest over everything that decides what is installed."""
-        parts = [self.device, sys.version, str(self.venv.resolve()), TORCH, *GPU_REQUIREMENTS]
-        content = "\n".join(parts).encode() + REQUIREMENTS.read_bytes()
+        version = ".".join(platform.python_version_tuple()[:2])
+        parts = [self.device, version, str(self.venv.resolve())]
+        if self.device == "gpu":
+            return hashlib.sha256("\n".join([*parts, *GPU_REQUIREMENTS]).encode()).hexdigest()
+        content = "\n".join([*parts, TORCH]).encode() + REQUIREMENTS.read_bytes()
         return hashlib.sha256(content).hexdigest()
 
 

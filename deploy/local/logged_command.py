@@ -15,7 +15,10 @@ ADVICE = (
         r"|Temporary failure in name resolution|Failed to establish a new connection",
         "no package index can be reached: check the network, or the proxy or index pip is set to",
     ),
-    (r"No matching distribution", "the package indexes pip is set to lack this package"),
+    (
+        r"No matching distribution",
+        "no index that was tried has this package for this Python and machine",
+    ),
     (r"CERTIFICATE_VERIFY_FAILED", "point PIP_CERT at your organisation's certificate bundle"),
     (r"[Pp]ermission denied", "make the state folder writable"),
     (

@@ -37,6 +37,7 @@ POLL_S = 0.2
 HEALTH_TIMEOUT_S = 2.0
 STOP_GRACE_S = 15.0
 KILL_WAIT_S = 5.0
+COLLECT_S = 2.0
 
 Progress = Callable[[float, str], None]
 """Called with the seconds since the wait began and what the engine does now."""
@@ -128,7 +129,7 @@ def wait_ready(state: EngineState, *, timeout_s: float, progress: Progress | Non
     started = time.monotonic()
     while True:
         if not alive(state):
-            raise BackendUnavailableError(log.epitaph(collect(state)))
+            raise BackendUnavailableError(log.epitaph(collect(state, timeout_s=COLLECT_S)))
         if healthy(state):
             return
         waited = time.monotonic() - started
@@ -161,7 +162,7 @@ def read_status(state_dir: Path) -> EngineStatus:
     if state is None:
         return EngineStatus(phase="stopped")
     if not alive(state):
-        collect(state)
+        collect(state, timeout_s=COLLECT_S)
         return EngineStatus(phase="died", state=state)
     return EngineStatus(phase="ready" if healthy(state) else "starting", state=state)
 
@@ -191,7 +192,7 @@ def stop(state_dir: Path, *, grace_s: float = STOP_GRACE_S) -> bool:
         with suppress(ProcessLookupError):
             os.killpg(state.pid, signal.SIGKILL)
         _until(lambda: not alive(state) and not members(state), KILL_WAIT_S)
-    collect(state)
+    collect(state, timeout_s=COLLECT_S)
     if left := members(state):
         raise BackendUnavailableError(
             f"processes {', '.join(map(str, left))} of the engine cannot be ended; look at them"

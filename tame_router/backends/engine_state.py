@@ -7,6 +7,7 @@ as vLLM is.
 
 import json
 import os
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -55,10 +56,12 @@ class ProcessEntry:
         pid: Its number.
         group: Its process group.
         started_ticks: Its start time, in clock ticks since the boot.
+        parent: Number of the process that started it, or that took it over.
         dead: It has ended and waits to be collected by its parent.
     """
 
     pid: int
+    parent: int
     group: int
     started_ticks: int
     dead: bool
@@ -101,7 +104,7 @@ def boot_id() -> str:
 def find_process(pid: int) -> ProcessEntry | None:
     """Ask the system about a process; None where there is none.
 
-    Source: proc_pid_stat(5), fields 3, 5 and 22.
+    Source: proc_pid_stat(5), fields 3, 4, 5 and 22.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
@@ -110,7 +113,11 @@ def find_process(pid: int) -> ProcessEntry | None:
     # The name stands in parentheses and may hold any character.
     fields: list[str] = stat.rpartition(")")[2].split()
     return ProcessEntry(
-        pid=pid, group=int(fields[2]), started_ticks=int(fields[19]), dead=fields[0] in "ZX"
+        pid=pid,
+        parent=int(fields[1]),
+        group=int(fields[2]),
+        started_ticks=int(fields[19]),
+        dead=fields[0] in "ZX",
     )
 
 
@@ -133,19 +140,28 @@ def members(state: EngineState) -> list[int]:
     return [e.pid for e in entries if e is not None and e.group == state.pid and not e.dead]
 
 
-def collect(state: EngineState) -> int | None:
+def collect(state: EngineState, *, timeout_s: float) -> int | None:
     """Collect the engine's process where it has ended as our child, and give its exit code.
 
     None: it runs, or it is nobody's child here. A negative code is the signal that ended it.
+
+    Args:
+        state: The engine.
+        timeout_s: Longest wait; a process looks dead while its last threads still end.
     """
-    entry = find_process(state.pid)
-    if entry is None or not entry.dead or not _same(state, entry):
-        return None
-    try:
+    end = time.monotonic() + timeout_s
+    while True:
+        entry = find_process(state.pid)
+        if entry is None or not (
+            entry.dead and _same(state, entry) and entry.parent == os.getpid()
+        ):
+            return None
         found, status = os.waitpid(state.pid, os.WNOHANG)
-    except ChildProcessError:
-        return None
-    return os.waitstatus_to_exitcode(status) if found else None
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > end:
+            return None
+        time.sleep(0.02)
 
 
 def _same(state: EngineState, entry: ProcessEntry) -> bool:

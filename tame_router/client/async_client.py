@@ -154,10 +154,10 @@ async def _finished(call: grpc.aio.UnaryUnaryCall[Any, _ResponseT]) -> _Response
     Awaited directly, gRPC raises one of its own making in its place, which a cancel scope of
     anyio (and so of Starlette) does not know as its own.
     """
-    over = asyncio.get_running_loop().create_future()
-    call.add_done_callback(lambda _: over.done() or over.set_result(None))
+    over = asyncio.Event()
+    call.add_done_callback(lambda _: over.set())
     try:
-        await over
+        await over.wait()
     except asyncio.CancelledError:
         call.cancel()
         raise

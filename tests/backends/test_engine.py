@@ -65,7 +65,7 @@ def test_an_engine_starts_answers_and_stops_with_its_children(make_spec: MakeSpe
     assert state.base_url == f"http://127.0.0.1:{state.port}/v1"
     child = _report(spec)["child"]
     assert engine.stop(spec.state_dir) is True
-    assert _gone(state.pid)
+    assert find_process(state.pid) is None
     assert _gone(child)
     assert engine.read_status(spec.state_dir).phase == "stopped"
     assert engine.stop(spec.state_dir) is False

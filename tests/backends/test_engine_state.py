@@ -59,7 +59,7 @@ def test_a_running_process_is_not_collected() -> None:
     """Only an ended child has an exit code."""
     entry = engine_state.find_process(os.getpid())
     assert entry is not None
-    assert engine_state.collect(_state(os.getpid(), entry.started_ticks)) is None
+    assert engine_state.collect(_state(os.getpid(), entry.started_ticks), timeout_s=0) is None
 
 
 def test_a_process_that_is_gone_is_not_found() -> None:

@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -141,8 +142,12 @@ def test_a_pipe_is_left_quietly() -> None:
         assert (done.stdout, done.stderr) == ("", "")
 
 
-def test_the_module_is_the_command() -> None:
+def test_the_module_is_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     """`python -m tame_router` exits with the command's code."""
+    monkeypatch.setattr(sys, "argv", ["tame", "config", "schema"])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_module("tame_router", run_name="__main__")
+    assert left.value.code == 0
     for arguments, code in ((["config", "schema"], 0), (["route"], 2), (["frobnicate"], 2)):
         done = subprocess.run(
             [sys.executable, "-m", "tame_router", *arguments],

@@ -64,7 +64,7 @@ def test_a_plans_digest_depends_on_the_device(tmp_path: Path, device: str) -> No
     [
         ("OSError: [Errno 28] No space left on device", "free some disk space"),
         ("Failed to establish a new connection", "check the network"),
-        ("ERROR: No matching distribution found for x", "lack this package"),
+        ("ERROR: No matching distribution found for x", "no index that was tried"),
         ("something else", "see the log"),
     ],
 )

@@ -55,6 +55,7 @@ class ChatEndpoint:
             await refusal(scope, receive, send)
             return
         events, reason = self._events(body)
+        finished = self._fake.finished  # a reset begins another count, and this answer is not in it
         self._fake.running += 1
         try:
             async with asyncio.TaskGroup() as group:
@@ -65,7 +66,7 @@ class ChatEndpoint:
             reason = "abort"
         finally:
             self._fake.running -= 1
-        self._fake.finished[reason] += 1
+        finished[reason] += 1
         if reason == "abort":
             received.disconnected.set()
 

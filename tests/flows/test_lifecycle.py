@@ -2,7 +2,9 @@
 
 import json
 import logging
+import random
 import time
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import anyio
@@ -16,7 +18,7 @@ from tame_router.client.client import Client
 from tame_router.client.event import DecisionMade, Delta, Final
 from tame_router.client.request import chat_request
 from tame_router.config import Settings
-from tame_router.errors import Code, DeadlineExceededError, OverloadedError
+from tame_router.errors import Code, DeadlineExceededError, OverloadedError, TameError
 from tame_router.v1 import router_service_pb2, router_service_pb2_grpc
 from tests.fakes.vllm import FakeVllm
 from tests.fakes.vllm_script import Pace, Raw, Silence
@@ -164,3 +166,46 @@ async def test_a_bare_client_can_cancel(channel: grpc.aio.Channel, fake_vllm: Fa
     call.cancel()
     assert await happened(received.disconnected)
     assert await call.code() is grpc.StatusCode.CANCELLED
+
+
+async def test_a_storm_of_callers_leaves_nothing_behind(
+    settings: Settings, fake_vllm: FakeVllm, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Callers who finish, leave, run out of time or are refused: afterwards every place is free."""
+    caplog.set_level(logging.INFO, "tame_router")
+    fake_vllm.pace = Pace(token_s=0.01)
+    dice = random.Random(7)
+    crowded = changed(settings, server={"max_answers": 20})
+
+    async def call(client: AsyncClient, number: int) -> None:
+        limit = dice.choice([None, 0.1])
+        with anyio.move_on_after(dice.random() * 0.5), suppress(TameError):
+            if number % 2:
+                await client.chat(LEGAL, timeout_s=limit)
+            else:
+                async with client.stream(LEGAL, timeout_s=limit) as events:
+                    [event async for event in events]
+
+    async with app.running(crowded) as address, AsyncClient(address, attempts=1) as client:
+        async with anyio.create_task_group() as group:
+            for number in range(150):
+                group.start_soon(call, client, number)
+        fake_vllm.pace = Pace(first_token_s=60)
+        async with AsyncExitStack() as stack:
+            with anyio.fail_after(10):
+                for _ in range(20):
+                    await _hold(stack, client)
+            with pytest.raises(OverloadedError):
+                await client.chat(LEGAL)
+    told = {record.message for record in caplog.records}
+    assert {"call.cancelled", "call.failed"} <= told
+    assert "call.crashed" not in told
+
+
+async def _hold(stack: AsyncExitStack, client: AsyncClient) -> None:
+    """Take a place and keep it; a call that was just cancelled may still hold it for a moment."""
+    while True:
+        events = await stack.enter_async_context(client.stream(LEGAL))
+        with suppress(OverloadedError):
+            assert isinstance(await anext(events), DecisionMade)
+            return
