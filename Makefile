@@ -47,7 +47,7 @@ format: setup  ## put all code into its form
 	@$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format . && $(BIN)/buf format -w
 
 adapters: engine  ## rebuild the reference adapters (about 25 minutes on 2 cores)
-	@$(ENGINE)/bin/python adapters/train.py
+	@$(ENGINE)/bin/python adapters/train.py && $(ENGINE)/bin/python adapters/evaluate.py
 
 bench: engine  ## what the router costs, beside calling vLLM directly
 	@$(BIN)/python bench/overhead.py

@@ -1,13 +1,16 @@
 """The edge: whatever happens behind it, the caller gets a status with a reason."""
 
+import asyncio
 import io
 import json
 import logging
+from typing import Any
 
 import grpc
 import pytest
 
 from tame_router import telemetry
+from tame_router.api.grpc_edge import deadline
 from tame_router.client.async_client import AsyncClient
 from tame_router.config import LogSettings
 from tame_router.errors import (
@@ -16,8 +19,9 @@ from tame_router.errors import (
     InvalidRequestError,
     TameError,
 )
+from tame_router.v1 import router_service_pb2
 from tests.rich_error import RichError, rich
-from tests.scripted_service import Failing, serving
+from tests.scripted_service import Failing, Unwritten, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -103,3 +107,28 @@ async def test_a_refusal_can_be_written_as_json() -> None:
         telemetry.LOGGER.removeHandler(handler)
     assert json.loads(stream.getvalue())["reason"] == "INVALID_REQUEST"
     assert LogSettings().texts is False
+
+
+class Remaining(Unwritten):
+    """Tells the time that is left until the deadline of a call."""
+
+    def __init__(self) -> None:
+        self.seen: list[float | None] = []
+
+    async def Route(self, request: Any, context: Any) -> Any:
+        """Note it."""
+        at = deadline(context)
+        now = asyncio.get_running_loop().time()
+        self.seen.append(None if at is None else at - now)
+        return router_service_pb2.RouteResponse()
+
+
+async def test_a_deadline_is_a_point_in_time() -> None:
+    """What the caller allows arrives on the loop's clock; without a limit there is none."""
+    async with serving(remaining := Remaining()) as address, AsyncClient(address) as client:
+        await client.route("hello", timeout_s=50)
+        await client.route("hello")
+    first, second = remaining.seen
+    assert first is not None
+    assert 40 < first <= 50
+    assert second is None

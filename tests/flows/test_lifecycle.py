@@ -77,13 +77,15 @@ async def test_leaving_a_stream_of_the_synchronous_client_stops_the_engine(
     """The plain client's context manager cancels too."""
     fake_vllm.pace = Pace(token_s=0.2)
 
-    def use() -> None:
-        with Client(address, attempts=1) as client, client.stream(LEGAL) as events:
+    def use(client: Client) -> None:
+        with client.stream(LEGAL) as events:
             while not isinstance(next(events), Delta):
                 pass
 
-    await anyio.to_thread.run_sync(use)
-    assert await happened((await next_chat(fake_vllm)).disconnected)
+    with Client(address, attempts=1) as client:
+        await anyio.to_thread.run_sync(use, client)
+        received = await next_chat(fake_vllm)
+        assert await happened(received.disconnected)
 
 
 async def test_cancelling_a_whole_answer_stops_the_engine(
