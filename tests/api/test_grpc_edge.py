@@ -130,5 +130,5 @@ async def test_a_deadline_is_a_point_in_time() -> None:
         await client.route("hello")
     first, second = remaining.seen
     assert first is not None
-    assert 40 < first <= 50
+    assert 40 < first < 52  # gRPC rounds up on the wire
     assert second is None
