@@ -23,6 +23,7 @@ from pathlib import Path
 import aiohttp
 
 from tame_router import app
+from tame_router.catalog.expert import Catalog
 from tame_router.chat import Sampling
 from tame_router.client.async_client import AsyncClient
 from tame_router.client.event import Delta
@@ -76,15 +77,18 @@ def child(arguments: list[str], environment: Mapping[str, str], ready: str) -> I
         process.wait()
 
 
-async def direct_s(session: aiohttp.ClientSession, url: str, base_model: str) -> float:
+async def direct_s(session: aiohttp.ClientSession, url: str, model: str, prompt: str) -> float:
     """Ask the engine itself, and give the time to its first token, in seconds.
 
     Raises:
         RuntimeError: When it wrote nothing.
     """
     body = {
-        "model": base_model,
-        "messages": [{"role": "user", "content": QUESTION}],
+        "model": model,
+        "messages": [
+            {"role": "system", "content": prompt},
+            {"role": "user", "content": QUESTION},
+        ],
         "stream": True,
         "max_tokens": 16,
     }
@@ -119,17 +123,21 @@ async def routed_s(client: AsyncClient) -> float:
     return first
 
 
-async def added_ms(address: str, url: str, key: str, pairs: int) -> list[float]:
-    """Ask in pairs, and give what the router adds to the first token, in milliseconds."""
+async def added_ms(address: str, url: str, key: str, pairs: int, catalog: Catalog) -> list[float]:
+    """Ask in pairs, and give what the router adds to the first token, in milliseconds.
+
+    Both ways lead to the same adapter, with the same prompt.
+    """
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     differences: list[float] = []
     async with AsyncClient(address) as client, aiohttp.ClientSession(headers=headers) as session:
-        model = (await client.experts())[-1].live_revision
+        expert = catalog.expert((await client.route(QUESTION)).expert)
+        target = (session, url, expert.live_revision, expert.prompt)
         for number in range(pairs + WARM_UP_PAIRS):
             if number % 2:
-                routed, direct = await routed_s(client), await direct_s(session, url, model)
+                routed, direct = await routed_s(client), await direct_s(*target)
             else:
-                direct, routed = await direct_s(session, url, model), await routed_s(client)
+                direct, routed = await direct_s(*target), await routed_s(client)
             if number >= WARM_UP_PAIRS:
                 differences.append((routed - direct) * 1e3)
     return differences
@@ -156,8 +164,9 @@ def help_s() -> float:
 def measure(pairs: int, engine: str, key_file: Path | None) -> dict[str, float]:
     """Run everything once, and give the figures by name."""
     settings = load_settings()
-    app.build_router(settings, app.build_catalog(settings))  # trained ahead, as in service
-    revisions = [e.live_revision for e in app.build_catalog(settings).experts.values() if e.live]
+    catalog = app.build_catalog(settings)
+    app.build_router(settings, catalog)  # trained ahead, as in service
+    revisions = [e.live_revision for e in catalog.experts.values() if e.live]
     with contextlib.ExitStack() as stack:
         if not engine:
             fake = ["tests.fakes.vllm", f"--first-token-ms={FIRST_TOKEN_MS}", "--tokens=16"]
@@ -168,7 +177,7 @@ def measure(pairs: int, engine: str, key_file: Path | None) -> dict[str, float]:
             environment["TAME_BACKENDS__LOCAL__API_KEY_FILE"] = str(key_file.resolve())
         router = stack.enter_context(child(["tame_router", "serve"], environment, "serving on "))
         key = key_file.read_text(encoding="utf-8").strip() if key_file else ""
-        differences = asyncio.run(added_ms(router.address, engine, key, pairs))
+        differences = asyncio.run(added_ms(router.address, engine, key, pairs, catalog))
         return {
             "ttft_added_ms_p50": round(statistics.median(differences), 3),
             "ttft_added_ms_p99": round(statistics.quantiles(differences, n=100)[98], 3),

@@ -108,7 +108,7 @@ def _read(path: Path) -> dict[str, Any]:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"configuration file {path}: {error}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
         raise ConfigError(f"configuration file {path} is not YAML: {error}") from error
     if document is None:
         return {}
@@ -144,11 +144,13 @@ def _fault(fault: Any) -> str:
     key = ".".join(place)
     variable = PREFIX + "__".join(part.upper() for part in place)
     source = f"from {variable}" if variable in os.environ else f"or {variable}"
-    return f"{key} ({source}): {message}{_seen(key, fault['input'])}"
+    return f"{key} ({source}): {message}{_seen(key, fault)}"
 
 
-def _seen(key: str, value: Any) -> str:
+def _seen(key: str, fault: Any) -> str:
     """Quote a value, unless it may be a secret or hold one."""
-    if "key" in key or isinstance(value, dict | list):
+    value = fault["input"]
+    whole_backend = fault["loc"][0] == "backends" and len(fault["loc"]) < 3
+    if "key" in key or whole_backend or isinstance(value, dict | list):
         return ""
     return f", seen {str(value)[:80]!r}"

@@ -6,8 +6,7 @@ TameError
 │  ├─ InvalidRequestError            INVALID_ARGUMENT     INVALID_REQUEST
 │  │  ├─ RequestTooLargeError          INVALID_ARGUMENT     REQUEST_TOO_LARGE
 │  │  └─ ContextTooLongError           INVALID_ARGUMENT     CONTEXT_TOO_LONG
-│  ├─ ExpertNotFoundError            NOT_FOUND            EXPERT_NOT_FOUND
-│  └─ RevisionNotFoundError          NOT_FOUND            REVISION_NOT_FOUND
+│  └─ ExpertNotFoundError            NOT_FOUND            EXPERT_NOT_FOUND
 ├─ RoutingError                    nobody may answer
 │  └─ NoExpertError                  FAILED_PRECONDITION  NO_EXPERT_ALLOWED
 ├─ ServiceError                    the router itself cannot take the call now
@@ -132,13 +131,6 @@ class ExpertNotFoundError(RequestError):
 
     code = Code.NOT_FOUND
     reason = "EXPERT_NOT_FOUND"
-
-
-class RevisionNotFoundError(RequestError):
-    """The caller named a revision that the expert does not have."""
-
-    code = Code.NOT_FOUND
-    reason = "REVISION_NOT_FOUND"
 
 
 class RoutingError(TameError):

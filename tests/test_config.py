@@ -71,6 +71,7 @@ def test_backends_are_of_two_kinds(tmp_path: Path) -> None:
         ("backends: {}", "backends (or TAME_BACKENDS)"),
         ("[1, 2]", "expected keys and values"),
         ("a: [", "is not YAML"),
+        ("state_dir: 2024-13-45", "is not YAML"),
     ],
 )
 def test_a_bad_value_is_named(tmp_path: Path, text: str, expected: str) -> None:
@@ -139,3 +140,13 @@ def test_the_schema_is_for_editors() -> None:
     assert set(document["properties"]) >= {"server", "backends", "routing", "engine", "log"}
     port = document["$defs"]["ServerSettings"]["properties"]["port"]
     assert port["description"]
+
+
+@pytest.mark.parametrize("value", ['{"api_key":"hunter2"', "hunter2"])
+def test_a_broken_backend_is_never_quoted(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """What was meant to be a whole backend may hold its key, however broken it is."""
+    monkeypatch.setenv("TAME_BACKENDS__LOCAL", value)
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert "hunter2" not in caught.value.message
+    assert "TAME_BACKENDS__LOCAL" in caught.value.message

@@ -46,6 +46,8 @@ MAX_TOKENS = 64
 
 ANSWER_TIMEOUT_S = 120
 BASE_MODEL = "base model"
+FALLBACK = "general"
+"""The one expert that answers by the base model."""
 
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 
@@ -173,6 +175,8 @@ def _fault(outcome: Outcome, catalog: Catalog) -> str:
     if outcome.expert not in outcome.question.experts:
         return f"went to {outcome.expert}, expected {expected}"
     live = catalog.expert(outcome.expert).live_revision
+    if not live and outcome.expert != FALLBACK:
+        return f"{outcome.expert} has no adapter for this base model: it is no expert of it"
     if outcome.revision != live:
         return f"was answered by {outcome.revision or BASE_MODEL}, not by {live}"
     if outcome.deltas < 2:

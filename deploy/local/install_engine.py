@@ -28,6 +28,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from deploy.local.logged_command import InstallError, run, say
+from tame_router.backends.base_model import cuda_present
 
 HERE = Path(__file__).resolve().parent
 REQUIREMENTS = HERE / "engine-requirements.txt"
@@ -90,7 +91,7 @@ class Plan:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Install what the command line asks for."""
     options = _parser().parse_args(arguments)
-    device = "gpu" if options.gpu == "yes" or (options.gpu == "auto" and has_gpu()) else "cpu"
+    device = "gpu" if options.gpu == "yes" or (options.gpu == "auto" and cuda_present()) else "cpu"
     state_dir: Path = options.state_dir
     wanted = device == "cpu" or options.with_base_model
     plan = Plan(
@@ -111,15 +112,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted; the next run starts this step again", file=sys.stderr)
         return 130
     return 0
-
-
-def has_gpu() -> bool:
-    """Tell whether NVIDIA's driver answers and lists a device."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return False
-    listing = subprocess.run([tool, "-L"], capture_output=True, text=True, check=False)
-    return listing.returncode == 0 and "GPU" in listing.stdout
 
 
 def _install(plan: Plan) -> None:

@@ -11,6 +11,7 @@ from tame_router.answering.question import Question
 from tame_router.answering.transcript import Transcript
 from tame_router.catalog.expert import Catalog
 from tame_router.chat import Message, Usage
+from tame_router.errors import TameError
 from tame_router.routing.decision import Constraints, Decision
 from tame_router.routing.router import Router
 
@@ -58,7 +59,13 @@ class Pipeline:
             emit = Transcript(question, emit).emit
         await emit(DecisionMade(answer_id=question.answer_id, decision=decision))
         experts = [self._catalog.expert(chosen.expert) for chosen in decision.experts]
-        finishes = await self._join.run(experts, question, decision.language, emit)
+        try:
+            finishes = await self._join.run(experts, question, decision.language, emit)
+        except TameError as error:
+            # For the caller and for the log: who was asked when it failed.
+            error.metadata.setdefault("expert", experts[0].name)
+            error.metadata.setdefault("revision", experts[0].live_revision)
+            raise
         final = Final(
             finish_reason=finishes[0].finish_reason,
             usage=sum((f.usage for f in finishes), Usage()),

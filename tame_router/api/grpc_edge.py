@@ -147,5 +147,6 @@ def _log(
     facts = {"method": method, "request_id": call_id}
     if error:
         facts |= {"code": error.code.name, "reason": error.reason, "message": error.message}
+        facts |= error.metadata
     elapsed_ms = round((time.perf_counter() - begun) * 1e3, 1)
     telemetry.event(level, name, **facts, elapsed_ms=elapsed_ms)

@@ -14,7 +14,7 @@ from tame_router.answering.event import (
 )
 from tame_router.catalog.expert import Expert
 from tame_router.chat import FinishReason, Sampling, Usage
-from tame_router.routing.decision import Decision, Stage
+from tame_router.routing.decision import Decision, Join, Stage
 from tame_router.v1 import chat_pb2, decision_pb2, expert_pb2, router_service_pb2
 
 _FINISH_REASONS = {
@@ -27,6 +27,9 @@ _STAGES = {
     Stage.ENCODER: decision_pb2.STAGE_ENCODER,
     Stage.PINNED: decision_pb2.STAGE_PINNED,
 }
+
+
+_JOINS = {Join.SINGLE: decision_pb2.JOIN_SINGLE}
 
 
 def duration(seconds: float) -> Duration:
@@ -43,7 +46,7 @@ def write_decision(decision: Decision) -> decision_pb2.Decision:
         probabilities=[_write_probability(p.expert, p.probability) for p in decision.probabilities],
         stage=_STAGES[decision.stage],
         reason=decision.reason,
-        join=decision_pb2.JOIN_SINGLE,
+        join=_JOINS[decision.join],
         language=decision.language,
         elapsed=duration(decision.elapsed_us / 1e6),
         features=[decision_pb2.Feature(text=f.text, weight=f.weight) for f in decision.features],

@@ -29,7 +29,6 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         limits: LimitSettings,
         *,
         max_answers: int,
-        log_texts: bool = False,
     ) -> None:
         self._pipeline = pipeline
         self._limits = limits

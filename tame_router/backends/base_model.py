@@ -4,6 +4,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from tame_router.catalog.base_model_name import canonical_name
+
 EMBEDDED = "smollm2-135m-instruct"
 """The base model that the set-up builds for machines without a GPU."""
 
@@ -26,7 +28,8 @@ class BaseModel:
 
 def cuda_present() -> bool:
     """Tell whether this machine has a CUDA GPU and its driver."""
-    return shutil.which("nvidia-smi") is not None and Path("/dev/nvidiactl").exists()
+    devices = (Path("/dev/nvidiactl"), Path("/dev/dxg"))  # the second one under WSL
+    return shutil.which("nvidia-smi") is not None and any(device.exists() for device in devices)
 
 
 def choose_base_model(source: str, served_name: str, state_dir: Path, *, cuda: bool) -> BaseModel:
@@ -40,4 +43,4 @@ def choose_base_model(source: str, served_name: str, state_dir: Path, *, cuda: b
     """
     if not source:
         source = FOR_CUDA if cuda else str(state_dir / "base_models" / EMBEDDED)
-    return BaseModel(source=source, served_name=served_name or Path(source).name.lower())
+    return BaseModel(source=source, served_name=served_name or canonical_name(source))

@@ -106,7 +106,7 @@ def check_spec(spec: EngineSpec) -> None:
     if any(argument.split("=")[0] == "--api-key" for argument in spec.extra_args):
         raise ConfigError(
             "engine.extra_args: --api-key would show the key to every user of this machine;"
-            " leave it out, the engine reads the key from a file of its own"
+            " leave it out, the engine is given the key by its environment"
         )
 
 

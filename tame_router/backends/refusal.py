@@ -5,6 +5,7 @@ Nothing of a body reaches a message, but for the server's reason for finding a r
 wrong: bounded, and withheld where it quotes the conversation.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,6 +35,7 @@ MAX_RETRY_AFTER_S: Final = 3600.0
 _MAX_REASON_CHARS: Final = 300
 _QUOTE_CHARS: Final = 10
 _QUOTE_STEP: Final = 5
+_CHINESE_QUOTE: Final = re.compile(r"(?=([\u3400-\u9fff]{4}))")
 _SAMPLING_FIELDS: Final = frozenset(
     {
         "max_tokens",
@@ -157,13 +159,20 @@ def _reason(info: ErrorInfo, messages: Sequence[Message]) -> str:
 
 
 def _quotes(text: str, messages: Sequence[Message]) -> bool:
-    """Tell whether a text holds a stretch of any message: always noticed from 14 characters on."""
+    """Tell whether a text may hold words of any message.
+
+    Noticed always: four Chinese characters in a row, fourteen characters of anything, and a
+    whole message.
+    """
+    contents = [" ".join(message.content.split()) for message in messages]
     stretches = [
         text[start : start + _QUOTE_CHARS]
         for start in range(0, len(text) - _QUOTE_CHARS + 1, _QUOTE_STEP)
     ]
-    contents = (" ".join(message.content.split()) for message in messages)
-    return any(stretch in content for content in contents for stretch in stretches)
+    stretches += _CHINESE_QUOTE.findall(text)
+    return any(stretch in content for content in contents for stretch in stretches) or any(
+        content and content in text for content in contents
+    )
 
 
 def _refused_key(refusal: Refusal, revision: str, messages: Sequence[Message]) -> TameError:

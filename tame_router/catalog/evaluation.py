@@ -51,6 +51,8 @@ def read_evaluation(path: Path) -> tuple[list[EvaluationCase], list[Problem]]:
         lines = path.read_bytes().splitlines()
     except FileNotFoundError:
         return [], [Problem(path=path, line=0, message="missing; it gates new adapters")]
+    except OSError as error:
+        return [], [Problem(path=path, line=0, message=f"cannot be read: {error.strerror}")]
     cases: list[EvaluationCase] = []
     problems: list[Problem] = []
     seen: dict[str, int] = {}
@@ -70,7 +72,7 @@ def read_evaluation(path: Path) -> tuple[list[EvaluationCase], list[Problem]]:
             problems.append(Problem(path=path, line=number, message=message))
         seen.setdefault(case.id, number)
         cases.append(case)
-    if not lines:
+    if not any(line.strip() for line in lines):
         problems.append(Problem(path=path, line=0, message="empty; write at least one case"))
     return cases, problems
 

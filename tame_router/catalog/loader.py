@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from tame_router.catalog.base_model_name import canonical_name
 from tame_router.catalog.expert import LANGUAGES, Catalog, Expert
 from tame_router.catalog.lines import Located, parse
 from tame_router.catalog.problem import Problem
@@ -156,7 +157,7 @@ def _parse(path: Path) -> tuple[Located | None, list[Problem]]:
         return None, problems
     try:
         located = parse(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or "unreadable"
         line = mark.line + 1 if mark else 0
@@ -218,7 +219,7 @@ def _live(
         message = _adapter_fault(folder, base_model)
         if message:
             problems.append(Problem(path=path, line=line, message=f"adapter {relative}: {message}"))
-        elif base_models.get(document.backend) == base_model:
+        elif canonical_name(base_models.get(document.backend, "")) == canonical_name(base_model):
             live = read_revision(document.name, folder.resolve())
     return live, problems
 
@@ -233,6 +234,6 @@ def _adapter_fault(folder: Path, base_model: str) -> str:
     except (ValueError, OSError) as error:
         return f"{ADAPTER_FILES[0]} is not readable JSON: {error}"
     named = config.get("base_model_name_or_path") if isinstance(config, dict) else None
-    if named != base_model:
+    if not isinstance(named, str) or canonical_name(named) != canonical_name(base_model):
         return f"was trained for base model {named!r}, not {base_model!r}"
     return ""

@@ -12,7 +12,7 @@ class Problem:
         path: The file or folder.
         line: Line from 1; 0: the file as a whole.
         message: What is wrong, what was expected, what to do.
-        fatal: The folder cannot be served like this; otherwise it is advice.
+        fatal: A fault, which fails a check; otherwise it is advice.
     """
 
     path: Path

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 The engine runs on after the command ends; its log, key and state lie in STATE_DIR/engine.
+`--base-model` tells the engine only: give the router the same with TAME_ENGINE__BASE_MODEL,
+or write engine.base_model into the configuration, which both read.
 
 examples:
   tame engine start

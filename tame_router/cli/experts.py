@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from tame_router.catalog.expert import Expert
 
 EPILOG = """\
-`check` prints one line a fault, `file:line: what is wrong`, and exits 1 when an expert
-cannot be served; advice alone does not fail.
+`check` prints one line a fault, `file:line: what is wrong`, and exits 1 when there
+is any; advice alone does not fail.
 
 examples:
   tame experts list

@@ -12,7 +12,6 @@ from tame_router import __version__
 from tame_router.cli import ask, config, engine, experts, route, router, serve
 from tame_router.errors import ConfigError, InvalidRequestError, TameError
 
-EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_CONFIG = 3

@@ -201,7 +201,9 @@ class Decision(_message.Message):
     """Digest of the trained classifier, in hexadecimal."""
     @_builtins.property
     def experts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExpertProbability]:
-        """The selected experts, the lead first. Never empty."""
+        """The selected experts, the lead first. Never empty. How many of them are asked
+        is up to the join: with JOIN_SINGLE the lead alone.
+        """
 
     @_builtins.property
     def probabilities(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExpertProbability]:

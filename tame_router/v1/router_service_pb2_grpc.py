@@ -80,7 +80,7 @@ class RouterServiceServicer:
 
     def StreamChat(self, request, context):
         """StreamChat answers while the answer is being written. Events come in this
-        order: one decision; for each expert one start, its deltas and one finish;
+        order: one decision; for each expert that is asked one start, its deltas and one finish;
         one final. The call's own status tells how it ended: a stream without a
         final event did not finish.
         """

@@ -44,7 +44,7 @@ class RouterServiceStub:
     """Chat answers in one message."""
     StreamChat: _grpc.UnaryStreamMultiCallable[_router_service_pb2.StreamChatRequest, _router_service_pb2.StreamChatResponse]
     """StreamChat answers while the answer is being written. Events come in this
-    order: one decision; for each expert one start, its deltas and one finish;
+    order: one decision; for each expert that is asked one start, its deltas and one finish;
     one final. The call's own status tells how it ended: a stream without a
     final event did not finish.
     """
@@ -65,7 +65,7 @@ class RouterServiceAsyncStub(RouterServiceStub):
     """Chat answers in one message."""
     StreamChat: _aio.UnaryStreamMultiCallable[_router_service_pb2.StreamChatRequest, _router_service_pb2.StreamChatResponse]  # type: ignore[assignment]
     """StreamChat answers while the answer is being written. Events come in this
-    order: one decision; for each expert one start, its deltas and one finish;
+    order: one decision; for each expert that is asked one start, its deltas and one finish;
     one final. The call's own status tells how it ended: a stream without a
     final event did not finish.
     """
@@ -101,7 +101,7 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_router_service_pb2.StreamChatResponse], _abc.AsyncIterator[_router_service_pb2.StreamChatResponse]]:
         """StreamChat answers while the answer is being written. Events come in this
-        order: one decision; for each expert one start, its deltas and one finish;
+        order: one decision; for each expert that is asked one start, its deltas and one finish;
         one final. The call's own status tells how it ended: a stream without a
         final event did not finish.
         """

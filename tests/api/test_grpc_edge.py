@@ -80,7 +80,7 @@ async def test_facts_of_an_error_travel() -> None:
 
 
 async def test_a_refusal_is_logged_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
-    """One line a failed call: method, id, code, reason, time."""
+    """One line a failed call: method, id, code, reason, what is known about it, time."""
     error = await fail(InvalidRequestError("wrong", field="messages"))
     record = next(record for record in caplog.records if record.message == "call.failed")
     facts = record.facts  # type: ignore[attr-defined]
@@ -92,6 +92,7 @@ async def test_a_refusal_is_logged_with_its_reason(caplog: pytest.LogCaptureFixt
         "code": "INVALID_ARGUMENT",
         "reason": "INVALID_REQUEST",
         "message": "wrong",
+        "field": "messages",
     }
 
 

@@ -173,3 +173,17 @@ def test_code_in_a_stream_is_a_status(code: int | str | None, status: int) -> No
 def test_retry_after_is_read(header: str | None, seconds: float | None) -> None:
     """Seconds and dates must be read, bounded, and anything else ignored."""
     assert retry_after_s(header, NOW) == seconds
+
+
+@pytest.mark.parametrize("question", ["我得了愛滋病會被開除嗎", "被偷拍", "my PIN?"])
+def test_a_short_question_is_not_quoted(question: str) -> None:
+    """However short a question is, a server's reason that repeats it is withheld."""
+    refusal = Refusal(status=400, info=ErrorInfo(message=f"cannot read '{question}' here"))
+    error = refusal.error("", (Message(role=Role.USER, content=question),))
+    assert question not in error.message
+
+
+def test_too_many_stop_strings_are_explained() -> None:
+    """The refusal names the setting: the words of vLLM, which takes four strings, do not."""
+    error = invalid("1 validation error: list too long", param="body.stop")
+    assert "VLLM_MAX_STOP_STRINGS" in error.message

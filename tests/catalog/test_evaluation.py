@@ -74,3 +74,10 @@ def test_missing_and_empty_sets_are_faults(tmp_path: Path) -> None:
     """An expert without evaluation cannot gate an adapter."""
     assert "missing" in read_evaluation(tmp_path / "evaluation.jsonl")[1][0].message
     assert "empty" in read_evaluation(write(tmp_path))[1][0].message
+    assert "empty" in read_evaluation(write(tmp_path, "", " "))[1][0].message
+
+
+def test_a_set_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """A folder in place of the file is a fault, not a crash."""
+    (tmp_path / "evaluation.jsonl").mkdir()
+    assert "cannot be read" in read_evaluation(tmp_path / "evaluation.jsonl")[1][0].message

@@ -204,3 +204,19 @@ def test_the_committed_schema_is_current() -> None:
     """The schema that editors read beside the experts is the one the loader checks with."""
     committed = Path(__file__).resolve().parents[2] / "experts/expert.schema.json"
     assert committed.read_text(encoding="utf-8") == schema() + "\n"
+
+
+@pytest.mark.parametrize("key", ["tiny", "Tiny", "hub/Tiny"])
+@pytest.mark.parametrize("named", ["tiny", "Tiny", "someone/Tiny", "/folders/tiny"])
+def test_a_base_model_has_many_spellings(tmp_path: Path, key: str, named: str) -> None:
+    """What trained an adapter may name its base model with a hub's owner, a path or capitals."""
+    write_adapter(tmp_path / "adapters/legal", named)
+    write_expert(tmp_path / "experts", adapters={key: "../../adapters/legal"})
+    expert = load_catalog(tmp_path / "experts", BASE_MODELS).expert("legal")
+    assert expert.live_revision.startswith("legal--")
+
+
+def test_a_date_that_is_none_is_named(tmp_path: Path) -> None:
+    """YAML reads dates, and one that does not exist is a fault, not a crash."""
+    (write_expert(tmp_path) / "expert.yaml").write_text("name: 2024-13-45\n")
+    assert "legal/expert.yaml: not YAML" in faults(tmp_path)[0]

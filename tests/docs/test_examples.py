@@ -35,6 +35,7 @@ async def test_python_in_the_readme_runs(number: int, address: str) -> None:
     assert done.stderr == b""
 
 
+@pytest.mark.network
 async def test_the_node_example_streams_an_answer(address: str, tmp_path: Path) -> None:
     """The example for Node needs the .proto files and two packages, nothing of ours."""
     if not shutil.which("npm"):

@@ -16,11 +16,17 @@ from tame_router.config_file import load_settings
 from tests.router_fixture import changed
 
 ROOT = Path(__file__).resolve().parents[2]
+BASE_MODEL = ROOT / ".tame/base_models/smollm2-135m-instruct"
+
+
+def real_settings() -> Settings:
+    """Give the settings in force, with the base model that the tests know, on a GPU too."""
+    return load_settings(given={"engine": {"base_model": str(BASE_MODEL), "max_model_len": 2048}})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark everything below this folder, and skip it where the engine is not installed."""
-    installed = (ROOT / ".tame/engine/installed.json").exists()
+    installed = (ROOT / ".tame/engine/installed.json").exists() and BASE_MODEL.exists()
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.engine)
@@ -34,7 +40,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineState]:
     """Run a vLLM on a free port, and stop it at the end whatever happens."""
     folder = tmp_path_factory.mktemp("engine")
     spec = replace(
-        app.engine_spec(load_settings()), port=0, state_dir=folder, log_path=folder / "engine.log"
+        app.engine_spec(real_settings()), port=0, state_dir=folder, log_path=folder / "engine.log"
     )
     try:
         state = launch(spec)
@@ -53,14 +59,14 @@ def engine_key(engine: EngineState) -> str:
 @pytest.fixture(scope="session")
 def engine_catalog() -> Catalog:
     """Give the real experts."""
-    return app.build_catalog(load_settings())
+    return app.build_catalog(real_settings())
 
 
 @pytest.fixture
 def engine_settings(engine: EngineState, engine_key: str) -> Settings:
     """Give settings of a router over the real experts, in front of the real vLLM."""
     settings = changed(
-        load_settings(),
+        real_settings(),
         local={"base_url": engine.base_url, "api_key": engine_key},
         server={"port": 0, "grace_s": 20},
     )
