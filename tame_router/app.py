@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import uvloop
+
 from tame_router import telemetry
 from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.pipeline import Pipeline
@@ -36,6 +38,9 @@ from tame_router.routing.lexical import LexicalClassifier
 from tame_router.routing.router import Router
 from tame_router.routing.selection import SelectionPolicy
 from tame_router.routing.training import Progress, train
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+"""What ends the service in good order."""
 
 CPU_CONTEXT = 2_048
 """Tokens; the embedded base model knows 8,192, and a CPU has no memory to spare."""
@@ -264,14 +269,18 @@ def run(settings: Settings, announce: Callable[[str], None]) -> None:
         ConfigError: When the service cannot start with these settings.
     """
     telemetry.configure(settings.log)
-    asyncio.run(_serve(settings, announce))
+    uvloop.run(_serve(settings, announce))
 
 
 async def _serve(settings: Settings, announce: Callable[[str], None]) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in SIGNALS:
         loop.add_signal_handler(number, stopping.set)
-    async with running(settings) as address:
-        announce(address)
-        await stopping.wait()
+    try:
+        async with running(settings) as address:
+            announce(address)
+            await stopping.wait()
+    finally:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)

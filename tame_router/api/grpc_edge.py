@@ -36,6 +36,9 @@ else:
     Context = grpc.aio.ServicerContext
 Method = Callable[[Any, Context], Awaitable[Any]]
 
+_CALLER_GONE = (grpc.aio.InternalError, grpc.aio.UsageError)
+"""What writing to a call raises in the moment between its end and the news of it."""
+
 _CALL_ID: ContextVar[str] = ContextVar("call_id")
 
 
@@ -101,6 +104,9 @@ def _guard(method: str, inner: Any) -> Method:
         except asyncio.CancelledError:
             _log(logging.INFO, "call.cancelled", method, call_id, begun)
             raise
+        except _CALLER_GONE as gone:
+            _log(logging.INFO, "call.cancelled", method, call_id, begun)
+            raise asyncio.CancelledError from gone
         except TameError as raised:
             error = raised
         except TimeoutError:
@@ -115,7 +121,10 @@ def _guard(method: str, inner: Any) -> Method:
         _log(logging.WARNING, "call.failed", method, call_id, begun, error)
         status = rich_status(error, call_id)
         trailing = ((DETAILS_KEY, status.SerializeToString()), (REQUEST_ID_KEY, call_id))
-        return await context.abort(STATUS_CODES[error.code], status.message, trailing)
+        try:
+            return await context.abort(STATUS_CODES[error.code], status.message, trailing)
+        except _CALLER_GONE as gone:
+            raise asyncio.CancelledError from gone
 
     return guarded
 

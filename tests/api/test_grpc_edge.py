@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import logging
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -133,3 +134,41 @@ async def test_a_deadline_is_a_point_in_time() -> None:
     assert first is not None
     assert 40 < first < 52  # gRPC rounds up on the wire
     assert second is None
+
+
+class Stubborn(Unwritten):
+    """Goes on when its call is cancelled: writes an event, or raises an error."""
+
+    def __init__(self, error: TameError | None) -> None:
+        self.called, self.over = asyncio.Event(), asyncio.Event()
+        self._error = error
+
+    async def StreamChat(  # type: ignore[override]  # stubs know only the generator form
+        self, request: Any, context: Any
+    ) -> None:
+        """Wait for the end of the call, and miss it."""
+        self.called.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        try:
+            if self._error:
+                raise self._error
+            for _ in range(3):
+                await context.write(router_service_pb2.StreamChatResponse())
+        finally:
+            self.over.set()
+
+
+@pytest.mark.parametrize("error", [None, TameError("too late")])
+async def test_a_caller_who_has_just_gone_is_no_crash(
+    caplog: pytest.LogCaptureFixture, error: TameError | None
+) -> None:
+    """Writing to a call that is over, an event or a status, ends it quietly."""
+    caplog.set_level(logging.INFO)
+    async with serving(stubborn := Stubborn(error)) as address, AsyncClient(address) as client:
+        async with client.stream("hello"):
+            await stubborn.called.wait()
+        await stubborn.over.wait()
+    assert [r.message for r in caplog.records if r.levelno >= logging.ERROR] == []
+    (told,) = (r.message for r in caplog.records if r.message.startswith("call."))
+    assert told == ("call.failed" if error else "call.cancelled")
