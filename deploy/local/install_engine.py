@@ -16,6 +16,7 @@ import hashlib
 import json
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -99,6 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         device=device,
         base_model_dir=state_dir / "base_models" / "smollm2-135m-instruct" if wanted else None,
     )
+    # A child of ours must not outlive us: leave by an exception, which ends it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
     try:
         with _only_one(plan.engine_dir):
             _install(plan)

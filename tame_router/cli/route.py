@@ -45,13 +45,16 @@ def run(arguments: argparse.Namespace) -> int:
     """
     if bool(arguments.text) == bool(arguments.input):
         raise InvalidRequestError("give questions, or --input FILE with one a line; not both")
-    from tame_router import app
+    from tame_router import app, telemetry
     from tame_router.config_file import load_settings
 
+    # Opened before the router is loaded, or trained: a wrong path is told at once.
+    file = _open(arguments.input) if arguments.input else None
     settings = load_settings(arguments.config)
+    telemetry.configure(settings.log)  # tells when the router has to be trained first
     router = app.build_router(settings, app.build_catalog(settings))
-    if arguments.input:
-        _route_rows(router, _read_rows(arguments.input))
+    if file:
+        _route_rows(router, _read_rows(arguments.input, file))
         return 0
     rows = [_checked(f"text {n}", {"text": t}) for n, t in enumerate(arguments.text, 1)]
     if arguments.json or not sys.stdout.isatty():
@@ -62,11 +65,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _read_rows(path: Path) -> Iterator[dict[str, Any]]:
+def _open(path: Path) -> BinaryIO:
     try:
-        file: BinaryIO = sys.stdin.buffer if str(path) == "-" else path.open("rb")
+        return sys.stdin.buffer if str(path) == "-" else path.open("rb")
     except OSError as error:
         raise InvalidRequestError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _read_rows(path: Path, file: BinaryIO) -> Iterator[dict[str, Any]]:
     with file:
         for number, line in enumerate(file, 1):
             if line.strip():
