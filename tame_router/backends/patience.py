@@ -6,9 +6,8 @@ All points are on the event loop's clock, in seconds.
 import math
 from dataclasses import dataclass
 
+from tame_router.backends.refusal import RETRY_AFTER_S
 from tame_router.errors import BackendSilentError, DeadlineExceededError, TameError
-
-_RETRY_AFTER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +67,12 @@ class Patience:
             return BackendSilentError(
                 f"the backend sent nothing of the answer for {self.first_token_timeout_s:g} s"
                 " (first_token_timeout_s); it is overloaded or stuck: try again",
-                retry_after_s=_RETRY_AFTER_S,
+                retry_after_s=RETRY_AFTER_S,
             )
         return BackendSilentError(
             f"the backend went silent in the middle of the answer for {self.stall_timeout_s:g} s"
             " (stall_timeout_s); it is overloaded or stuck: try again",
-            retry_after_s=_RETRY_AFTER_S,
+            retry_after_s=RETRY_AFTER_S,
         )
 
 
