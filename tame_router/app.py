@@ -33,11 +33,11 @@ from tame_router.config_file import secret
 from tame_router.errors import ArtefactError, CatalogError
 from tame_router.routing.artefact import Artefact
 from tame_router.routing.artefact_folder import load_artefact, save_artefact
-from tame_router.routing.corpus import Corpus, read_corpus
 from tame_router.routing.lexical import LexicalClassifier
 from tame_router.routing.router import Router
 from tame_router.routing.selection import SelectionPolicy
-from tame_router.routing.training import Progress, train
+from tame_router.teaching.corpus import Corpus, read_corpus
+from tame_router.teaching.training import Progress, train
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 """What ends the service in good order."""

@@ -7,8 +7,8 @@ from tame_router.catalog.evaluation import read_evaluation
 from tame_router.catalog.loader import expert_folders, read_catalog
 from tame_router.catalog.problem import Problem
 from tame_router.config import Settings
-from tame_router.routing.corpus import read_corpus
-from tame_router.routing.corpus_check import check_corpus
+from tame_router.teaching.corpus import read_corpus
+from tame_router.teaching.corpus_check import check_corpus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ def run_train(arguments: argparse.Namespace) -> int:
     """Train, and say how good it is."""
     from tame_router import app
     from tame_router.config_file import load_settings
-    from tame_router.routing.training import Progress
+    from tame_router.teaching.training import Progress
 
     settings = load_settings(arguments.config)
 

@@ -12,7 +12,7 @@ from tame_router.routing.artefact_folder import (
     load_artefact,
     save_artefact,
 )
-from tame_router.routing.corpus import Corpus
+from tame_router.teaching.corpus import Corpus
 
 
 @pytest.fixture

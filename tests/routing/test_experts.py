@@ -8,13 +8,13 @@ import pytest
 
 from tame_router.chat import Message, Role
 from tame_router.routing.artefact import Artefact, encode
-from tame_router.routing.corpus import Corpus, read_corpus
-from tame_router.routing.corpus_check import check_corpus
 from tame_router.routing.decision import Constraints
 from tame_router.routing.lexical import LexicalClassifier
 from tame_router.routing.router import Router
 from tame_router.routing.selection import SelectionPolicy
-from tame_router.routing.training import train
+from tame_router.teaching.corpus import Corpus, read_corpus
+from tame_router.teaching.corpus_check import check_corpus
+from tame_router.teaching.training import train
 
 EXPERTS = Path(__file__).parents[2] / "experts"
 DIALOGUES = Path(__file__).with_name("dialogues.jsonl")

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tame_router.routing.near_duplicates import Pair, find_near_duplicates
+from tame_router.teaching.near_duplicates import Pair, find_near_duplicates
 
 WORDS = st.lists(st.sampled_from("abcdefgh"), min_size=0, max_size=9).map(" ".join)
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tame_router.routing.folds import assign_folds
+from tame_router.teaching.folds import assign_folds
 
 
 def test_neighbours_are_held_out_together() -> None:

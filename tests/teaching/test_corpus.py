@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tame_router.routing.corpus import LONGEST_LINE_CHARS, Corpus, read_corpus
+from tame_router.teaching.corpus import LONGEST_LINE_CHARS, Corpus, read_corpus
 
 CHINESE = "utterances.zh-TW.txt"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tame_router.routing.artefact import Artefact
-from tame_router.routing.corpus import Corpus, read_corpus
 from tame_router.routing.lexical import LexicalClassifier
-from tame_router.routing.training import train
+from tame_router.teaching.corpus import Corpus, read_corpus
+from tame_router.teaching.training import train
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from tame_router.routing.corpus import Corpus, read_corpus
-from tame_router.routing.corpus_check import check_corpus
+from tame_router.teaching.corpus import Corpus, read_corpus
+from tame_router.teaching.corpus_check import check_corpus
 
 FEW: Mapping[str, int] = {"zh-TW": 1, "en": 1}
 

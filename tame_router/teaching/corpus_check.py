@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tame_router.catalog.problem import Problem
-from tame_router.routing.corpus import Corpus, Utterance
-from tame_router.routing.near_duplicates import find_near_duplicates
+from tame_router.teaching.corpus import Corpus, Utterance
+from tame_router.teaching.near_duplicates import find_near_duplicates
 
 ADVISED_LINES: Mapping[str, int] = {"zh-TW": 150, "en": 100}
 """Lines a file should have at the least before its expert is told apart well."""

@@ -23,11 +23,11 @@ from tame_router.routing.calibration import (
     fit_temperatures,
     softmax,
 )
-from tame_router.routing.corpus import Corpus
 from tame_router.routing.features import extract
-from tame_router.routing.folds import assign_folds
 from tame_router.routing.lexical import FloatArray, LexicalParameters
 from tame_router.routing.text import language
+from tame_router.teaching.corpus import Corpus
+from tame_router.teaching.folds import assign_folds
 
 LEAST_LINES = 2
 """Lines an expert needs: one to learn from while the other is held out."""

@@ -9,9 +9,9 @@ import pytest
 
 from tame_router.errors import CatalogError
 from tame_router.routing.artefact import Artefact, Hyperparameters
-from tame_router.routing.corpus import Corpus, read_corpus
 from tame_router.routing.lexical import LexicalClassifier
-from tame_router.routing.training import Progress, train
+from tame_router.teaching.corpus import Corpus, read_corpus
+from tame_router.teaching.training import Progress, train
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 

@@ -1,0 +1,1 @@
+"""Teaching: from the lines people write to a trained router."""
