@@ -1,64 +1,18 @@
-"""`tame router train`."""
+"""`tame router`: teach the router and measure it; a module for each of its commands."""
 
-import argparse
-import json
-import sys
-import time
-
-from tame_router.cli.arguments import Commands, add_command, add_config, add_json
+from tame_router.cli import router_train
+from tame_router.cli.arguments import Commands, add_command
 
 EPILOG = """\
-`serve` trains by itself when the teaching lines have changed; train ahead to start fast.
-
 examples:
   tame router train
-  tame router train --json
 """
 
 
 def add(commands: Commands) -> None:
-    """Add the command."""
-    parser = add_command(commands, "router", summary="train the router", epilog=EPILOG)
+    """Add the commands."""
+    parser = add_command(
+        commands, "router", summary="teach the router and measure it", epilog=EPILOG
+    )
     below = parser.add_subparsers(metavar="COMMAND", required=True)
-    train = add_command(
-        below, "train", summary="train it from the experts' utterances", epilog=EPILOG
-    )
-    add_config(train)
-    add_json(train)
-    train.set_defaults(run=run_train)
-
-
-def run_train(arguments: argparse.Namespace) -> int:
-    """Train, and say how good it is."""
-    from tame_router import app
-    from tame_router.config_file import load_settings
-    from tame_router.teaching.training import Progress
-
-    settings = load_settings(arguments.config)
-
-    def show(progress: Progress) -> None:
-        if not arguments.json:
-            sys.stderr.write(f"[{progress.done}/{progress.steps}] {progress.message}\n")
-
-    begun = time.perf_counter()
-    artefact = app.train_router(settings, show)
-    facts = {
-        "digest": artefact.digest,
-        "folder": str(app.artefact_dir(settings)),
-        "experts": list(artefact.parameters.labels),
-        "lines": artefact.measures.lines,
-        "accuracy": artefact.measures.accuracy,
-        "calibration_error": artefact.measures.calibration_error,
-        "seconds": round(time.perf_counter() - begun, 2),
-    }
-    if arguments.json:
-        sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")
-        return 0
-    accuracy = ", ".join(f"{tag} {share:.1%}" for tag, share in artefact.measures.accuracy.items())
-    sys.stdout.write(
-        f"trained on {artefact.measures.lines:,} lines in {facts['seconds']} s\n"
-        f"held-out accuracy: {accuracy};"
-        f" calibration error {artefact.measures.calibration_error:.3f}\n"
-        f"digest {artefact.digest[:16]} in {facts['folder']}\n"
-    )
-    return 0
+    router_train.add(below)
