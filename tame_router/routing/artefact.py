@@ -17,48 +17,21 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from tame_router.errors import ArtefactError
-from tame_router.routing.calibration import ANY_LANGUAGE
+from tame_router.routing.artefact_document import (
+    ADVICE,
+    FORMAT,
+    LARGEST_VALUE,
+    Document,
+    EncoderDocument,
+    Hyperparameters,
+    Measures,
+    check_document,
+    decode_document,
+)
+from tame_router.routing.cascade import DenseParameters
+from tame_router.routing.conformal import ConformalLevels
 from tame_router.routing.features import RECIPE
 from tame_router.routing.lexical import FloatArray, LexicalParameters
-
-FORMAT = 1
-"""Counted up whenever an older router could not read the files."""
-
-LARGEST_VALUE = 1e6
-"""Weights beyond it are no product of training; sums of them would overflow."""
-
-ADVICE = "run `tame router train`"
-
-
-class Hyperparameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What training was told.
-
-    Attributes:
-        strength: Inverse of regularisation, > 0.
-        least_lines: Lines in which a feature must stand to be learnt, ≥ 1.
-        folds: Parts of the lines that are held out in turn, ≥ 2.
-        block_lines: Neighbouring lines that are held out together, ≥ 1.
-    """
-
-    strength: float = 30.0
-    least_lines: int = 2
-    folds: int = 5
-    block_lines: int = 10
-
-
-class Measures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the held-out lines said of the model.
-
-    Attributes:
-        lines: Teaching lines in all.
-        accuracy: Share of held-out lines whose most probable expert is theirs, by language
-            and for `calibration.ANY_LANGUAGE`.
-        calibration_error: Expected calibration error over all languages, in [0, 1].
-    """
-
-    lines: int
-    accuracy: dict[str, float]
-    calibration_error: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +39,9 @@ class Artefact:
     """A trained router.
 
     Attributes:
-        parameters: What the classifier needs.
+        parameters: What the fast classifier needs.
+        dense: What the encoder's part of the cascade needs; None: trained without encoder.
+        levels: What a conformal set is made with.
         hyperparameters: What training was told.
         measures: What held-out lines said.
         corpus_digest: Digest of the teaching material.
@@ -74,6 +49,8 @@ class Artefact:
     """
 
     parameters: LexicalParameters
+    dense: DenseParameters | None
+    levels: ConformalLevels
     hyperparameters: Hyperparameters
     measures: Measures
     corpus_digest: str
@@ -87,26 +64,6 @@ class Artefact:
         return hashlib.sha256(both).hexdigest()
 
 
-class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`router.json`."""
-
-    format: int
-    created: datetime
-    recipe: str
-    labels: tuple[str, ...]
-    corpus_digest: str
-    model_digest: str
-    hyperparameters: Hyperparameters
-    measures: Measures
-    temperatures: dict[str, float]
-    unknown_rarity: float
-    vocabulary: tuple[str, ...]
-
-
-class _Header(msgspec.Struct, frozen=True):
-    format: int
-
-
 def encode(artefact: Artefact, created: datetime | None = None) -> tuple[bytes, bytes]:
     """Write an artefact as the bytes of `model.safetensors` and `router.json`.
 
@@ -114,10 +71,12 @@ def encode(artefact: Artefact, created: datetime | None = None) -> tuple[bytes, 
         artefact: What to write.
         created: Written instead of the artefact's own time.
     """
-    p = artefact.parameters
+    p, dense = artefact.parameters, artefact.dense
     arrays = {"weights": p.weights, "bias": p.bias, "rarity": p.rarity}
+    if dense:
+        arrays |= {"dense_weights": dense.weights, "dense_bias": dense.bias}
     model = save_arrays({name: np.ascontiguousarray(a) for name, a in arrays.items()})
-    document = _Document(
+    document = Document(
         format=FORMAT,
         created=created or artefact.created,
         recipe=RECIPE,
@@ -126,11 +85,22 @@ def encode(artefact: Artefact, created: datetime | None = None) -> tuple[bytes, 
         model_digest=hashlib.sha256(model).hexdigest(),
         hyperparameters=artefact.hyperparameters,
         measures=artefact.measures,
-        temperatures=dict(p.temperatures),
+        calibration=p.calibration,
+        encoder=_write_encoder(dense) if dense else None,
+        levels=dict(artefact.levels.levels),
         unknown_rarity=p.unknown_rarity,
         vocabulary=p.vocabulary,
     )
     return model, msgspec.json.encode(document)
+
+
+def _write_encoder(dense: DenseParameters) -> EncoderDocument:
+    return EncoderDocument(
+        digest=dense.encoder_digest,
+        dimension=len(dense.weights),
+        calibration=dense.calibration,
+        confidence=dense.confidence,
+    )
 
 
 def decode(model: bytes, document: bytes) -> Artefact:
@@ -140,7 +110,8 @@ def decode(model: bytes, document: bytes) -> Artefact:
         ArtefactError: When the bytes are damaged, of another format or do not belong
             together; the message says which and what to do.
     """
-    found = _decode_document(document)
+    found = decode_document(document)
+    check_document(found)
     seen = hashlib.sha256(model).hexdigest()
     if seen != found.model_digest:
         raise ArtefactError(
@@ -152,7 +123,6 @@ def decode(model: bytes, document: bytes) -> Artefact:
     except SafetensorError as error:
         raise ArtefactError(f"model.safetensors is damaged: {error}; {ADVICE}") from error
     size, count = len(found.vocabulary), len(found.labels)
-    _check_document(found)
     return Artefact(
         parameters=LexicalParameters(
             labels=found.labels,
@@ -161,8 +131,10 @@ def decode(model: bytes, document: bytes) -> Artefact:
             unknown_rarity=found.unknown_rarity,
             weights=_checked(arrays, "weights", (size, count)),
             bias=_checked(arrays, "bias", (count,)),
-            temperatures=found.temperatures,
+            calibration=found.calibration,
         ),
+        dense=_read_dense(found.encoder, arrays, count) if found.encoder else None,
+        levels=ConformalLevels(levels=found.levels),
         hyperparameters=found.hyperparameters,
         measures=found.measures,
         corpus_digest=found.corpus_digest,
@@ -170,38 +142,16 @@ def decode(model: bytes, document: bytes) -> Artefact:
     )
 
 
-def _decode_document(document: bytes) -> _Document:
-    try:
-        header = msgspec.json.decode(document, type=_Header)
-        if header.format != FORMAT:
-            raise ArtefactError(
-                f"router.json has format {header.format}, this router reads {FORMAT}; {ADVICE}"
-            )
-        return msgspec.json.decode(document, type=_Document)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ArtefactError(f"router.json is damaged or truncated: {error}; {ADVICE}") from error
-
-
-def _check_document(found: _Document) -> None:
-    if found.recipe != RECIPE:
-        raise ArtefactError(
-            f"router.json was trained on features by the recipe {found.recipe!r}, this router"
-            f" reads texts by {RECIPE!r}; {ADVICE}"
-        )
-    if len(found.labels) < 2 or list(found.labels) != sorted(set(found.labels)):
-        raise ArtefactError(
-            f"router.json: labels are {list(found.labels)}, expected two or more different"
-            f" ones in order; {ADVICE}"
-        )
-    if len(set(found.vocabulary)) != len(found.vocabulary):
-        raise ArtefactError(f"router.json: the vocabulary names a feature twice; {ADVICE}")
-    if ANY_LANGUAGE not in found.temperatures:
-        raise ArtefactError(f"router.json: no temperature for {ANY_LANGUAGE!r}; {ADVICE}")
-    numbers = {f"temperature of {k}": v for k, v in found.temperatures.items()}
-    numbers["unknown_rarity"] = found.unknown_rarity
-    for name, value in numbers.items():
-        if not 0 < value < LARGEST_VALUE:
-            raise ArtefactError(f"router.json: {name} is {value}, expected above 0; {ADVICE}")
+def _read_dense(
+    found: EncoderDocument, arrays: Mapping[str, FloatArray], count: int
+) -> DenseParameters:
+    return DenseParameters(
+        encoder_digest=found.digest,
+        weights=_checked(arrays, "dense_weights", (found.dimension, count)),
+        bias=_checked(arrays, "dense_bias", (count,)),
+        calibration=found.calibration,
+        confidence=found.confidence,
+    )
 
 
 def _checked(arrays: Mapping[str, FloatArray], name: str, shape: tuple[int, ...]) -> FloatArray:

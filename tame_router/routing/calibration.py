@@ -1,14 +1,17 @@
-"""Calibration: make a probability mean what it says, by one temperature per language.
+"""Calibration: make a probability mean what it says.
 
-Logits of lines that a model was not trained on are divided by the temperature that makes
-the right answers most likely. It changes no ranking. Values in, values out.
+Logits of lines that a classifier was not trained on are divided by the temperature, one
+for each language, that makes the right answers most likely; a sigmoid of its own slope and
+offset tells how likely a label applies whatever the others do. Neither changes a ranking.
+Values in, values out.
 
-Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017; the prior is
-that of Platt, "Probabilistic Outputs for Support Vector Machines", 1999.
+Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017; the sigmoid and
+the prior are those of Platt, "Probabilistic Outputs for Support Vector Machines", 1999.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +25,42 @@ LEAST_LINES = 50
 COLDEST, HOTTEST = 0.01, 100.0
 """Temperatures between which the best one is sought."""
 
+_NEWTON_STEPS = 50
+
 _GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What makes probabilities of logits.
+
+    Attributes:
+        temperatures: By language, with one for `ANY_LANGUAGE`; each > 0.
+        slope: What a logit is multiplied with before the sigmoid, > 0.
+        offset: What is added to it then.
+    """
+
+    temperatures: Mapping[str, float]
+    slope: float
+    offset: float
+
+    def temperature(self, language: str) -> float:
+        """Give the temperature for a language."""
+        return self.temperatures.get(language, self.temperatures[ANY_LANGUAGE])
+
+    def probabilities(self, logits: NDArray[np.floating], language: str) -> NDArray[np.float64]:
+        """Share one between the labels, along the last axis."""
+        return softmax(logits, self.temperature(language))
+
+    def relevances(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Judge each label by itself, in [0, 1]."""
+        return sigmoid(self.slope * np.asarray(logits, dtype=np.float64) + self.offset)
+
+
+def sigmoid(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Map numbers to (0, 1), 0 to a half; shape kept, float64."""
+    result: NDArray[np.float64] = 0.5 * (1 + np.tanh(np.asarray(values, dtype=np.float64) / 2))
+    return result
 
 
 def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
@@ -31,6 +69,54 @@ def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[n
     powers: NDArray[np.float64] = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     probabilities: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
     return probabilities
+
+
+def fit_calibration(
+    logits: NDArray[np.floating], truths: NDArray[np.bool_], languages: Sequence[str]
+) -> Calibration:
+    """Fit a calibration to held-out lines.
+
+    Temperatures are fitted to the lines that belong to one label, the sigmoid to all.
+
+    Args:
+        logits: Shape (n_lines, n_labels).
+        truths: Which labels apply, at least one each; shape (n_lines, n_labels).
+        languages: Language of each line.
+    """
+    single = truths.sum(axis=1) == 1
+    spoken = [language for language, alone in zip(languages, single, strict=True) if alone]
+    slope, offset = fit_sigmoid(logits.ravel(), truths.ravel())
+    return Calibration(
+        temperatures=dict(fit_temperatures(logits[single], truths[single].argmax(axis=1), spoken)),
+        slope=slope,
+        offset=offset,
+    )
+
+
+def fit_sigmoid(logits: NDArray[np.floating], truths: NDArray[np.bool_]) -> tuple[float, float]:
+    """Find slope and offset of the sigmoid with the least log loss; (1, 0) without lines.
+
+    Newton's method on Platt's smoothed targets; the loss is convex.
+
+    Args:
+        logits: Shape (n,).
+        truths: Shape (n,).
+    """
+    right, wrong = int(truths.sum()), int((~truths).sum())
+    if not right or not wrong:
+        return 1.0, 0.0
+    targets = np.where(truths, (right + 1) / (right + 2), 1 / (wrong + 2))
+    design = np.column_stack([np.asarray(logits, dtype=np.float64), np.ones(len(logits))])
+    solution = np.array([1.0, 0.0])
+    for _ in range(_NEWTON_STEPS):
+        found = sigmoid(design @ solution)
+        gradient = design.T @ (found - targets)
+        curvature = (design.T * (found * (1 - found) + 1e-12)) @ design + 1e-9 * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        solution -= step * min(1.0, 5 / (np.abs(step).max() + 1e-12))
+        if np.abs(step).max() < 1e-9:
+            break
+    return max(float(solution[0]), 1e-3), float(solution[1])
 
 
 def fit_temperatures(

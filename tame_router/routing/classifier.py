@@ -20,10 +20,13 @@ class Classification:
 
     Attributes:
         probabilities: Calibrated, float32, shape (n_texts, n_labels); rows sum to 1.
+        relevances: Probability that a label applies whatever the others do, in [0, 1];
+            float32, shape (n_texts, n_labels).
         stages: Which part decided each text, n_texts of them.
     """
 
     probabilities: NDArray[np.float32]
+    relevances: NDArray[np.float32]
     stages: tuple[Stage, ...]
 
 
@@ -42,6 +45,10 @@ class Classifier(Protocol):
 
     def classify(self, texts: Sequence[str]) -> Classification:
         """Classify texts as they were written; none gives shape (0, n_labels)."""
+        ...
+
+    def glance(self, texts: Sequence[str]) -> Classification | None:
+        """Classify texts where that takes no time worth waiting for; None: it would."""
         ...
 
     def explain(self, text: str, label: str, limit: int) -> tuple[Feature, ...]:

@@ -7,7 +7,10 @@ different. It decides nothing about features.
 import re
 import unicodedata
 
+from tame_router.routing.simplified import count_simplified, to_traditional
+
 CHINESE = "zh-TW"
+SIMPLIFIED = "zh-CN"
 ENGLISH = "en"
 
 _INVISIBLE = re.compile(
@@ -33,6 +36,12 @@ CJK = (
 _CJK_CHARACTER = re.compile(f"[{CJK}]")
 _WORD = re.compile(rf"[^\W\d_{CJK}]+")
 
+_SIMPLIFIED_SHARE = 0.08
+"""Share of Chinese characters that only Simplified uses, from which a text counts as such.
+
+Of running Simplified text they are about a third; a single one may be a variant.
+"""
+
 _CHINESE_SHARE = 0.4
 """Share of Chinese from which a text counts as Chinese.
 
@@ -45,26 +54,27 @@ def normalise(text: str) -> str:
     """Bring a text to the one spelling that the router reads.
 
     Compatibility forms are folded (NFKC: full width to half width, ligatures), case is
-    folded, characters that show nothing are taken out, and each run of white space
-    becomes one space. Normalising twice changes nothing.
+    folded, characters that show nothing are taken out, each run of white space becomes one
+    space, and Simplified Chinese becomes Traditional. Normalising twice changes nothing.
     """
     if text.isascii():
         return " ".join(_INVISIBLE.sub("", text).lower().split())
     shown = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).casefold()
     # Folding case can leave characters that compose or fold further.
-    return " ".join(unicodedata.normalize("NFKC", shown).split())
+    return to_traditional(" ".join(unicodedata.normalize("NFKC", shown).split()))
 
 
 def language(text: str) -> str:
-    """Tell the language of a text: `zh-TW` or `en`.
+    """Tell the language of a text: `zh-TW`, `zh-CN` for Simplified Chinese, or `en`.
 
-    A text without any letter counts as Chinese, the service's first language.
+    A text without any letter counts as `zh-TW`, the service's first language.
     """
     characters = len(_CJK_CHARACTER.findall(text))
     words = len(_WORD.findall(text))
-    if not words:
-        return CHINESE
-    return CHINESE if characters >= _CHINESE_SHARE * (characters + words) else ENGLISH
+    if words and characters < _CHINESE_SHARE * (characters + words):
+        return ENGLISH
+    simplified = characters and count_simplified(text) >= _SIMPLIFIED_SHARE * characters
+    return SIMPLIFIED if simplified else CHINESE
 
 
 def head_and_tail(text: str, limit: int) -> str:

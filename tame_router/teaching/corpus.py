@@ -1,11 +1,12 @@
 """Teaching material: the lines of `experts/<name>/utterances.<language>.txt`.
 
 A line is one utterance; a line that starts with `# ` is a heading for readers, and blank
-lines are skipped. Reading reports what cannot be read; what the lines say about each
-other is judged in `corpus_check`.
+lines are skipped. Questions that need two experts stand in `joint.<language>.txt` of the
+one that leads, each behind the name of the other: `medical: 手術失敗可以告醫院嗎？`.
+Reading reports what cannot be read; what the lines say about each other is judged in
+`corpus_check`.
 """
 
-import codecs
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,9 +16,7 @@ from pathlib import Path
 from tame_router.catalog.expert import LANGUAGES
 from tame_router.catalog.problem import Problem
 from tame_router.routing.text import normalise
-
-LONGEST_LINE_CHARS = 2_000
-"""Longest utterance; a longer line is a document pasted by mistake."""
+from tame_router.teaching.line import Line, read_lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +30,7 @@ class Utterance:
         path: Its file.
         line: Its line, from 1.
         reading: The text as the router reads it, `text.normalise`d.
+        other: The second expert it needs; empty: none.
     """
 
     text: str
@@ -39,6 +39,7 @@ class Utterance:
     path: Path
     line: int
     reading: str = field(repr=False)
+    other: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ class Corpus:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256, in hexadecimal, over experts and over (expert, language, reading) of all lines.
+        """SHA-256, in hexadecimal, over experts and over what each line teaches.
 
         It changes exactly when the teaching material does: not with headings, blank lines,
         folders or spellings that normalising removes.
@@ -64,7 +65,7 @@ class Corpus:
         for name in self.experts:
             _update(digest, (name,))
         for u in self.utterances:
-            _update(digest, (u.expert, u.language, u.reading))
+            _update(digest, (u.expert, u.other, u.language, u.reading))
         return digest.hexdigest()
 
 
@@ -87,69 +88,62 @@ def read_corpus(folders: Mapping[str, Path]) -> tuple[Corpus, list[Problem]]:
     for expert in sorted(folders):
         lines: list[Utterance] = []
         for language in LANGUAGES:
-            path = folders[expert] / f"utterances.{language}.txt"
-            read, found = _read_file(path, expert, language)
+            read, found = _read_alone(folders[expert], expert, language)
             lines += read
             problems += found
         if not lines:
             message = "has no teaching line in any language; write utterances.zh-TW.txt"
             problems.append(Problem(path=folders[expert], line=0, message=message))
+        for language in LANGUAGES:
+            read, found = _read_joint(folders[expert], expert, language, frozenset(folders))
+            lines += read
+            problems += found
         utterances += lines
     return Corpus(experts=tuple(sorted(folders)), utterances=tuple(utterances)), problems
 
 
-def _read_file(path: Path, expert: str, language: str) -> tuple[list[Utterance], list[Problem]]:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
+def _read_alone(folder: Path, expert: str, language: str) -> tuple[list[Utterance], list[Problem]]:
+    path = folder / f"utterances.{language}.txt"
+    if not path.exists():
         message = f"missing; the router learns {language} from it"
         return [], [Problem(path=path, line=0, message=message, fatal=False)]
-    except OSError as error:
-        return [], [Problem(path=path, line=0, message=f"cannot be read: {error.strerror}")]
-    utterances: list[Utterance] = []
-    problems: list[Problem] = []
-    body = data.removeprefix(codecs.BOM_UTF8)
-    offset = len(data) - len(body)
-    for number, raw in enumerate(body.split(b"\n"), start=1):
-        text, message = _decode(raw, offset)
-        offset += len(raw) + 1
-        if message:
-            problems.append(Problem(path=path, line=number, message=message))
-            continue
-        reading = normalise(text)
-        if reading and not _heading(text):
-            utterances.append(
-                Utterance(
-                    text=text,
-                    expert=expert,
-                    language=language,
-                    path=path,
-                    line=number,
-                    reading=reading,
-                )
-            )
-    if not utterances and not problems:
+    lines, problems = read_lines(path)
+    if not lines and not problems:
         problems.append(Problem(path=path, line=0, message="empty; write one utterance a line"))
+    return [_utterance(line, expert, language, path) for line in lines], problems
+
+
+def _read_joint(
+    folder: Path, expert: str, language: str, experts: frozenset[str]
+) -> tuple[list[Utterance], list[Problem]]:
+    """Read questions that need two experts; most experts have none."""
+    path = folder / f"joint.{language}.txt"
+    if not path.exists():
+        return [], []
+    lines, problems = read_lines(path)
+    utterances = []
+    for line in lines:
+        name, colon, text = line.text.partition(":")
+        other, question = name.strip(), text.strip()
+        if not colon or not normalise(question) or other == expert:
+            message = "expected another expert, a colon and a question: `medical: …？`"
+            problems.append(Problem(path=path, line=line.number, message=message))
+        elif other not in experts:
+            message = f"{other[:64]!r} is no expert here; the line is passed over"
+            problems.append(Problem(path=path, line=line.number, message=message, fatal=False))
+        else:
+            asked = Line(number=line.number, text=question)
+            utterances.append(_utterance(asked, expert, language, path, other))
     return utterances, problems
 
 
-def _heading(text: str) -> bool:
-    return text == "#" or text.startswith("# ")
-
-
-def _decode(raw: bytes, offset: int) -> tuple[str, str]:
-    """Give the text of a line, or say what is wrong with it."""
-    try:
-        text = raw.decode().strip()
-    except UnicodeDecodeError as error:
-        byte = raw[error.start]
-        return "", (
-            f"byte {offset + error.start} of the file (0x{byte:02x}) is not UTF-8;"
-            " save the file as UTF-8"
-        )
-    if len(text) > LONGEST_LINE_CHARS:
-        return "", (
-            f"{len(text):,} characters; an utterance has at most {LONGEST_LINE_CHARS:,}:"
-            " split it or cut it"
-        )
-    return text, ""
+def _utterance(line: Line, expert: str, language: str, path: Path, other: str = "") -> Utterance:
+    return Utterance(
+        text=line.text,
+        expert=expert,
+        language=language,
+        path=path,
+        line=line.number,
+        reading=normalise(line.text),
+        other=other,
+    )

@@ -68,7 +68,8 @@ def _nearly_repeated(corpus: Corpus, keys: list[str]) -> list[Problem]:
 
 
 def _too_few(corpus: Corpus, advised_lines: Mapping[str, int]) -> list[Problem]:
-    counts: Counter[tuple[Path, str]] = Counter((u.path, u.language) for u in corpus.utterances)
+    alone = (u for u in corpus.utterances if not u.other)
+    counts: Counter[tuple[Path, str]] = Counter((u.path, u.language) for u in alone)
     return [
         Problem(
             path=path,

@@ -1,11 +1,10 @@
 """Training: from teaching lines to an artefact, the same one every time.
 
-A linear model is fitted to the lines' features; parts of the lines are held out in turn
-to calibrate it and to say how often it is right. Scikit-learn is imported here, inside
-functions, and nowhere else.
+Linear classifiers are fitted to the lines' features and, where there is an encoder, to
+their embeddings; parts of the lines are held out in turn to calibrate both, to choose when
+the encoder has to look again, and to say how often the whole is right.
 """
 
-import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,18 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tame_router.errors import CatalogError
-from tame_router.routing.artefact import Artefact, Hyperparameters, Measures
-from tame_router.routing.calibration import (
-    ANY_LANGUAGE,
-    expected_calibration_error,
-    fit_temperatures,
-    softmax,
-)
-from tame_router.routing.features import extract
+from tame_router.routing.artefact import Artefact
+from tame_router.routing.artefact_document import Hyperparameters
+from tame_router.routing.cascade import DenseParameters
 from tame_router.routing.lexical import FloatArray, LexicalParameters
 from tame_router.routing.text import language
 from tame_router.teaching.corpus import Corpus
+from tame_router.teaching.embedding import EmbeddingStore
 from tame_router.teaching.folds import assign_folds
+from tame_router.teaching.held_out import HeldOut, judge
+from tame_router.teaching.lexical_training import LexicalFit, count_features, fit_lexical
+from tame_router.teaching.linear import LinearFit, fit_dense
 
 LEAST_LINES = 2
 """Lines an expert needs: one to learn from while the other is held out."""
@@ -49,18 +47,19 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Fitted:
-    known: NDArray[np.bool_]
-    rarity: NDArray[np.float64]
-    unknown_rarity: float
-    weights: NDArray[np.float64]
-    bias: NDArray[np.float64]
+class _Lines:
+    """What the classifiers are fitted to; rows are lines."""
+
+    ones: Any
+    embeddings: NDArray[np.float32] | None
+    truths: NDArray[np.bool_]
 
 
 def train(
     corpus: Corpus,
     *,
     created: datetime,
+    embeddings: EmbeddingStore | None = None,
     hyperparameters: Hyperparameters | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Artefact:
@@ -69,6 +68,7 @@ def train(
     Args:
         corpus: The teaching lines.
         created: The time now, written into the artefact.
+        embeddings: Embeds the lines; None: the router is to do without an encoder.
         hyperparameters: What to train with; None: the defaults.
         progress: Called after each step.
 
@@ -77,34 +77,49 @@ def train(
     """
     refuse_untrainable(corpus)
     told = hyperparameters or Hyperparameters()
-    steps = told.folds + 2
-    counts, features = _count(corpus)
-    progress(Progress(done=1, steps=steps, message=f"{len(features):,} features found"))
-    answers = np.array([corpus.experts.index(u.expert) for u in corpus.utterances], dtype=np.intp)
-    folds = assign_folds([u.expert for u in corpus.utterances], told.folds, told.block_lines)
-    logits = np.zeros((len(answers), len(corpus.experts)))
-    for fold in range(told.folds):
-        held_out = folds == fold
-        fitted = _fit(counts[~held_out], answers[~held_out], told)
-        vectors = _weigh(counts[held_out], fitted.known, fitted.rarity, fitted.unknown_rarity)
-        logits[held_out] = vectors @ fitted.weights + fitted.bias
-        message = f"part {fold + 1} of {told.folds} held out"
-        progress(Progress(done=fold + 2, steps=steps, message=message))
-    temperatures, measures = _measure(corpus, logits, answers)
-    fitted = _fit(counts, answers, told)
-    progress(Progress(done=steps, steps=steps, message=f"{fitted.known.sum():,} features learnt"))
+    steps = told.folds + (3 if embeddings else 2)
+    done = 0
+
+    def tell(message: str) -> None:
+        nonlocal done
+        done += 1
+        progress(Progress(done=done, steps=steps, message=message))
+
+    counts = count_features([u.reading for u in corpus.utterances])
+    tell(f"{len(counts.features):,} features found")
+    rows = _embed(
+        corpus, embeddings, lambda text: progress(Progress(done=done, steps=steps, message=text))
+    )
+    if rows is not None:
+        tell(f"{len(rows):,} lines embedded")
+    lines = _Lines(ones=counts.ones, embeddings=rows, truths=truths(corpus))
+    held_out = _hold_out(corpus, lines, told, tell)
+    verdict = judge(held_out, told.accuracy_loss)
+    everything = np.ones(len(lines.truths), dtype=np.bool_)
+    lexical, dense = _fit(lines, everything, told)
+    tell(f"{lexical.known.sum():,} features learnt")
     return Artefact(
         parameters=LexicalParameters(
             labels=corpus.experts,
-            vocabulary=tuple(features[fitted.known].tolist()),
-            rarity=_float32(fitted.rarity[fitted.known]),
-            unknown_rarity=fitted.unknown_rarity,
-            weights=_float32(fitted.weights),
-            bias=_float32(fitted.bias),
-            temperatures=temperatures,
+            vocabulary=tuple(counts.features[lexical.known].tolist()),
+            rarity=_float32(lexical.rarity[lexical.known]),
+            unknown_rarity=lexical.unknown_rarity,
+            weights=_float32(lexical.linear.weights),
+            bias=_float32(lexical.linear.bias),
+            calibration=verdict.fast,
         ),
+        dense=DenseParameters(
+            encoder_digest=embeddings.encoder_digest,
+            weights=_float32(dense.weights * verdict.dense_share),
+            bias=_float32(dense.bias * verdict.dense_share),
+            calibration=verdict.both,
+            confidence=verdict.confidence,
+        )
+        if embeddings and dense
+        else None,
+        levels=verdict.levels,
         hyperparameters=told,
-        measures=measures,
+        measures=verdict.measures,
         corpus_digest=corpus.digest,
         created=created,
     )
@@ -121,7 +136,7 @@ def refuse_untrainable(corpus: Corpus) -> None:
             f"the router tells experts apart, and there is {len(corpus.experts)};"
             " add a folder with its teaching lines"
         )
-    lines = Counter(u.expert for u in corpus.utterances)
+    lines = Counter(u.expert for u in corpus.utterances if not u.other)
     poor = [f"{name} has {lines[name]}" for name in corpus.experts if lines[name] < LEAST_LINES]
     if poor:
         raise CatalogError(
@@ -131,75 +146,68 @@ def refuse_untrainable(corpus: Corpus) -> None:
         )
 
 
-def _count(corpus: Corpus) -> tuple[Any, NDArray[np.object_]]:
-    """Give which line has which feature (sparse, ones), and the features in order."""
-    from sklearn.feature_extraction.text import CountVectorizer
+def truths(corpus: Corpus) -> NDArray[np.bool_]:
+    """Tell which experts each line needs, shape (n_lines, n_experts)."""
+    column = {name: i for i, name in enumerate(corpus.experts)}
+    result = np.zeros((len(corpus.utterances), len(column)), dtype=np.bool_)
+    for row, utterance in enumerate(corpus.utterances):
+        result[row, column[utterance.expert]] = True
+        if utterance.other:
+            result[row, column[utterance.other]] = True
+    return result
 
-    vectorizer = CountVectorizer(analyzer=extract, binary=True, dtype=np.float64)
-    counts = vectorizer.fit_transform([u.reading for u in corpus.utterances]).tocsr()
-    counts.sort_indices()
-    return counts, vectorizer.get_feature_names_out()
+
+def _embed(
+    corpus: Corpus, embeddings: EmbeddingStore | None, tell: Callable[[str], None]
+) -> NDArray[np.float32] | None:
+    if embeddings is None:
+        return None
+    told = 0
+
+    def report(done: int, new: int) -> None:
+        nonlocal told
+        if done * 10 // new > told:
+            told = done * 10 // new
+            tell(f"{done:,} of {new:,} new lines embedded")
+
+    return embeddings.embed([u.text for u in corpus.utterances], report)
 
 
-def _fit(counts: Any, answers: NDArray[np.intp], told: Hyperparameters) -> _Fitted:
-    from sklearn.linear_model import LogisticRegression
-
-    lines = counts.shape[0]
-    standing = np.bincount(counts.indices, minlength=counts.shape[1])
-    known = standing >= told.least_lines
-    rarity = np.log((lines + 1) / (standing + 1)) + 1
-    unknown_rarity = math.log(lines + 1) + 1
-    vectors = _weigh(counts, known, rarity, unknown_rarity)
-    labels = np.unique(answers)
-    weights = np.zeros((len(labels), vectors.shape[1]))
-    bias = np.zeros(len(labels))
-    for label in labels:
-        # How many lines a domain happens to have says nothing about how often it is asked.
-        model = LogisticRegression(
-            C=told.strength,
-            class_weight="balanced",
-            solver="liblinear",
-            dual=True,  # the same optimum as the primal, in a sixteenth of its time
-            tol=1e-2,  # held-out loss is the same to four digits from here on
-            max_iter=10_000,
-            random_state=0,
-        )
-        model.fit(vectors, answers == label)
-        weights[label], bias[label] = model.coef_[0], model.intercept_[0]
-    return _Fitted(
-        known=known, rarity=rarity, unknown_rarity=unknown_rarity, weights=weights.T, bias=bias
+def _hold_out(
+    corpus: Corpus, lines: _Lines, told: Hyperparameters, tell: Callable[[str], None]
+) -> HeldOut:
+    """Give each line's logits from classifiers that did not learn it."""
+    folds = assign_folds([u.expert for u in corpus.utterances], told.folds, told.block_lines)
+    fast = np.zeros(lines.truths.shape)
+    dense = None if lines.embeddings is None else np.zeros(lines.truths.shape)
+    for fold in range(told.folds):
+        mine = folds == fold
+        lexical, linear = _fit(lines, ~mine, told)
+        fast[mine] = lexical.logits(lines.ones[mine])
+        if dense is not None and linear and lines.embeddings is not None:
+            dense[mine] = linear.logits(lines.embeddings[mine])
+        tell(f"part {fold + 1} of {told.folds} held out")
+    return HeldOut(
+        fast=fast,
+        dense=dense,
+        truths=lines.truths,
+        leads=np.array([corpus.experts.index(u.expert) for u in corpus.utterances], dtype=np.intp),
+        files=np.array([u.language for u in corpus.utterances]),
+        # The service reads the language off the text: the same is done here.
+        spoken=np.array([language(u.reading) for u in corpus.utterances]),
     )
 
 
-def _weigh(
-    counts: Any, known: NDArray[np.bool_], rarity: NDArray[np.float64], unknown_rarity: float
-) -> Any:
-    """Give the lines' vectors over known features (sparse); unknown ones count in the length."""
-    squared = np.where(known, rarity, unknown_rarity) ** 2
-    rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
-    lengths = np.bincount(rows, weights=squared[counts.indices], minlength=counts.shape[0]) ** 0.5
-    vectors = counts.copy()
-    vectors.data = rarity[counts.indices] / lengths[rows]
-    return vectors[:, known]
-
-
-def _measure(
-    corpus: Corpus, logits: NDArray[np.float64], answers: NDArray[np.intp]
-) -> tuple[dict[str, float], Measures]:
-    """Fit temperatures to held-out logits, and say how good they are."""
-    # The service reads the language off the text: the same is done here.
-    spoken = [language(u.reading) for u in corpus.utterances]
-    temperatures = dict(fit_temperatures(logits, answers, spoken))
-    heat = np.array([temperatures.get(v, temperatures[ANY_LANGUAGE]) for v in spoken])
-    right = logits.argmax(axis=1) == answers
-    files = np.array([u.language for u in corpus.utterances])
-    accuracy = {v: float(right[files == v].mean()) for v in sorted(set(files.tolist()))}
-    error = expected_calibration_error(softmax(logits / heat[:, None]), answers)
-    return temperatures, Measures(
-        lines=len(answers),
-        accuracy={ANY_LANGUAGE: float(right.mean()), **accuracy},
-        calibration_error=error,
+def _fit(
+    lines: _Lines, chosen: NDArray[np.bool_], told: Hyperparameters
+) -> "tuple[LexicalFit, LinearFit | None]":
+    truth = lines.truths[chosen]
+    lexical = fit_lexical(
+        lines.ones[chosen], truth, strength=told.strength, least_lines=told.least_lines
     )
+    if lines.embeddings is None:
+        return lexical, None
+    return lexical, fit_dense(lines.embeddings[chosen], truth, told.dense_strength)
 
 
 def _float32(array: NDArray[np.float64]) -> FloatArray:

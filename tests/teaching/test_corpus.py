@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tame_router.teaching.corpus import LONGEST_LINE_CHARS, Corpus, read_corpus
+from tame_router.teaching.corpus import Corpus, read_corpus
+from tame_router.teaching.line import LONGEST_LINE_CHARS
 
 CHINESE = "utterances.zh-TW.txt"
 

@@ -1,0 +1,96 @@
+"""Embeddings of teaching lines, kept on disk: a line is embedded once per encoder."""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from tame_router.routing.encoder import Encoder, encoder_reading
+
+BATCH_LINES = 16
+"""Lines that one thread embeds before it takes the next."""
+
+KEY_BYTES = 16
+
+HalfArray = NDArray[np.float16]
+
+
+class EmbeddingStore:
+    """Embeds lines, and keeps what it has embedded.
+
+    Embeddings are kept, and given, at half precision: whether a line was kept makes no
+    difference to what is trained on it.
+
+    Args:
+        encoder: Embeds what is not there.
+        folder: Where embeddings are kept; one file for each encoder.
+    """
+
+    def __init__(self, encoder: Encoder, folder: Path) -> None:
+        self._encoder = encoder
+        self._path = folder / f"embeddings-{encoder.digest[:16]}.safetensors"
+
+    @property
+    def encoder_digest(self) -> str:
+        """Digest of the encoder."""
+        return self._encoder.digest
+
+    def embed(
+        self, texts: Sequence[str], progress: Callable[[int, int], None] = lambda _done, _all: None
+    ) -> NDArray[np.float32]:
+        """Embed lines; float32, shape (n_lines, dimension).
+
+        Args:
+            texts: The lines; at least one.
+            progress: Called with how many of how many new lines are embedded.
+        """
+        keys = [_key(text) for text in texts]
+        kept = self._read()
+        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in kept}
+        if new:
+            kept |= self._embed_new(new, progress)
+            self._write(kept)
+        return np.stack([kept[key] for key in keys]).astype(np.float32)
+
+    def _embed_new(
+        self, new: dict[bytes, str], progress: Callable[[int, int], None]
+    ) -> dict[bytes, HalfArray]:
+        keys = list(new)
+        batches = [keys[i : i + BATCH_LINES] for i in range(0, len(keys), BATCH_LINES)]
+        embedded: dict[bytes, HalfArray] = {}
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for batch, rows in zip(
+                batches,
+                pool.map(
+                    lambda b: self._encoder.embed([encoder_reading(new[k]) for k in b]), batches
+                ),
+                strict=True,
+            ):
+                embedded.update(zip(batch, rows.astype(np.float16), strict=True))
+                progress(len(embedded), len(keys))
+        return embedded
+
+    def _read(self) -> dict[bytes, HalfArray]:
+        try:
+            arrays = load_file(self._path)
+            keys, rows = arrays["keys"], arrays["embeddings"]
+        except (OSError, SafetensorError, KeyError):
+            return {}  # nothing is lost: they are embedded again
+        return {key.tobytes(): row for key, row in zip(keys, rows, strict=True)}
+
+    def _write(self, kept: dict[bytes, HalfArray]) -> None:
+        keys = np.frombuffer(b"".join(kept), np.uint8).reshape(-1, KEY_BYTES)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        aside = self._path.with_suffix(f".{os.getpid()}.part")
+        save_file({"keys": keys, "embeddings": np.stack(list(kept.values()))}, aside)
+        aside.replace(self._path)
+
+
+def _key(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()[:KEY_BYTES]

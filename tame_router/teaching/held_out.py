@@ -1,0 +1,157 @@
+"""What held-out lines say: how to calibrate, when the encoder has to look, how good it is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tame_router.routing.artefact_document import Measures
+from tame_router.routing.calibration import (
+    ANY_LANGUAGE,
+    Calibration,
+    expected_calibration_error,
+    fit_calibration,
+    log_loss,
+)
+from tame_router.routing.conformal import ConformalLevels, fit_levels
+
+SHARES = np.round(np.arange(0.0, 2.05, 0.1), 1)
+"""What a dense logit may be worth beside a lexical one."""
+
+CONFIDENCES = np.round(np.arange(0.5, 1.0, 0.01), 2)
+"""Confidences that are tried."""
+
+LEAST_CONFIDENCE = 0.6
+"""Below it the encoder looks again, however little held-out lines would lose: other people's
+questions are further from the teaching lines than these are from each other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """Lines, and what classifiers that did not learn them say.
+
+    Attributes:
+        fast: Logits of the fast classifier, shape (n_lines, n_labels).
+        dense: Logits of embeddings, of the same shape; None: there is no encoder.
+        truths: Which labels apply, of the same shape.
+        leads: Column of the label that leads, shape (n_lines,).
+        files: Language of each line's file.
+        spoken: Language each line is read as.
+    """
+
+    fast: NDArray[np.float64]
+    dense: NDArray[np.float64] | None
+    truths: NDArray[np.bool_]
+    leads: NDArray[np.intp]
+    files: NDArray[np.str_]
+    spoken: NDArray[np.str_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What follows from held-out lines.
+
+    Attributes:
+        fast: Calibration of the fast classifier.
+        both: Calibration of the sum of both logits.
+        dense_share: What a dense logit is worth beside a lexical one, ≥ 0.
+        confidence: Probability from which the fast classifier is believed, in [0, 1].
+        levels: For conformal sets.
+        measures: How good the whole is.
+    """
+
+    fast: Calibration
+    both: Calibration
+    dense_share: float
+    confidence: float
+    levels: ConformalLevels
+    measures: Measures
+
+
+def judge(held_out: HeldOut, accuracy_loss: float) -> Verdict:
+    """Draw the conclusions.
+
+    Args:
+        held_out: The lines.
+        accuracy_loss: Accuracy that may be lost by not asking the encoder, in [0, 1].
+    """
+    truths, spoken = held_out.truths, held_out.spoken.tolist()
+    fast = fit_calibration(held_out.fast, truths, spoken)
+    first = _probabilities(fast, held_out.fast, held_out.spoken)
+    single = truths.sum(axis=1) == 1
+    leads = held_out.leads[single]
+    both, share, confidence, probabilities = fast, 0.0, 0.0, first
+    if held_out.dense is not None:
+        share = _best_share(held_out)
+        total = held_out.fast + share * held_out.dense
+        both = fit_calibration(total, truths, spoken)
+        second = _probabilities(both, total, held_out.spoken)
+        confidence = _least_confidence(first[single], second[single], leads, accuracy_loss)
+        unsure = first.max(axis=1) < confidence
+        probabilities = np.where(unsure[:, None], second, first)
+    fast_share = float((first[single].max(axis=1) >= confidence).mean())
+    return Verdict(
+        fast=fast,
+        both=both,
+        dense_share=share,
+        confidence=confidence,
+        levels=fit_levels(probabilities[single], leads, held_out.spoken[single].tolist()),
+        measures=_measure(held_out, probabilities[single], single, fast_share),
+    )
+
+
+def _probabilities(
+    calibration: Calibration, logits: NDArray[np.float64], spoken: NDArray[np.str_]
+) -> NDArray[np.float64]:
+    probabilities = np.empty_like(logits)
+    for language in np.unique(spoken):
+        mine = spoken == language
+        probabilities[mine] = calibration.probabilities(logits[mine], str(language))
+    return probabilities
+
+
+def _best_share(held_out: HeldOut) -> float:
+    """Give the share with the least log loss after calibration."""
+    single = held_out.truths.sum(axis=1) == 1
+    spoken = held_out.spoken[single]
+    losses = []
+    for share in SHARES:
+        logits = held_out.fast[single] + share * (
+            0.0 if held_out.dense is None else held_out.dense[single]
+        )
+        calibration = fit_calibration(logits, held_out.truths[single], spoken.tolist())
+        losses.append(log_loss(_probabilities(calibration, logits, spoken), held_out.leads[single]))
+    return float(SHARES[int(np.argmin(losses))])
+
+
+def _least_confidence(
+    fast: NDArray[np.float64],
+    second: NDArray[np.float64],
+    leads: NDArray[np.intp],
+    accuracy_loss: float,
+) -> float:
+    """Give the least confidence at which the cascade is nearly as good as asking always."""
+    best = float((second.argmax(axis=1) == leads).mean())
+    top, guess, look = fast.max(axis=1), fast.argmax(axis=1), second.argmax(axis=1)
+    for confidence in CONFIDENCES[CONFIDENCES >= LEAST_CONFIDENCE]:
+        right = np.where(top >= confidence, guess, look) == leads
+        if float(right.mean()) >= best - accuracy_loss:
+            return float(confidence)
+    return 1.0
+
+
+def _measure(
+    held_out: HeldOut,
+    probabilities: NDArray[np.float64],
+    single: NDArray[np.bool_],
+    fast_share: float,
+) -> Measures:
+    leads, files = held_out.leads[single], held_out.files[single]
+    right = probabilities.argmax(axis=1) == leads
+    accuracy = {str(v): float(right[files == v].mean()) for v in np.unique(files)}
+    return Measures(
+        lines=len(held_out.leads),
+        accuracy={ANY_LANGUAGE: float(right.mean()), **accuracy},
+        calibration_error=expected_calibration_error(probabilities, leads),
+        fast_share=fast_share,
+    )
