@@ -72,7 +72,12 @@ def encode(artefact: Artefact, created: datetime | None = None) -> tuple[bytes, 
         created: Written instead of the artefact's own time.
     """
     p, dense = artefact.parameters, artefact.dense
-    arrays = {"weights": p.weights, "bias": p.bias, "rarity": p.rarity}
+    arrays = {
+        "weights": p.weights,
+        "bias": p.bias,
+        "rarity": p.rarity,
+        "joint_weights": p.joint_weights,
+    }
     if dense:
         arrays |= {"dense_weights": dense.weights, "dense_bias": dense.bias}
     model = save_arrays({name: np.ascontiguousarray(a) for name, a in arrays.items()})
@@ -89,6 +94,7 @@ def encode(artefact: Artefact, created: datetime | None = None) -> tuple[bytes, 
         encoder=_write_encoder(dense) if dense else None,
         levels=dict(artefact.levels.levels),
         unknown_rarity=p.unknown_rarity,
+        joint_bias=p.joint_bias,
         vocabulary=p.vocabulary,
     )
     return model, msgspec.json.encode(document)
@@ -100,6 +106,7 @@ def _write_encoder(dense: DenseParameters) -> EncoderDocument:
         dimension=len(dense.weights),
         calibration=dense.calibration,
         confidence=dense.confidence,
+        joint=dense.joint,
     )
 
 
@@ -131,6 +138,8 @@ def decode(model: bytes, document: bytes) -> Artefact:
             unknown_rarity=found.unknown_rarity,
             weights=_checked(arrays, "weights", (size, count)),
             bias=_checked(arrays, "bias", (count,)),
+            joint_weights=_checked(arrays, "joint_weights", (size,)),
+            joint_bias=found.joint_bias,
             calibration=found.calibration,
         ),
         dense=_read_dense(found.encoder, arrays, count) if found.encoder else None,
@@ -151,6 +160,7 @@ def _read_dense(
         bias=_checked(arrays, "dense_bias", (count,)),
         calibration=found.calibration,
         confidence=found.confidence,
+        joint=found.joint,
     )
 
 

@@ -32,9 +32,11 @@ class DenseParameters:
         weights: Float32, shape (dimension, n_labels); what the lexical logits are worth
             beside them is already in it.
         bias: Float32, shape (n_labels,).
-        calibration: What makes probabilities of the sum of both logits.
+        calibration: What makes probabilities of the sum of both logits, and relevances of
+            what embeddings say alone: words that speak for one domain drown a second.
         confidence: Probability of the fast classifier's best label from which the encoder
             does not look again, in [0, 1].
+        joint: Logit of a question for two experts from which it looks all the same.
     """
 
     encoder_digest: str
@@ -42,6 +44,7 @@ class DenseParameters:
     bias: FloatArray
     calibration: Calibration
     confidence: float
+    joint: float
 
 
 class Cascade:
@@ -75,14 +78,18 @@ class Cascade:
         found = self._fast.classify(texts)
         stages = list(found.stages)
         for row in self._unsure(found):
-            logits = self._logits(texts[row])
+            evidence = self._evidence(texts[row])
+            logits = self._fast.logits(texts[row]) + evidence
             calibration = self._parameters.calibration
             spoken = language(normalise(texts[row]))
             found.probabilities[row] = calibration.probabilities(logits, spoken)
-            found.relevances[row] = calibration.relevances(logits)
+            found.relevances[row] = calibration.relevances(evidence)
             stages[row] = Stage.ENCODER
         return Classification(
-            probabilities=found.probabilities, relevances=found.relevances, stages=tuple(stages)
+            probabilities=found.probabilities,
+            relevances=found.relevances,
+            joint=found.joint,
+            stages=tuple(stages),
         )
 
     def glance(self, texts: Sequence[str]) -> Classification | None:
@@ -117,11 +124,8 @@ class Cascade:
         """Give the rows that the encoder has to look at again."""
         if not len(found.probabilities):
             return np.empty(0, dtype=np.intp)
-        return np.flatnonzero(found.probabilities.max(axis=1) < self._parameters.confidence)
-
-    def _logits(self, text: str) -> FloatArray:
-        total: FloatArray = self._fast.logits(text) + self._evidence(text)
-        return total
+        unsure = found.probabilities.max(axis=1) < self._parameters.confidence
+        return np.flatnonzero(unsure | (found.joint >= self._parameters.joint))
 
     def _evidence(self, text: str) -> FloatArray:
         (embedding,) = self._encoder.embed([encoder_reading(text)])

@@ -36,6 +36,9 @@ class LexicalParameters:
         unknown_rarity: What a feature that was never seen weighs in a text's length.
         weights: Float32, shape (n_features, n_labels).
         bias: Float32, shape (n_labels,).
+        joint_weights: What each feature says for two experts at once, float32, shape
+            (n_features,).
+        joint_bias: What is added to that.
         calibration: What makes probabilities of its logits.
     """
 
@@ -45,6 +48,8 @@ class LexicalParameters:
     unknown_rarity: float
     weights: FloatArray
     bias: FloatArray
+    joint_weights: FloatArray
+    joint_bias: float
     calibration: Calibration
 
 
@@ -61,8 +66,10 @@ class LexicalClassifier:
         self._digest = digest
         self._column = {feature: i for i, feature in enumerate(parameters.vocabulary)}
         self._weighted: FloatArray = parameters.weights * parameters.rarity[:, None]
-        # One gather then brings both sums that a text needs.
-        self._rows: FloatArray = np.column_stack([self._weighted, parameters.rarity**2])
+        # One gather then brings all sums that a text needs.
+        joint = parameters.joint_weights * parameters.rarity
+        self._rows: FloatArray = np.column_stack([self._weighted, joint, parameters.rarity**2])
+        self._bias: FloatArray = np.append(parameters.bias, np.float32(parameters.joint_bias))
         self._unknown_squared = parameters.unknown_rarity**2
 
     @property
@@ -85,13 +92,17 @@ class LexicalClassifier:
         calibration = self._parameters.calibration
         probabilities = np.empty((len(texts), len(self.labels)), dtype=np.float32)
         relevances = np.empty_like(probabilities)
+        joint = np.empty(len(texts), dtype=np.float32)
         for row, text in enumerate(texts):
             reading = _read(text)
-            logits = self._logits(reading)
-            probabilities[row] = calibration.probabilities(logits, language(reading))
-            relevances[row] = calibration.relevances(logits)
+            *_, joint[row] = found = self._logits(reading)
+            probabilities[row] = calibration.probabilities(found[:-1], language(reading))
+            relevances[row] = calibration.relevances(found[:-1])
         return Classification(
-            probabilities=probabilities, relevances=relevances, stages=(Stage.FAST,) * len(texts)
+            probabilities=probabilities,
+            relevances=relevances,
+            joint=joint,
+            stages=(Stage.FAST,) * len(texts),
         )
 
     def glance(self, texts: Sequence[str]) -> Classification:
@@ -100,7 +111,7 @@ class LexicalClassifier:
 
     def logits(self, text: str) -> FloatArray:
         """Give the logits of a text as it was written; float32, shape (n_labels,)."""
-        return self._logits(_read(text))
+        return self._logits(_read(text))[:-1]
 
     def explain(self, text: str, label: str, limit: int) -> tuple[Feature, ...]:
         """List what weighed most on a label, the heaviest first.
@@ -129,9 +140,10 @@ class LexicalClassifier:
         return tuple(Feature(text=feature.text.strip(), weight=feature.weight) for feature in named)
 
     def _logits(self, reading: str) -> FloatArray:
+        """Give the labels' logits, and behind them the one for two experts at once."""
         columns, unknown = self._look_up(reading)
         sums = self._sums(columns)
-        logits: FloatArray = sums[:-1] / self._length(sums, unknown) + self._parameters.bias
+        logits: FloatArray = sums[:-1] / self._length(sums, unknown) + self._bias
         return logits
 
     def _look_up(self, reading: str) -> tuple[list[int], int]:
@@ -142,7 +154,7 @@ class LexicalClassifier:
         return known, len(features) - len(known)
 
     def _sums(self, columns: list[int]) -> FloatArray:
-        """Sum rows: a logit for each label, and the squared length of the known features."""
+        """Sum rows: the logits, and the squared length of the known features."""
         sums: FloatArray = np.add.reduce(self._rows.take(columns, axis=0))
         return sums
 

@@ -1,19 +1,21 @@
 """What held-out lines say: how to calibrate, when the encoder has to look, how good it is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tame_router.routing.artefact_document import Measures
+from tame_router.routing.artefact_document import Hyperparameters, Measures
 from tame_router.routing.calibration import (
     ANY_LANGUAGE,
     Calibration,
     expected_calibration_error,
     fit_calibration,
+    fit_sigmoid,
     log_loss,
 )
 from tame_router.routing.conformal import ConformalLevels, fit_levels
+from tame_router.teaching.linear import NEVER
 
 SHARES = np.round(np.arange(0.0, 2.05, 0.1), 1)
 """What a dense logit may be worth beside a lexical one."""
@@ -21,7 +23,7 @@ SHARES = np.round(np.arange(0.0, 2.05, 0.1), 1)
 CONFIDENCES = np.round(np.arange(0.5, 1.0, 0.01), 2)
 """Confidences that are tried."""
 
-LEAST_CONFIDENCE = 0.6
+LEAST_CONFIDENCE = 0.85
 """Below it the encoder looks again, however little held-out lines would lose: other people's
 questions are further from the teaching lines than these are from each other."""
 
@@ -33,7 +35,8 @@ class HeldOut:
     Attributes:
         fast: Logits of the fast classifier, shape (n_lines, n_labels).
         dense: Logits of embeddings, of the same shape; None: there is no encoder.
-        truths: Which labels apply, of the same shape.
+        joint: Logits of questions for two experts, shape (n_lines,).
+        truths: Which labels apply, shape (n_lines, n_labels).
         leads: Column of the label that leads, shape (n_lines,).
         files: Language of each line's file.
         spoken: Language each line is read as.
@@ -41,6 +44,7 @@ class HeldOut:
 
     fast: NDArray[np.float64]
     dense: NDArray[np.float64] | None
+    joint: NDArray[np.float64]
     truths: NDArray[np.bool_]
     leads: NDArray[np.intp]
     files: NDArray[np.str_]
@@ -53,9 +57,10 @@ class Verdict:
 
     Attributes:
         fast: Calibration of the fast classifier.
-        both: Calibration of the sum of both logits.
+        both: Calibration of the sum of both logits; its relevances are those of dense ones.
         dense_share: What a dense logit is worth beside a lexical one, ≥ 0.
         confidence: Probability from which the fast classifier is believed, in [0, 1].
+        joint: Logit of a question for two experts from which the encoder looks all the same.
         levels: For conformal sets.
         measures: How good the whole is.
     """
@@ -64,16 +69,17 @@ class Verdict:
     both: Calibration
     dense_share: float
     confidence: float
+    joint: float
     levels: ConformalLevels
     measures: Measures
 
 
-def judge(held_out: HeldOut, accuracy_loss: float) -> Verdict:
+def judge(held_out: HeldOut, told: Hyperparameters) -> Verdict:
     """Draw the conclusions.
 
     Args:
         held_out: The lines.
-        accuracy_loss: Accuracy that may be lost by not asking the encoder, in [0, 1].
+        told: What training was told.
     """
     truths, spoken = held_out.truths, held_out.spoken.tolist()
     fast = fit_calibration(held_out.fast, truths, spoken)
@@ -81,20 +87,24 @@ def judge(held_out: HeldOut, accuracy_loss: float) -> Verdict:
     single = truths.sum(axis=1) == 1
     leads = held_out.leads[single]
     both, share, confidence, probabilities = fast, 0.0, 0.0, first
+    joint = _least_joint(held_out.joint[~single], told.joint_recall)
+    unsure = np.zeros(len(truths), dtype=np.bool_)
     if held_out.dense is not None:
         share = _best_share(held_out)
         total = held_out.fast + share * held_out.dense
-        both = fit_calibration(total, truths, spoken)
+        slope, offset = fit_sigmoid((share * held_out.dense).ravel(), truths.ravel())
+        both = replace(fit_calibration(total, truths, spoken), slope=slope, offset=offset)
         second = _probabilities(both, total, held_out.spoken)
-        confidence = _least_confidence(first[single], second[single], leads, accuracy_loss)
-        unsure = first.max(axis=1) < confidence
+        confidence = _least_confidence(first[single], second[single], leads, told.accuracy_loss)
+        unsure = (first.max(axis=1) < confidence) | (held_out.joint >= joint)
         probabilities = np.where(unsure[:, None], second, first)
-    fast_share = float((first[single].max(axis=1) >= confidence).mean())
+    fast_share = float((~unsure[single]).mean())
     return Verdict(
         fast=fast,
         both=both,
         dense_share=share,
         confidence=confidence,
+        joint=joint,
         levels=fit_levels(probabilities[single], leads, held_out.spoken[single].tolist()),
         measures=_measure(held_out, probabilities[single], single, fast_share),
     )
@@ -138,6 +148,13 @@ def _least_confidence(
         if float(right.mean()) >= best - accuracy_loss:
             return float(confidence)
     return 1.0
+
+
+def _least_joint(logits: NDArray[np.float64], recall: float) -> float:
+    """Give the logit that the stated share of questions for two experts reaches."""
+    if not len(logits):
+        return -NEVER
+    return float(np.quantile(logits, 1 - recall))
 
 
 def _measure(

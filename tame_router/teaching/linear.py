@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+NEVER = -20.0
+"""Bias of a label that no line has."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinearFit:
@@ -30,7 +33,7 @@ def fit_sparse(vectors: Any, truths: NDArray[np.bool_], strength: float) -> Line
 
     Args:
         vectors: Sparse, shape (n_lines, n_features).
-        truths: Which labels apply, shape (n_lines, n_labels); each to some lines, none to all.
+        truths: Which labels apply, shape (n_lines, n_labels); none to all lines.
         strength: Inverse of regularisation, > 0.
     """
     return _fit(
@@ -71,6 +74,9 @@ def _fit(vectors: Any, truths: NDArray[np.bool_], **options: Any) -> LinearFit:
     weights = np.zeros((vectors.shape[1], labels))
     bias = np.zeros(labels)
     for label in range(labels):
+        if not truths[:, label].any():
+            bias[label] = NEVER
+            continue
         # How many lines a domain happens to have says nothing about how often it is asked.
         regression = LogisticRegression(class_weight="balanced", **options)
         regression.fit(vectors, truths[:, label])

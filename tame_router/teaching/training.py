@@ -94,7 +94,7 @@ def train(
         tell(f"{len(rows):,} lines embedded")
     lines = _Lines(ones=counts.ones, embeddings=rows, truths=truths(corpus))
     held_out = _hold_out(corpus, lines, told, tell)
-    verdict = judge(held_out, told.accuracy_loss)
+    verdict = judge(held_out, told)
     everything = np.ones(len(lines.truths), dtype=np.bool_)
     lexical, dense = _fit(lines, everything, told)
     tell(f"{lexical.known.sum():,} features learnt")
@@ -104,8 +104,10 @@ def train(
             vocabulary=tuple(counts.features[lexical.known].tolist()),
             rarity=_float32(lexical.rarity[lexical.known]),
             unknown_rarity=lexical.unknown_rarity,
-            weights=_float32(lexical.linear.weights),
-            bias=_float32(lexical.linear.bias),
+            weights=_float32(lexical.linear.weights[:, :-1]),
+            bias=_float32(lexical.linear.bias[:-1]),
+            joint_weights=_float32(lexical.linear.weights[:, -1]),
+            joint_bias=float(lexical.linear.bias[-1]),
             calibration=verdict.fast,
         ),
         dense=DenseParameters(
@@ -114,6 +116,7 @@ def train(
             bias=_float32(dense.bias * verdict.dense_share),
             calibration=verdict.both,
             confidence=verdict.confidence,
+            joint=verdict.joint,
         )
         if embeddings and dense
         else None,
@@ -178,18 +181,20 @@ def _hold_out(
 ) -> HeldOut:
     """Give each line's logits from classifiers that did not learn it."""
     folds = assign_folds([u.expert for u in corpus.utterances], told.folds, told.block_lines)
-    fast = np.zeros(lines.truths.shape)
+    fast, joint = np.zeros(lines.truths.shape), np.zeros(len(folds))
     dense = None if lines.embeddings is None else np.zeros(lines.truths.shape)
     for fold in range(told.folds):
         mine = folds == fold
         lexical, linear = _fit(lines, ~mine, told)
-        fast[mine] = lexical.logits(lines.ones[mine])
+        found = lexical.logits(lines.ones[mine])
+        fast[mine], joint[mine] = found[:, :-1], found[:, -1]
         if dense is not None and linear and lines.embeddings is not None:
             dense[mine] = linear.logits(lines.embeddings[mine])
         tell(f"part {fold + 1} of {told.folds} held out")
     return HeldOut(
         fast=fast,
         dense=dense,
+        joint=joint,
         truths=lines.truths,
         leads=np.array([corpus.experts.index(u.expert) for u in corpus.utterances], dtype=np.intp),
         files=np.array([u.language for u in corpus.utterances]),
@@ -202,8 +207,9 @@ def _fit(
     lines: _Lines, chosen: NDArray[np.bool_], told: Hyperparameters
 ) -> "tuple[LexicalFit, LinearFit | None]":
     truth = lines.truths[chosen]
+    with_joint = np.column_stack([truth, truth.sum(axis=1) > 1])
     lexical = fit_lexical(
-        lines.ones[chosen], truth, strength=told.strength, least_lines=told.least_lines
+        lines.ones[chosen], with_joint, strength=told.strength, least_lines=told.least_lines
     )
     if lines.embeddings is None:
         return lexical, None
