@@ -95,6 +95,7 @@ def encode(artefact: Artefact, created: datetime | None = None) -> tuple[bytes, 
         levels=dict(artefact.levels.levels),
         unknown_rarity=p.unknown_rarity,
         joint_bias=p.joint_bias,
+        joint_threshold=p.joint_threshold,
         vocabulary=p.vocabulary,
     )
     return model, msgspec.json.encode(document)
@@ -106,7 +107,6 @@ def _write_encoder(dense: DenseParameters) -> EncoderDocument:
         dimension=len(dense.weights),
         calibration=dense.calibration,
         confidence=dense.confidence,
-        joint=dense.joint,
     )
 
 
@@ -140,6 +140,7 @@ def decode(model: bytes, document: bytes) -> Artefact:
             bias=_checked(arrays, "bias", (count,)),
             joint_weights=_checked(arrays, "joint_weights", (size,)),
             joint_bias=found.joint_bias,
+            joint_threshold=found.joint_threshold,
             calibration=found.calibration,
         ),
         dense=_read_dense(found.encoder, arrays, count) if found.encoder else None,
@@ -160,7 +161,6 @@ def _read_dense(
         bias=_checked(arrays, "dense_bias", (count,)),
         calibration=found.calibration,
         confidence=found.confidence,
-        joint=found.joint,
     )
 
 

@@ -33,8 +33,8 @@ class Hyperparameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         block_lines: Neighbouring lines that are held out together, ≥ 1.
         accuracy_loss: Accuracy on held-out lines that may be lost by not asking the encoder,
             in [0, 1].
-        joint_recall: Share of held-out questions for two experts that the encoder is to
-            look at, in [0, 1].
+        joint_recall: Share of held-out questions for two experts that the fast classifier
+            is to notice, in [0, 1].
     """
 
     strength: float = 30.0
@@ -43,7 +43,7 @@ class Hyperparameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     folds: int = 5
     block_lines: int = 10
     accuracy_loss: float = 0.005
-    joint_recall: float = 0.85
+    joint_recall: float = 0.75
 
 
 class Measures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,7 +70,6 @@ class EncoderDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     dimension: int
     calibration: Calibration
     confidence: float
-    joint: float
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,6 +88,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     levels: dict[str, tuple[float, ...]]
     unknown_rarity: float
     joint_bias: float
+    joint_threshold: float
     vocabulary: tuple[str, ...]
 
 
@@ -135,9 +135,9 @@ def check_document(found: Document) -> None:
     if found.encoder:
         _check_calibration("encoder.calibration", found.encoder.calibration)
         _check_number("encoder.confidence", found.encoder.confidence, 0, 1)
-        _check_number("encoder.joint", found.encoder.joint, -LARGEST_VALUE, LARGEST_VALUE)
     _check_number("unknown_rarity", found.unknown_rarity, TINIEST_VALUE, LARGEST_VALUE)
     _check_number("joint_bias", found.joint_bias, -LARGEST_VALUE, LARGEST_VALUE)
+    _check_number("joint_threshold", found.joint_threshold, -LARGEST_VALUE, LARGEST_VALUE)
     _check_levels(found.levels)
 
 

@@ -85,7 +85,7 @@ def fit_calibration(
     """
     single = truths.sum(axis=1) == 1
     spoken = [language for language, alone in zip(languages, single, strict=True) if alone]
-    slope, offset = fit_sigmoid(logits.ravel(), truths.ravel())
+    slope, offset = fit_sigmoid(logits, truths)
     return Calibration(
         temperatures=dict(fit_temperatures(logits[single], truths[single].argmax(axis=1), spoken)),
         slope=slope,
@@ -96,22 +96,31 @@ def fit_calibration(
 def fit_sigmoid(logits: NDArray[np.floating], truths: NDArray[np.bool_]) -> tuple[float, float]:
     """Find slope and offset of the sigmoid with the least log loss; (1, 0) without lines.
 
-    Newton's method on Platt's smoothed targets; the loss is convex.
+    How many questions for two experts somebody wrote says nothing about how often they are
+    asked: they count as much as all others together. Newton's method on Platt's smoothed
+    targets; the loss is convex.
 
     Args:
-        logits: Shape (n,).
-        truths: Shape (n,).
+        logits: Shape (n_lines, n_labels).
+        truths: Which labels apply, of the same shape.
     """
     right, wrong = int(truths.sum()), int((~truths).sum())
     if not right or not wrong:
         return 1.0, 0.0
-    targets = np.where(truths, (right + 1) / (right + 2), 1 / (wrong + 2))
-    design = np.column_stack([np.asarray(logits, dtype=np.float64), np.ones(len(logits))])
+    targets = np.where(truths, (right + 1) / (right + 2), 1 / (wrong + 2)).ravel()
+    values = np.asarray(logits, dtype=np.float64).ravel()
+    design = np.column_stack([values, np.ones(len(values))])
+    joint = truths.sum(axis=1) > 1
+    weight = np.where(joint, (~joint).sum() / max(1, joint.sum()), 1.0)
+    weights = np.repeat(
+        weight if joint.any() and not joint.all() else np.ones(len(joint)), truths.shape[1]
+    )
     solution = np.array([1.0, 0.0])
     for _ in range(_NEWTON_STEPS):
         found = sigmoid(design @ solution)
-        gradient = design.T @ (found - targets)
-        curvature = (design.T * (found * (1 - found) + 1e-12)) @ design + 1e-9 * np.eye(2)
+        gradient = design.T @ (weights * (found - targets))
+        bend = weights * (found * (1 - found) + 1e-12)
+        curvature = (design.T * bend) @ design + 1e-9 * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
         solution -= step * min(1.0, 5 / (np.abs(step).max() + 1e-12))
         if np.abs(step).max() < 1e-9:

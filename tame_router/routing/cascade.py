@@ -1,5 +1,7 @@
 """The cascade: a fast classifier decides, and an encoder looks again where it is unsure.
 
+It is unsure where no label is probable enough, and where the text may need two experts.
+
 Where it looks, its evidence is added to what the fast classifier found, logit by logit:
 words and meaning err on different questions.
 """
@@ -36,7 +38,6 @@ class DenseParameters:
             what embeddings say alone: words that speak for one domain drown a second.
         confidence: Probability of the fast classifier's best label from which the encoder
             does not look again, in [0, 1].
-        joint: Logit of a question for two experts from which it looks all the same.
     """
 
     encoder_digest: str
@@ -44,7 +45,6 @@ class DenseParameters:
     bias: FloatArray
     calibration: Calibration
     confidence: float
-    joint: float
 
 
 class Cascade:
@@ -84,11 +84,12 @@ class Cascade:
             spoken = language(normalise(texts[row]))
             found.probabilities[row] = calibration.probabilities(logits, spoken)
             found.relevances[row] = calibration.relevances(evidence)
+            found.several[row] = True  # it can tell: by its relevances
             stages[row] = Stage.ENCODER
         return Classification(
             probabilities=found.probabilities,
             relevances=found.relevances,
-            joint=found.joint,
+            several=found.several,
             stages=tuple(stages),
         )
 
@@ -125,7 +126,7 @@ class Cascade:
         if not len(found.probabilities):
             return np.empty(0, dtype=np.intp)
         unsure = found.probabilities.max(axis=1) < self._parameters.confidence
-        return np.flatnonzero(unsure | (found.joint >= self._parameters.joint))
+        return np.flatnonzero(unsure | found.several)
 
     def _evidence(self, text: str) -> FloatArray:
         (embedding,) = self._encoder.embed([encoder_reading(text)])

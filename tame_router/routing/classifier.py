@@ -22,14 +22,13 @@ class Classification:
         probabilities: Calibrated, float32, shape (n_texts, n_labels); rows sum to 1.
         relevances: Probability that a label applies whatever the others do, in [0, 1];
             float32, shape (n_texts, n_labels).
-        joint: How much each text sounds like one for two experts, in logits; float32,
-            shape (n_texts,).
+        several: Whether each text may need more than one expert, shape (n_texts,).
         stages: Which part decided each text, n_texts of them.
     """
 
     probabilities: NDArray[np.float32]
     relevances: NDArray[np.float32]
-    joint: NDArray[np.float32]
+    several: NDArray[np.bool_]
     stages: tuple[Stage, ...]
 
 

@@ -39,6 +39,7 @@ class LexicalParameters:
         joint_weights: What each feature says for two experts at once, float32, shape
             (n_features,).
         joint_bias: What is added to that.
+        joint_threshold: From which sum on a text may need two experts.
         calibration: What makes probabilities of its logits.
     """
 
@@ -50,6 +51,7 @@ class LexicalParameters:
     bias: FloatArray
     joint_weights: FloatArray
     joint_bias: float
+    joint_threshold: float
     calibration: Calibration
 
 
@@ -92,16 +94,17 @@ class LexicalClassifier:
         calibration = self._parameters.calibration
         probabilities = np.empty((len(texts), len(self.labels)), dtype=np.float32)
         relevances = np.empty_like(probabilities)
-        joint = np.empty(len(texts), dtype=np.float32)
+        several = np.empty(len(texts), dtype=np.bool_)
         for row, text in enumerate(texts):
             reading = _read(text)
-            *_, joint[row] = found = self._logits(reading)
+            found = self._logits(reading)
+            several[row] = found[-1] >= self._parameters.joint_threshold
             probabilities[row] = calibration.probabilities(found[:-1], language(reading))
             relevances[row] = calibration.relevances(found[:-1])
         return Classification(
             probabilities=probabilities,
             relevances=relevances,
-            joint=joint,
+            several=several,
             stages=(Stage.FAST,) * len(texts),
         )
 

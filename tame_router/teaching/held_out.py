@@ -60,7 +60,7 @@ class Verdict:
         both: Calibration of the sum of both logits; its relevances are those of dense ones.
         dense_share: What a dense logit is worth beside a lexical one, ≥ 0.
         confidence: Probability from which the fast classifier is believed, in [0, 1].
-        joint: Logit of a question for two experts from which the encoder looks all the same.
+        joint_threshold: Logit from which a text may need two experts.
         levels: For conformal sets.
         measures: How good the whole is.
     """
@@ -69,7 +69,7 @@ class Verdict:
     both: Calibration
     dense_share: float
     confidence: float
-    joint: float
+    joint_threshold: float
     levels: ConformalLevels
     measures: Measures
 
@@ -87,16 +87,16 @@ def judge(held_out: HeldOut, told: Hyperparameters) -> Verdict:
     single = truths.sum(axis=1) == 1
     leads = held_out.leads[single]
     both, share, confidence, probabilities = fast, 0.0, 0.0, first
-    joint = _least_joint(held_out.joint[~single], told.joint_recall)
+    joint_threshold = _least_joint(held_out.joint[~single], told.joint_recall)
     unsure = np.zeros(len(truths), dtype=np.bool_)
     if held_out.dense is not None:
         share = _best_share(held_out)
         total = held_out.fast + share * held_out.dense
-        slope, offset = fit_sigmoid((share * held_out.dense).ravel(), truths.ravel())
+        slope, offset = fit_sigmoid(share * held_out.dense, truths)
         both = replace(fit_calibration(total, truths, spoken), slope=slope, offset=offset)
         second = _probabilities(both, total, held_out.spoken)
         confidence = _least_confidence(first[single], second[single], leads, told.accuracy_loss)
-        unsure = (first.max(axis=1) < confidence) | (held_out.joint >= joint)
+        unsure = (first.max(axis=1) < confidence) | (held_out.joint >= joint_threshold)
         probabilities = np.where(unsure[:, None], second, first)
     fast_share = float((~unsure[single]).mean())
     return Verdict(
@@ -104,7 +104,7 @@ def judge(held_out: HeldOut, told: Hyperparameters) -> Verdict:
         both=both,
         dense_share=share,
         confidence=confidence,
-        joint=joint,
+        joint_threshold=joint_threshold,
         levels=fit_levels(probabilities[single], leads, held_out.spoken[single].tolist()),
         measures=_measure(held_out, probabilities[single], single, fast_share),
     )

@@ -108,6 +108,7 @@ def train(
             bias=_float32(lexical.linear.bias[:-1]),
             joint_weights=_float32(lexical.linear.weights[:, -1]),
             joint_bias=float(lexical.linear.bias[-1]),
+            joint_threshold=verdict.joint_threshold,
             calibration=verdict.fast,
         ),
         dense=DenseParameters(
@@ -116,7 +117,6 @@ def train(
             bias=_float32(dense.bias * verdict.dense_share),
             calibration=verdict.both,
             confidence=verdict.confidence,
-            joint=verdict.joint,
         )
         if embeddings and dense
         else None,
