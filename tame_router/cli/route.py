@@ -3,12 +3,13 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING
 
 from tame_router.cli.arguments import Commands, add_command, add_config, add_json
 from tame_router.errors import InvalidRequestError
+from tame_router.evaluation.rows import Row, check_row, open_rows, read_rows
 
 if TYPE_CHECKING:
     from tame_router.routing.decision import Decision
@@ -47,81 +48,32 @@ def run(arguments: argparse.Namespace) -> int:
         raise InvalidRequestError("give questions, or --input FILE with one a line; not both")
     from tame_router import app, telemetry
     from tame_router.config_file import load_settings
+    from tame_router.evaluation.outcome import decide
 
     # Opened before the router is loaded, or trained: a wrong path is told at once.
-    file = _open(arguments.input) if arguments.input else None
+    file = open_rows(arguments.input) if arguments.input else None
     settings = load_settings(arguments.config)
     telemetry.configure(settings.log)  # tells when the router has to be trained first
     router = app.build_router(settings, app.build_catalog(settings))
     if file:
-        _route_rows(router, _read_rows(arguments.input, file))
+        _route_rows(router, read_rows(arguments.input, file))
         return 0
-    rows = [_checked(f"text {n}", {"text": t}) for n, t in enumerate(arguments.text, 1)]
+    rows = [check_row(f"text {n}", {"text": t}) for n, t in enumerate(arguments.text, 1)]
     if arguments.json or not sys.stdout.isatty():
         _route_rows(router, rows)
     else:
         for text in arguments.text:
-            _show(text, _decide(router, text, explain=True))
+            _show(text, decide(router, text, explain=True))
     return 0
 
 
-def _open(path: Path) -> BinaryIO:
-    try:
-        return sys.stdin.buffer if str(path) == "-" else path.open("rb")
-    except OSError as error:
-        raise InvalidRequestError(f"{path}: cannot be read: {error.strerror}") from error
+def _route_rows(router: "Router", rows: Iterable[Row]) -> None:
+    from tame_router.evaluation.decision_row import decision_row
+    from tame_router.evaluation.outcome import decide, outcome_of
 
-
-def _read_rows(path: Path, file: BinaryIO) -> Iterator[dict[str, Any]]:
-    with file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                yield _read_row(f"{path}:{number}", line)
-
-
-def _read_row(place: str, line: bytes) -> dict[str, Any]:
-    try:
-        row = json.loads(line.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise InvalidRequestError(
-            f"{place}: byte {error.start} is not UTF-8; save the file as UTF-8"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequestError(f"{place}: not JSON: {error}") from error
-    if not isinstance(row, dict) or not isinstance(row.get("text"), str):
-        raise InvalidRequestError(f'{place}: expected an object with a string "text"')
-    return _checked(place, row)
-
-
-def _checked(place: str, row: dict[str, Any]) -> dict[str, Any]:
-    if not row["text"].strip():
-        raise InvalidRequestError(f"{place}: text is empty; give it a question")
-    try:
-        json.dumps(row, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise InvalidRequestError(
-            f"{place}: holds bytes or escapes that are no characters; expected UTF-8"
-        ) from None
-    return row
-
-
-def _decide(router: "Router", text: str, *, explain: bool = False) -> "Decision":
-    from tame_router.chat import Message, Role
-
-    return router.route([Message(role=Role.USER, content=text)], explain=explain)
-
-
-def _route_rows(router: "Router", rows: Iterable[dict[str, Any]]) -> None:
     for row in rows:
-        decision = _decide(router, row["text"])
-        document = {
-            **row,
-            "expert": decision.lead,
-            "experts": [chosen.expert for chosen in decision.experts],
-            "probabilities": {p.expert: round(p.probability, 6) for p in decision.probabilities},
-            "stage": str(decision.stage),
-            "elapsed_us": decision.elapsed_us,
-        }
+        outcome = outcome_of(decide(router, row.values["text"]))
+        document = decision_row(row.values, outcome)
         sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
 
 

@@ -1,0 +1,1 @@
+"""Measuring the router: questions with known answers, figures, comparison, reports."""
