@@ -30,13 +30,13 @@ from tame_router.catalog.expert import Catalog
 from tame_router.catalog.loader import load_catalog
 from tame_router.config import LitellmSettings, Settings, VllmSettings
 from tame_router.config_file import secret
-from tame_router.errors import ArtefactError, CatalogError
+from tame_router.errors import ArtefactError
 from tame_router.routing.artefact import Artefact
 from tame_router.routing.artefact_folder import load_artefact, save_artefact
 from tame_router.routing.lexical import LexicalClassifier
 from tame_router.routing.router import Router
 from tame_router.routing.selection import SelectionPolicy
-from tame_router.teaching.corpus import Corpus, read_corpus
+from tame_router.teaching.corpus import load_corpus
 from tame_router.teaching.training import Progress, train
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -83,7 +83,7 @@ def build_router(settings: Settings, catalog: Catalog) -> Router:
     Raises:
         ConfigError: When the experts cannot be told apart, or the fallback is none of them.
     """
-    corpus = load_corpus(catalog)
+    corpus = load_corpus(expert_folders(catalog))
     try:
         artefact = load_artefact(artefact_dir(settings), catalog.names, corpus.digest)
     except ArtefactError as stale:
@@ -96,17 +96,9 @@ def build_router(settings: Settings, catalog: Catalog) -> Router:
     return Router(LexicalClassifier(artefact.parameters, artefact.digest), policy)
 
 
-def load_corpus(catalog: Catalog) -> Corpus:
-    """Read the experts' teaching lines.
-
-    Raises:
-        CatalogError: When a file of them cannot be read.
-    """
-    corpus, problems = read_corpus({name: catalog.expert(name).folder for name in catalog.names})
-    fatal = [str(problem) for problem in problems if problem.fatal]
-    if fatal:
-        raise CatalogError("\n".join(["the teaching lines cannot be used:", *fatal]))
-    return corpus
+def expert_folders(catalog: Catalog) -> dict[str, Path]:
+    """Give the folder of each expert by its name."""
+    return {name: catalog.expert(name).folder for name in catalog.names}
 
 
 def train_router(settings: Settings, progress: Callable[[Progress], None]) -> Artefact:
@@ -115,7 +107,7 @@ def train_router(settings: Settings, progress: Callable[[Progress], None]) -> Ar
     Raises:
         ConfigError: When the experts, or their teaching lines, cannot be used.
     """
-    corpus = load_corpus(build_catalog(settings))
+    corpus = load_corpus(expert_folders(build_catalog(settings)))
     artefact = train(corpus, created=datetime.now(UTC), progress=progress)
     save_artefact(artefact, artefact_dir(settings))
     return artefact

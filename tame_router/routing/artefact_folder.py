@@ -1,10 +1,9 @@
 """The folder a trained router lies in: written so that a crash never leaves half of one."""
 
-import os
-import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
+from tame_router.durable_file import flush_folder, replace_file
 from tame_router.errors import ArtefactError
 from tame_router.routing.artefact import ADVICE, Artefact, decode, encode
 
@@ -24,9 +23,9 @@ def save_artefact(artefact: Artefact, folder: Path) -> None:
     model, document = encode(artefact)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / MODEL_FILE, model)
-        _replace(folder / DOCUMENT_FILE, document)
-        _flush_folder(folder)
+        replace_file(folder / MODEL_FILE, model)
+        replace_file(folder / DOCUMENT_FILE, document)
+        flush_folder(folder)
     except OSError as error:
         raise ArtefactError(f"{folder} cannot be written: {error.strerror}") from error
 
@@ -80,25 +79,3 @@ def _read(path: Path) -> bytes:
         raise ArtefactError(f"{what} does not exist; {ADVICE}") from None
     except OSError as error:
         raise ArtefactError(f"{path.name} cannot be read: {error.strerror}; {ADVICE}") from error
-
-
-def _replace(path: Path, data: bytes) -> None:
-    descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        Path(aside).replace(path)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

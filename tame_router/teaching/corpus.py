@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tame_router.catalog.expert import LANGUAGES
 from tame_router.catalog.problem import Problem
+from tame_router.errors import CatalogError
 from tame_router.routing.text import normalise
 
 LONGEST_LINE_CHARS = 2_000
@@ -98,6 +99,22 @@ def read_corpus(folders: Mapping[str, Path]) -> tuple[Corpus, list[Problem]]:
     return Corpus(experts=tuple(sorted(folders)), utterances=tuple(utterances)), problems
 
 
+def load_corpus(folders: Mapping[str, Path]) -> Corpus:
+    """Read the teaching lines of all experts.
+
+    Args:
+        folders: Folder of each expert, by its name.
+
+    Raises:
+        CatalogError: When a file of them cannot be read.
+    """
+    corpus, problems = read_corpus(folders)
+    fatal = [str(problem) for problem in problems if problem.fatal]
+    if fatal:
+        raise CatalogError("\n".join(["the teaching lines cannot be used:", *fatal]))
+    return corpus
+
+
 def _read_file(path: Path, expert: str, language: str) -> tuple[list[Utterance], list[Problem]]:
     try:
         data = path.read_bytes()
@@ -117,7 +134,7 @@ def _read_file(path: Path, expert: str, language: str) -> tuple[list[Utterance],
             problems.append(Problem(path=path, line=number, message=message))
             continue
         reading = normalise(text)
-        if reading and not _heading(text):
+        if reading and not heading(text):
             utterances.append(
                 Utterance(
                     text=text,
@@ -133,7 +150,8 @@ def _read_file(path: Path, expert: str, language: str) -> tuple[list[Utterance],
     return utterances, problems
 
 
-def _heading(text: str) -> bool:
+def heading(text: str) -> bool:
+    """Tell whether a line is for readers, and teaches nothing."""
     return text == "#" or text.startswith("# ")
 
 
