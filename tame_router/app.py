@@ -19,6 +19,7 @@ from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.single import SingleJoin
 from tame_router.api.expert_servicer import ExpertServicer
+from tame_router.api.feedback_servicer import FeedbackServicer
 from tame_router.api.grpc_server import GrpcServer, host_port
 from tame_router.api.router_servicer import RouterServicer
 from tame_router.backends.backend import Backend
@@ -31,6 +32,7 @@ from tame_router.catalog.loader import load_catalog
 from tame_router.config import LitellmSettings, Settings, VllmSettings
 from tame_router.config_file import secret
 from tame_router.errors import ArtefactError
+from tame_router.feedback.intake import Intake
 from tame_router.routing.artefact import Artefact
 from tame_router.routing.artefact_folder import load_artefact, save_artefact
 from tame_router.routing.lexical import LexicalClassifier
@@ -216,6 +218,7 @@ async def running(settings: Settings) -> AsyncIterator[str]:
     begun = time.perf_counter()
     catalog = build_catalog(settings)
     router = build_router(settings, catalog)
+    intake = Intake(settings.store, settings.state_dir)
     names = base_models(settings)
     backends = {
         name: build_backend(section, names[name], _api_key(settings, section))
@@ -228,6 +231,7 @@ async def running(settings: Settings) -> AsyncIterator[str]:
         settings.server,
         RouterServicer(pipeline, settings.limits, max_answers=settings.server.max_answers),
         ExpertServicer(catalog),
+        FeedbackServicer(catalog, intake),
     )
     try:
         address = host_port(settings.server.host, await server.start())
@@ -247,6 +251,7 @@ async def running(settings: Settings) -> AsyncIterator[str]:
     finally:
         for backend in backends.values():
             await backend.close()
+        await intake.close()
     telemetry.event(logging.INFO, "server.stopped")
 
 

@@ -147,6 +147,15 @@ class LogSettings(_Section):
     texts: bool = Field(False, description="Also log questions and answers. Mind privacy.")
 
 
+class StoreSettings(_Section):
+    """The database: feedback."""
+
+    url: SecretStr = Field(
+        SecretStr(""),
+        description="SQLAlchemy's URL, which may hold a password; empty: SQLite in state_dir.",
+    )
+
+
 class Settings(_Section):
     """All settings."""
 
@@ -157,4 +166,5 @@ class Settings(_Section):
     routing: RoutingSettings = Field(default_factory=RoutingSettings)
     backends: dict[str, BackendSettings] = Field(default_factory=_default_backends, min_length=1)
     engine: EngineSettings = Field(default_factory=EngineSettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
     log: LogSettings = Field(default_factory=LogSettings)
