@@ -1,11 +1,12 @@
 """`tame router`: teach the router and measure it; a module for each of its commands."""
 
-from tame_router.cli import router_train
+from tame_router.cli import router_review, router_train
 from tame_router.cli.arguments import Commands, add_command
 
 EPILOG = """\
 examples:
   tame router train
+  tame router review
 """
 
 
@@ -16,3 +17,4 @@ def add(commands: Commands) -> None:
     )
     below = parser.add_subparsers(metavar="COMMAND", required=True)
     router_train.add(below)
+    router_review.add(below)
