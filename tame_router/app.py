@@ -2,15 +2,11 @@
 
 import asyncio
 import logging
-import multiprocessing
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from pathlib import Path
 
 import uvloop
 
@@ -19,6 +15,7 @@ from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.single import SingleJoin
 from tame_router.api.expert_servicer import ExpertServicer
+from tame_router.api.feedback_servicer import FeedbackServicer
 from tame_router.api.grpc_server import GrpcServer, host_port
 from tame_router.api.router_servicer import RouterServicer
 from tame_router.backends.backend import Backend
@@ -30,14 +27,8 @@ from tame_router.catalog.expert import Catalog
 from tame_router.catalog.loader import load_catalog
 from tame_router.config import LitellmSettings, Settings, VllmSettings
 from tame_router.config_file import secret
-from tame_router.errors import ArtefactError, CatalogError
-from tame_router.routing.artefact import Artefact
-from tame_router.routing.artefact_folder import load_artefact, save_artefact
-from tame_router.routing.lexical import LexicalClassifier
-from tame_router.routing.router import Router
-from tame_router.routing.selection import SelectionPolicy
-from tame_router.teaching.corpus import Corpus, read_corpus
-from tame_router.teaching.training import Progress, train
+from tame_router.feedback.intake import Intake
+from tame_router.trained_router import build_router
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 """What ends the service in good order."""
@@ -70,72 +61,6 @@ def engine_base_model(settings: Settings) -> BaseModel:
     return choose_base_model(
         engine.base_model, engine.served_name, settings.state_dir, cuda=cuda_present()
     )
-
-
-def artefact_dir(settings: Settings) -> Path:
-    """Give the folder of the trained router."""
-    return settings.state_dir / "router"
-
-
-def build_router(settings: Settings, catalog: Catalog) -> Router:
-    """Load the trained router; train it first where the teaching lines have changed.
-
-    Raises:
-        ConfigError: When the experts cannot be told apart, or the fallback is none of them.
-    """
-    corpus = load_corpus(catalog)
-    try:
-        artefact = load_artefact(artefact_dir(settings), catalog.names, corpus.digest)
-    except ArtefactError as stale:
-        telemetry.event(logging.INFO, "router.training", because=stale.message)
-        _train_aside(settings)
-        artefact = load_artefact(artefact_dir(settings), catalog.names, corpus.digest)
-    policy = SelectionPolicy(
-        threshold=settings.routing.threshold, fallback=settings.routing.fallback
-    )
-    return Router(LexicalClassifier(artefact.parameters, artefact.digest), policy)
-
-
-def load_corpus(catalog: Catalog) -> Corpus:
-    """Read the experts' teaching lines.
-
-    Raises:
-        CatalogError: When a file of them cannot be read.
-    """
-    corpus, problems = read_corpus({name: catalog.expert(name).folder for name in catalog.names})
-    fatal = [str(problem) for problem in problems if problem.fatal]
-    if fatal:
-        raise CatalogError("\n".join(["the teaching lines cannot be used:", *fatal]))
-    return corpus
-
-
-def train_router(settings: Settings, progress: Callable[[Progress], None]) -> Artefact:
-    """Train the router from the experts' teaching lines, and save it.
-
-    Raises:
-        ConfigError: When the experts, or their teaching lines, cannot be used.
-    """
-    corpus = load_corpus(build_catalog(settings))
-    artefact = train(corpus, created=datetime.now(UTC), progress=progress)
-    save_artefact(artefact, artefact_dir(settings))
-    return artefact
-
-
-def _train_silently(settings: Settings) -> None:
-    train_router(settings, lambda _: None)
-
-
-def _train_aside(settings: Settings) -> None:
-    """Train in another process: scikit-learn would stay in this one's memory for good."""
-    context = multiprocessing.get_context("spawn")
-    try:
-        with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-            pool.submit(_train_silently, settings).result()
-    except BrokenProcessPool as error:
-        raise ArtefactError(
-            "the router could not be trained: the process that did it was killed, perhaps for want"
-            " of memory; run `tame router train` to see how far it gets"
-        ) from error
 
 
 def engine_spec(settings: Settings) -> EngineSpec:
@@ -223,7 +148,9 @@ async def running(settings: Settings) -> AsyncIterator[str]:
     """
     begun = time.perf_counter()
     catalog = build_catalog(settings)
-    router = build_router(settings, catalog)
+    worker = ThreadPoolExecutor(settings.routing.encoder.threads, thread_name_prefix="encoder")
+    router = build_router(settings, catalog, worker)
+    intake = Intake(settings.store, settings.state_dir)
     names = base_models(settings)
     backends = {
         name: build_backend(section, names[name], _api_key(settings, section))
@@ -236,9 +163,12 @@ async def running(settings: Settings) -> AsyncIterator[str]:
         settings.server,
         RouterServicer(pipeline, settings.limits, max_answers=settings.server.max_answers),
         ExpertServicer(catalog),
+        FeedbackServicer(catalog, intake),
     )
     try:
         address = host_port(settings.server.host, await server.start())
+        # Loading the encoder takes a second; the first questions can do without.
+        worker.submit(router.warm).add_done_callback(_report_warm)
         start_ms = round((time.perf_counter() - begun) * 1e3)
         telemetry.event(
             logging.INFO,
@@ -255,7 +185,20 @@ async def running(settings: Settings) -> AsyncIterator[str]:
     finally:
         for backend in backends.values():
             await backend.close()
+        await intake.close()
+        worker.shutdown(wait=False, cancel_futures=True)
     telemetry.event(logging.INFO, "server.stopped")
+
+
+def _report_warm(warmed: "Future[None]") -> None:
+    """Say in the log that the encoder is loaded, or cannot be."""
+    if warmed.cancelled():
+        return
+    error = warmed.exception()
+    if error:
+        telemetry.event(logging.ERROR, "encoder.failed", because=str(error))
+    else:
+        telemetry.event(logging.INFO, "encoder.ready")
 
 
 def run(settings: Settings, announce: Callable[[str], None]) -> None:

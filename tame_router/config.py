@@ -53,11 +53,37 @@ class LimitSettings(_Section):
     )
 
 
+class EncoderSettings(_Section):
+    """What looks again where words alone are not enough."""
+
+    enabled: bool = Field(True, description="Use an encoder where there is one.")
+    model: str = Field(
+        "",
+        description="sentence-transformers folder or hub name; empty: the embedded encoder,"
+        " where `make encoder` has made it.",
+    )
+    threads: int = Field(
+        2, ge=1, le=256, description="Questions that the encoder looks at side by side."
+    )
+
+
 class RoutingSettings(_Section):
     """How experts are selected."""
 
+    encoder: EncoderSettings = Field(default_factory=EncoderSettings)
     threshold: float = Field(
-        0.4, ge=0, le=1, description="Calibrated probability below which the fallback answers."
+        0.5, ge=0, le=1, description="Calibrated probability below which the fallback answers."
+    )
+    coverage: float = Field(
+        0.9,
+        ge=0,
+        lt=1,
+        description="Share of questions whose conformal set is to hold the right expert; the"
+        " fallback answers where it is in the set.",
+    )
+    max_experts: int = Field(2, ge=1, description="Experts selected for one question, at most.")
+    second_threshold: float = Field(
+        0.05, ge=0, le=1, description="Relevance from which an expert is selected beside the lead."
     )
     fallback: str = Field("general", description="Expert that answers when none is sure enough.")
 
@@ -147,6 +173,15 @@ class LogSettings(_Section):
     texts: bool = Field(False, description="Also log questions and answers. Mind privacy.")
 
 
+class StoreSettings(_Section):
+    """The database: feedback."""
+
+    url: SecretStr = Field(
+        SecretStr(""),
+        description="SQLAlchemy's URL, which may hold a password; empty: SQLite in state_dir.",
+    )
+
+
 class Settings(_Section):
     """All settings."""
 
@@ -157,4 +192,5 @@ class Settings(_Section):
     routing: RoutingSettings = Field(default_factory=RoutingSettings)
     backends: dict[str, BackendSettings] = Field(default_factory=_default_backends, min_length=1)
     engine: EngineSettings = Field(default_factory=EngineSettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
     log: LogSettings = Field(default_factory=LogSettings)

@@ -151,6 +151,7 @@ def _seen(key: str, fault: Any) -> str:
     """Quote a value, unless it may be a secret or hold one."""
     value = fault["input"]
     whole_backend = fault["loc"][0] == "backends" and len(fault["loc"]) < 3
-    if "key" in key or whole_backend or isinstance(value, dict | list):
+    store = fault["loc"][0] == "store"  # its URL may hold a password
+    if "key" in key or whole_backend or store or isinstance(value, dict | list):
         return ""
     return f", seen {str(value)[:80]!r}"

@@ -10,7 +10,8 @@ TameError
 ├─ RoutingError                    nobody may answer
 │  └─ NoExpertError                  FAILED_PRECONDITION  NO_EXPERT_ALLOWED
 ├─ ServiceError                    the router itself cannot take the call now
-│  └─ OverloadedError                RESOURCE_EXHAUSTED   ROUTER_OVERLOADED
+│  ├─ OverloadedError                RESOURCE_EXHAUSTED   ROUTER_OVERLOADED
+│  └─ StoreUnavailableError          UNAVAILABLE          STORE_UNAVAILABLE
 ├─ BackendError                    what stands behind an expert is wrong
 │  ├─ BackendUnavailableError        UNAVAILABLE          BACKEND_UNAVAILABLE
 │  │  ├─ BackendSilentError            UNAVAILABLE          BACKEND_SILENT
@@ -153,6 +154,13 @@ class OverloadedError(ServiceError):
 
     code = Code.RESOURCE_EXHAUSTED
     reason = "ROUTER_OVERLOADED"
+
+
+class StoreUnavailableError(ServiceError):
+    """The database cannot be reached, is busy for too long, or refuses what is asked of it."""
+
+    code = Code.UNAVAILABLE
+    reason = "STORE_UNAVAILABLE"
 
 
 class BackendError(TameError):

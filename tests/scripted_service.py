@@ -9,6 +9,7 @@ import grpc
 from tame_router.api.grpc_edge import EdgeInterceptor
 from tame_router.v1 import (
     expert_service_pb2_grpc,
+    feedback_service_pb2_grpc,
     router_service_pb2,
     router_service_pb2_grpc,
 )
@@ -16,13 +17,14 @@ from tame_router.v1 import (
 
 @asynccontextmanager
 async def serving(
-    router: Any = None, experts: Any = None, *, edge: bool = True
+    router: Any = None, experts: Any = None, feedback: Any = None, *, edge: bool = True
 ) -> AsyncIterator[str]:
     """Serve on a free port, and give the address.
 
     Args:
         router: Servicer of `RouterService`; None: not served.
         experts: Servicer of `ExpertService`; None: not served.
+        feedback: Servicer of `FeedbackService`; None: not served.
         edge: Put this project's edge before the servicers.
     """
     server = grpc.aio.server(interceptors=[EdgeInterceptor()] if edge else None)
@@ -30,6 +32,8 @@ async def serving(
         router_service_pb2_grpc.add_RouterServiceServicer_to_server(router, server)
     if experts is not None:
         expert_service_pb2_grpc.add_ExpertServiceServicer_to_server(experts, server)
+    if feedback is not None:
+        feedback_service_pb2_grpc.add_FeedbackServiceServicer_to_server(feedback, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:

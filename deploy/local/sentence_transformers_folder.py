@@ -171,4 +171,3 @@ def encoder_settings(model: PackedModel) -> dict[str, Any]:
 
 def _module(name: str) -> str:
     return f"sentence_transformers.models.{name}"
-

@@ -34,7 +34,7 @@ class Pipeline:
         self._join = join
         self._log_texts = log_texts
 
-    def route(
+    async def route(
         self, messages: Sequence[Message], constraints: Constraints, *, explain: bool = False
     ) -> Decision:
         """Decide who would answer, and ask nobody.
@@ -44,7 +44,7 @@ class Pipeline:
             InvalidRequestError: When the constraints contradict each other.
             NoExpertError: When they leave nobody.
         """
-        return self._router.route(messages, constraints, explain=explain)
+        return await self._router.decide(messages, constraints, explain=explain)
 
     async def answer(self, question: Question, emit: Emit) -> None:
         """Answer a question, event by event.
@@ -54,7 +54,7 @@ class Pipeline:
         """
         clock = asyncio.get_running_loop().time
         begun = clock()
-        decision = self.route(question.messages, question.constraints)
+        decision = await self.route(question.messages, question.constraints)
         if self._log_texts:
             emit = Transcript(question, emit).emit
         await emit(DecisionMade(answer_id=question.answer_id, decision=decision))

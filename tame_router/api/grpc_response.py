@@ -14,7 +14,7 @@ from tame_router.answering.event import (
 )
 from tame_router.catalog.expert import Expert
 from tame_router.chat import FinishReason, Sampling, Usage
-from tame_router.routing.decision import Decision, Join, Stage
+from tame_router.routing.decision import Decision, ExpertProbability, Join, Stage
 from tame_router.v1 import chat_pb2, decision_pb2, expert_pb2, router_service_pb2
 
 _FINISH_REASONS = {
@@ -42,8 +42,8 @@ def duration(seconds: float) -> Duration:
 def write_decision(decision: Decision) -> decision_pb2.Decision:
     """Write a decision."""
     return decision_pb2.Decision(
-        experts=[_write_probability(p.expert, p.probability) for p in decision.experts],
-        probabilities=[_write_probability(p.expert, p.probability) for p in decision.probabilities],
+        experts=[_write_probability(p) for p in decision.experts],
+        probabilities=[_write_probability(p) for p in decision.probabilities],
         stage=_STAGES[decision.stage],
         reason=decision.reason,
         join=_JOINS[decision.join],
@@ -51,11 +51,14 @@ def write_decision(decision: Decision) -> decision_pb2.Decision:
         elapsed=duration(decision.elapsed_us / 1e6),
         features=[decision_pb2.Feature(text=f.text, weight=f.weight) for f in decision.features],
         classifier_digest=decision.classifier_digest,
+        conformal_set=decision.conformal_set,
     )
 
 
-def _write_probability(expert: str, probability: float) -> decision_pb2.ExpertProbability:
-    return decision_pb2.ExpertProbability(expert=expert, probability=probability)
+def _write_probability(found: ExpertProbability) -> decision_pb2.ExpertProbability:
+    return decision_pb2.ExpertProbability(
+        expert=found.expert, probability=found.probability, relevance=found.relevance
+    )
 
 
 def write_usage(usage: Usage) -> chat_pb2.Usage:

@@ -5,6 +5,7 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from tame_router.api.expert_servicer import ExpertServicer
+from tame_router.api.feedback_servicer import FeedbackServicer
 from tame_router.api.grpc_edge import EdgeInterceptor
 from tame_router.api.health_servicer import SERVICE_NAME as HEALTH_SERVICE
 from tame_router.api.health_servicer import HealthServicer
@@ -14,6 +15,8 @@ from tame_router.errors import ConfigError
 from tame_router.v1 import (
     expert_service_pb2,
     expert_service_pb2_grpc,
+    feedback_service_pb2,
+    feedback_service_pb2_grpc,
     router_service_pb2,
     router_service_pb2_grpc,
 )
@@ -21,6 +24,7 @@ from tame_router.v1 import (
 OWN_SERVICES = (
     router_service_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name,
     expert_service_pb2.DESCRIPTOR.services_by_name["ExpertService"].full_name,
+    feedback_service_pb2.DESCRIPTOR.services_by_name["FeedbackService"].full_name,
 )
 
 
@@ -31,16 +35,22 @@ class GrpcServer:
         settings: Address and limits.
         router: Decides and answers.
         experts: Tells who can answer.
+        feedback: Takes what people say about the choice.
     """
 
     def __init__(
-        self, settings: ServerSettings, router: RouterServicer, experts: ExpertServicer
+        self,
+        settings: ServerSettings,
+        router: RouterServicer,
+        experts: ExpertServicer,
+        feedback: FeedbackServicer,
     ) -> None:
         self._settings = settings
         self._health = HealthServicer(OWN_SERVICES)
         self._server = grpc.aio.server(interceptors=[EdgeInterceptor()], options=_options(settings))
         router_service_pb2_grpc.add_RouterServiceServicer_to_server(router, self._server)
         expert_service_pb2_grpc.add_ExpertServiceServicer_to_server(experts, self._server)
+        feedback_service_pb2_grpc.add_FeedbackServiceServicer_to_server(feedback, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
             names = (*OWN_SERVICES, HEALTH_SERVICE, reflection.SERVICE_NAME)

@@ -39,7 +39,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         self, request: router_service_pb2.RouteRequest, context: Context
     ) -> router_service_pb2.RouteResponse:
         """Decide who would answer."""
-        decision = self._pipeline.route(
+        decision = await self._pipeline.route(
             read_messages(request.messages, self._limits),
             read_constraints(request.constraints),
             explain=request.explain,

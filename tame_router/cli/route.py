@@ -49,12 +49,13 @@ def run(arguments: argparse.Namespace) -> int:
     from tame_router import app, telemetry
     from tame_router.config_file import load_settings
     from tame_router.evaluation.outcome import decide
+    from tame_router.trained_router import build_router
 
     # Opened before the router is loaded, or trained: a wrong path is told at once.
     file = open_rows(arguments.input) if arguments.input else None
     settings = load_settings(arguments.config)
     telemetry.configure(settings.log)  # tells when the router has to be trained first
-    router = app.build_router(settings, app.build_catalog(settings))
+    router = build_router(settings, app.build_catalog(settings))
     if file:
         _route_rows(router, read_rows(arguments.input, file))
         return 0

@@ -1,6 +1,12 @@
 """`tame router`: teach the router and measure it; a module for each of its commands."""
 
-from tame_router.cli import router_compare, router_evaluate, router_explain, router_train
+from tame_router.cli import (
+    router_compare,
+    router_evaluate,
+    router_explain,
+    router_review,
+    router_train,
+)
 from tame_router.cli.arguments import Commands, add_command
 
 EPILOG = """\
@@ -9,6 +15,7 @@ examples:
   tame router evaluate questions.jsonl
   tame router compare before.jsonl after.jsonl
   tame router explain "手術失敗可以告醫院嗎？"
+  tame router review
 """
 
 
@@ -22,3 +29,4 @@ def add(commands: Commands) -> None:
     router_evaluate.add(below)
     router_compare.add(below)
     router_explain.add(below)
+    router_review.add(below)

@@ -103,12 +103,13 @@ def _measure(arguments: argparse.Namespace) -> "tuple[Report, Sequence[Trial]]":
     from tame_router.evaluation.outcome import decide, examine
     from tame_router.evaluation.question import read_questions
     from tame_router.evaluation.report import measure
+    from tame_router.trained_router import build_router
 
     settings = load_settings(arguments.config)
     telemetry.configure(settings.log)  # tells when the router has to be trained first
     catalog = app.build_catalog(settings)
     questions = read_questions(arguments.file, catalog.names, settings.routing.fallback)
-    router = app.build_router(settings, catalog)
+    router = build_router(settings, catalog)
     trials = examine(router, questions)
     report = measure(
         trials,

@@ -57,11 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
     from tame_router.config_file import load_settings
     from tame_router.evaluation.outcome import decide
     from tame_router.evaluation.rows import check_row
+    from tame_router.trained_router import build_router
 
     check_row("text", {"text": arguments.text})
     settings = load_settings(arguments.config)
     telemetry.configure(settings.log)  # tells when the router has to be trained first
-    router = app.build_router(settings, app.build_catalog(settings))
+    router = build_router(settings, app.build_catalog(settings))
     decision = decide(router, arguments.text, explain=True)
     if arguments.json:
         document = _document(arguments.text, decision)

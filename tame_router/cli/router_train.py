@@ -31,6 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tame_router import app
     from tame_router.config_file import load_settings
     from tame_router.teaching.training import Progress
+    from tame_router.trained_router import plan_lesson, train_router
 
     settings = load_settings(arguments.config)
 
@@ -39,10 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
             sys.stderr.write(f"[{progress.done}/{progress.steps}] {progress.message}\n")
 
     begun = time.perf_counter()
-    artefact = app.train_router(settings, show)
+    lesson = plan_lesson(settings, app.build_catalog(settings))
+    artefact = train_router(lesson, show)
     facts = {
         "digest": artefact.digest,
-        "folder": str(app.artefact_dir(settings)),
+        "folder": str(lesson.artefact_dir),
         "experts": list(artefact.parameters.labels),
         "lines": artefact.measures.lines,
         "accuracy": artefact.measures.accuracy,

@@ -18,6 +18,7 @@ from tame_router.client.event import (
     read_event,
     read_expert,
 )
+from tame_router.client.feedback import Receipt, feedback_request, read_receipt
 from tame_router.client.request import (
     Choice,
     Conversation,
@@ -30,6 +31,7 @@ from tame_router.client.rpc_error import read_error, rebuilt_errors
 from tame_router.v1 import (
     expert_service_pb2,
     expert_service_pb2_grpc,
+    feedback_service_pb2_grpc,
     router_service_pb2,
     router_service_pb2_grpc,
 )
@@ -51,6 +53,8 @@ class AsyncClient:
         self._router = router_service_pb2_grpc.RouterServiceStub(self._channel)
         self._experts: expert_service_pb2_grpc.ExpertServiceAsyncStub
         self._experts = expert_service_pb2_grpc.ExpertServiceStub(self._channel)
+        self._feedback: feedback_service_pb2_grpc.FeedbackServiceAsyncStub
+        self._feedback = feedback_service_pb2_grpc.FeedbackServiceStub(self._channel)
 
     async def __aenter__(self) -> Self:
         """Give the client itself."""
@@ -146,6 +150,36 @@ class AsyncClient:
         with rebuilt_errors():
             response = await _finished(self._experts.GetExpert(request, timeout=timeout_s))
         return read_expert(response.expert)
+
+    async def feedback(
+        self,
+        answer_id: str,
+        expert: str,
+        *,
+        comment: str = "",
+        question: str = "",
+        timeout_s: float | None = None,
+    ) -> Receipt:
+        """Say which expert an answer should have come from.
+
+        It is stored for a person to review, and changes nothing by itself. Safe to try again:
+        however often it is sent, it is stored once.
+
+        Args:
+            answer_id: The answer's own.
+            expert: The right expert.
+            comment: What there is to say about it, at most 2,000 characters.
+            question: The question as it was asked, at most 2,000 characters; the router keeps
+                none, and only feedback that brings it can teach.
+            timeout_s: Longest wait, in seconds; None: no limit.
+
+        Raises:
+            TameError: What the server answered, as the class its reason names.
+        """
+        request = feedback_request(answer_id, expert, comment, question)
+        with rebuilt_errors():
+            response = await _finished(self._feedback.SubmitFeedback(request, timeout=timeout_s))
+        return read_receipt(response)
 
 
 async def _finished(call: grpc.aio.UnaryUnaryCall[Any, _ResponseT]) -> _ResponseT:

@@ -17,6 +17,7 @@ from tame_router.client.event import (
     read_event,
     read_expert,
 )
+from tame_router.client.feedback import Receipt, feedback_request, read_receipt
 from tame_router.client.request import (
     Choice,
     Conversation,
@@ -29,6 +30,7 @@ from tame_router.client.rpc_error import read_error, rebuilt_errors
 from tame_router.v1 import (
     expert_service_pb2,
     expert_service_pb2_grpc,
+    feedback_service_pb2_grpc,
     router_service_pb2,
     router_service_pb2_grpc,
 )
@@ -46,6 +48,7 @@ class Client:
         self._channel = grpc.insecure_channel(target, options=channel_options(attempts))
         self._router = router_service_pb2_grpc.RouterServiceStub(self._channel)
         self._experts = expert_service_pb2_grpc.ExpertServiceStub(self._channel)
+        self._feedback = feedback_service_pb2_grpc.FeedbackServiceStub(self._channel)
 
     def __enter__(self) -> Self:
         """Give the client itself."""
@@ -141,6 +144,35 @@ class Client:
         with rebuilt_errors():
             response = self._experts.GetExpert(request, timeout=timeout_s)
         return read_expert(response.expert)
+
+    def feedback(
+        self,
+        answer_id: str,
+        expert: str,
+        *,
+        comment: str = "",
+        question: str = "",
+        timeout_s: float | None = None,
+    ) -> Receipt:
+        """Say which expert an answer should have come from.
+
+        It is stored for a person to review, and changes nothing by itself. Safe to try again:
+        however often it is sent, it is stored once.
+
+        Args:
+            answer_id: The answer's own.
+            expert: The right expert.
+            comment: What there is to say about it, at most 2,000 characters.
+            question: The question as it was asked, at most 2,000 characters; the router keeps
+                none, and only feedback that brings it can teach.
+            timeout_s: Longest wait, in seconds; None: no limit.
+
+        Raises:
+            TameError: What the server answered, as the class its reason names.
+        """
+        request = feedback_request(answer_id, expert, comment, question)
+        with rebuilt_errors():
+            return read_receipt(self._feedback.SubmitFeedback(request, timeout=timeout_s))
 
 
 class _Events:

@@ -22,10 +22,13 @@ class Decision:
         probabilities: All allowed experts, the most probable first; they sum to 1.
         stage: `fast`, `encoder` or `pinned`.
         reason: Why these experts, in UPPER_SNAKE.
-        language: `zh-TW` or `en`.
+        language: `zh-TW`, `zh-CN` or `en`.
         elapsed: Time the decision took.
         features: What weighed most for the lead, in logits; filled by `route(explain=True)`.
         classifier_digest: Digest of the trained classifier.
+        relevances: Of all allowed experts: the probability that the question touches their
+            domain, whatever else it touches.
+        conformal_set: Experts that could not be ruled out, the most probable first.
     """
 
     experts: dict[str, float]
@@ -36,6 +39,8 @@ class Decision:
     elapsed: timedelta
     features: dict[str, float] = field(default_factory=dict)
     classifier_digest: str = ""
+    relevances: dict[str, float] = field(default_factory=dict)
+    conformal_set: tuple[str, ...] = ()
 
     @property
     def expert(self) -> str:
@@ -128,6 +133,8 @@ def read_decision(proto: decision_pb2.Decision) -> Decision:
         elapsed=proto.elapsed.ToTimedelta(),
         features={f.text: f.weight for f in proto.features},
         classifier_digest=proto.classifier_digest,
+        relevances={p.expert: p.relevance for p in proto.probabilities},
+        conformal_set=tuple(proto.conformal_set),
     )
 
 

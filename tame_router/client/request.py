@@ -78,10 +78,13 @@ def chat_request(
 
 
 @contextmanager
-def _sendable(field: str) -> Iterator[None]:
+def sendable(field: str) -> Iterator[None]:
     """Name the field of a value that no request can hold.
 
     A number can be too large for its type, and a text can hold half of a surrogate pair.
+
+    Raises:
+        InvalidRequestError: When the block raises ValueError.
     """
     try:
         yield
@@ -96,7 +99,7 @@ def _messages(conversation: Conversation) -> list[chat_pb2.Message]:
 
 
 def _message(index: int, message: Message) -> chat_pb2.Message:
-    with _sendable(f"messages[{index}].content"):
+    with sendable(f"messages[{index}].content"):
         return chat_pb2.Message(role=_ROLES[message.role], content=message.content)
 
 
@@ -104,14 +107,14 @@ def _constraints(choice: Choice) -> decision_pb2.Constraints:
     unknown = set(choice) - set(Choice.__annotations__)
     if unknown:
         raise TypeError(f"unknown keyword {', '.join(sorted(unknown))}")
-    with _sendable("constraints"):
+    with sendable("constraints"):
         return decision_pb2.Constraints(
             pin=choice.get("expert", ""), allow=choice.get("allow", ()), deny=choice.get("deny", ())
         )
 
 
 def _sampling(sampling: Sampling) -> chat_pb2.Sampling:
-    with _sendable("sampling"):
+    with sendable("sampling"):
         return chat_pb2.Sampling(
             max_tokens=sampling.max_tokens,
             temperature=sampling.temperature,
@@ -140,7 +143,7 @@ def channel_options(attempts: int) -> list[tuple[str, int | str]]:
         "backoffMultiplier": 2,
         "retryableStatusCodes": ["UNAVAILABLE"],
     }
-    services = ("RouterService", "ExpertService")
+    services = ("RouterService", "ExpertService", "FeedbackService")
     names = [{"service": f"tame_router.v1.{service}"} for service in services]
     config = {"methodConfig": [{"name": names, "retryPolicy": policy}]} if attempts > 1 else {}
     return [

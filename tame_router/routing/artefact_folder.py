@@ -1,12 +1,12 @@
 """The folder a trained router lies in: written so that a crash never leaves half of one."""
 
-import os
-import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
+from tame_router.durable_file import flush_folder, replace_file
 from tame_router.errors import ArtefactError
-from tame_router.routing.artefact import ADVICE, Artefact, decode, encode
+from tame_router.routing.artefact import Artefact, decode, encode
+from tame_router.routing.artefact_document import ADVICE
 
 MODEL_FILE = "model.safetensors"
 DOCUMENT_FILE = "router.json"
@@ -24,15 +24,19 @@ def save_artefact(artefact: Artefact, folder: Path) -> None:
     model, document = encode(artefact)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / MODEL_FILE, model)
-        _replace(folder / DOCUMENT_FILE, document)
-        _flush_folder(folder)
+        replace_file(folder / MODEL_FILE, model)
+        replace_file(folder / DOCUMENT_FILE, document)
+        flush_folder(folder)
     except OSError as error:
         raise ArtefactError(f"{folder} cannot be written: {error.strerror}") from error
 
 
 def load_artefact(
-    folder: Path, experts: Collection[str], corpus_digest: str | None = None
+    folder: Path,
+    experts: Collection[str],
+    *,
+    corpus_digest: str | None = None,
+    encoder_digest: str | None = None,
 ) -> Artefact:
     """Read an artefact, and check that it fits.
 
@@ -40,22 +44,24 @@ def load_artefact(
         folder: Where it lies.
         experts: The experts it must tell apart, no more and no fewer.
         corpus_digest: Digest of the teaching material it must come from; None: any.
+        encoder_digest: Digest of the encoder it must be trained with, empty for none;
+            None: any.
 
     Raises:
-        ArtefactError: When it is absent, damaged, or made for other experts or from other
-            teaching material; the message says which and what to do.
+        ArtefactError: When it is absent, damaged, or made for other experts, with another
+            encoder or from other teaching material; the message says which and what to do.
     """
     try:
         artefact = decode(_read(folder / MODEL_FILE), _read(folder / DOCUMENT_FILE))
     except ArtefactError as error:
         raise ArtefactError(f"trained router in {folder}: {error.message}") from error
-    _check_fit(artefact, folder, frozenset(experts), corpus_digest)
+    _check_labels(artefact, folder, frozenset(experts))
+    _check_encoder(artefact, folder, encoder_digest)
+    _check_corpus(artefact, folder, corpus_digest)
     return artefact
 
 
-def _check_fit(
-    artefact: Artefact, folder: Path, experts: frozenset[str], corpus_digest: str | None
-) -> None:
+def _check_labels(artefact: Artefact, folder: Path, experts: frozenset[str]) -> None:
     labels = frozenset(artefact.parameters.labels)
     if labels != experts:
         faults = []
@@ -64,6 +70,22 @@ def _check_fit(
         if labels - experts:
             faults.append(f"knows {', '.join(sorted(labels - experts))}, which are no experts")
         raise ArtefactError(f"trained router in {folder} {' and '.join(faults)}; {ADVICE}")
+
+
+def _check_encoder(artefact: Artefact, folder: Path, encoder_digest: str | None) -> None:
+    trained_with = artefact.dense.encoder_digest if artefact.dense else ""
+    if encoder_digest not in (None, trained_with):
+        raise ArtefactError(
+            f"trained router in {folder} was trained with {_named(trained_with)}, and now there"
+            f" is {_named(str(encoder_digest))}; {ADVICE}"
+        )
+
+
+def _named(encoder_digest: str) -> str:
+    return f"the encoder {encoder_digest[:16]}…" if encoder_digest else "no encoder"
+
+
+def _check_corpus(artefact: Artefact, folder: Path, corpus_digest: str | None) -> None:
     if corpus_digest not in (None, artefact.corpus_digest):
         raise ArtefactError(
             f"trained router in {folder} comes from other teaching material"
@@ -80,25 +102,3 @@ def _read(path: Path) -> bytes:
         raise ArtefactError(f"{what} does not exist; {ADVICE}") from None
     except OSError as error:
         raise ArtefactError(f"{path.name} cannot be read: {error.strerror}; {ADVICE}") from error
-
-
-def _replace(path: Path, data: bytes) -> None:
-    descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        Path(aside).replace(path)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

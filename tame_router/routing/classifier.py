@@ -53,6 +53,10 @@ class Classifier(Protocol):
         """Classify texts where that takes no time worth waiting for; None: it would."""
         ...
 
+    def warm(self) -> None:
+        """Load what is loaded with the first text."""
+        ...
+
     def explain(self, text: str, label: str, limit: int) -> tuple[Feature, ...]:
         """List what weighed most on a label, the heaviest first.
 

@@ -19,6 +19,9 @@ from tame_router.routing.wording import Wording, read_wording
 FLOOR = 0.01
 """Least probability a turn leaves any expert, so that no belief outlives all evidence."""
 
+LEANING = 0.5
+"""Share of the belief before it from which a turn counts as leaning on it."""
+
 WHOLE_QUESTION_WORDS = 4
 """Words of a subject from which a turn without a sign of pointing back stands alone."""
 
@@ -41,14 +44,33 @@ class Turn:
     Attributes:
         text: As it was written.
         probabilities: What the classifier thinks of it alone, float, shape (n_labels,).
+        relevances: Which labels it finds in it, in [0, 1], of the same shape.
+        several: Whether it may need more than one label.
     """
 
     text: str
     probabilities: NDArray[np.floating]
+    relevances: NDArray[np.floating]
+    several: bool
 
 
-def believe(turns: Sequence[Turn], fallback: int | None = None) -> NDArray[np.float64]:
-    """Combine a user's turns into probabilities for the last one, shape (n_labels,).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Belief:
+    """What a conversation says about its last turn.
+
+    Attributes:
+        probabilities: Float64, shape (n_labels,); they sum to 1.
+        relevances: Float64, of the same shape, in [0, 1].
+        several: Whether it may need more than one label.
+    """
+
+    probabilities: NDArray[np.float64]
+    relevances: NDArray[np.float64]
+    several: bool
+
+
+def believe(turns: Sequence[Turn], fallback: int | None = None) -> Belief:
+    """Combine a user's turns into a belief about the last one.
 
     Args:
         turns: At least one, oldest first.
@@ -56,13 +78,18 @@ def believe(turns: Sequence[Turn], fallback: int | None = None) -> NDArray[np.fl
     """
     first = turns[0].probabilities.astype(np.float64)
     belief: NDArray[np.float64] = first / first.sum()
+    relevances = turns[0].relevances.astype(np.float64)
+    several = turns[0].several
     for turn in turns[1:]:
         wording = read_wording(turn.text)
         vague = int(turn.probabilities.argmax()) == fallback
         evidence = weight(wording, vague=vague) * _logs(turn.probabilities)
         kept = reliance(wording, _doubt(turn.probabilities))
         belief = softmax(evidence + kept * _logs(belief))
-    return belief
+        # A turn that leans on the one before it is about as many domains as that.
+        relevances = kept * relevances + (1 - kept) * turn.relevances
+        several = turn.several or (several and kept >= LEANING)
+    return Belief(probabilities=belief, relevances=relevances, several=several)
 
 
 def weight(wording: Wording, *, vague: bool) -> float:

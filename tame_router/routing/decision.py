@@ -22,6 +22,8 @@ class Reason(enum.StrEnum):
     """The lead is the most probable expert, and probable enough."""
     BELOW_THRESHOLD = "BELOW_THRESHOLD"
     """No expert was probable enough: the fallback answers."""
+    FALLBACK_PLAUSIBLE = "FALLBACK_PLAUSIBLE"
+    """The fallback could not be ruled out at the stated coverage: it answers."""
     FALLBACK_NOT_ALLOWED = "FALLBACK_NOT_ALLOWED"
     """No expert was probable enough and the fallback may not answer: the most probable does."""
     ONLY_ALLOWED = "ONLY_ALLOWED"
@@ -43,11 +45,14 @@ class ExpertProbability:
 
     Attributes:
         expert: Name of the expert.
-        probability: In [0, 1].
+        probability: In [0, 1]; those of all allowed experts sum to 1.
+        relevance: Probability that the question touches its domain, whatever else it
+            touches, in [0, 1].
     """
 
     expert: str
     probability: float
+    relevance: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +98,13 @@ class Decision:
         stage: Which part of the router decided.
         reason: Why these experts.
         join: How their answers are joined.
-        language: Language the question was read as, `zh-TW` or `en`.
+        language: Language the question was read as: `zh-TW`, `zh-CN` or `en`.
         elapsed_us: Time the decision took, in microseconds.
         features: What weighed most for the lead expert in the last turn, the heaviest
             first; empty unless an explanation was asked for.
         classifier_digest: Digest of the trained classifier, in hexadecimal.
+        conformal_set: Experts that could not be ruled out at the policy's coverage, the
+            most probable first; may be empty.
     """
 
     experts: tuple[ExpertProbability, ...]
@@ -109,6 +116,7 @@ class Decision:
     elapsed_us: int
     features: tuple[Feature, ...] = ()
     classifier_digest: str = ""
+    conformal_set: tuple[str, ...] = ()
 
     @property
     def lead(self) -> str:

@@ -21,11 +21,6 @@ class Encoder(Protocol):
         """Tell encoders apart: different digests, different embeddings."""
         ...
 
-    @property
-    def dimension(self) -> int:
-        """Length of an embedding."""
-        ...
-
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts; float32, shape (n_texts, dimension), rows of length 1."""
         ...

@@ -6,7 +6,10 @@ so the service starts in a second, and an embedding takes milliseconds on one co
 
 import hashlib
 import json
+import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,8 @@ LONGEST_TEXT_TOKENS = 256
 class OnnxEncoder:
     """Embed texts with ONNX Runtime, each on its own and on one core.
 
-    A text's embedding does not depend on what is embedded beside it.
+    A text's embedding does not depend on what is embedded beside it. Files are checked at
+    once, and loaded with the first text.
 
     Args:
         folder: The encoder's folder.
@@ -38,40 +42,60 @@ class OnnxEncoder:
     """
 
     def __init__(self, folder: Path) -> None:
+        _check_libraries(folder)
+        self._folder = folder
         self._digest = _digest(folder)
         self._prompt = _prompt(folder)
-        self._tokenizer, self._session = _load(folder)
-        self._dimension: int = self._session.get_outputs()[0].shape[-1]
+        self._lock = threading.Lock()
+        self._loaded: _Loaded | None = None
 
     @property
     def digest(self) -> str:
         """SHA-256 over graph, tokenizer and prompt, in hexadecimal."""
         return self._digest
 
-    @property
-    def dimension(self) -> int:
-        """Length of an embedding."""
-        return self._dimension
-
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts; float32, shape (n_texts, dimension), rows of length 1."""
-        embeddings = np.empty((len(texts), self._dimension), dtype=np.float32)
-        for row, text in enumerate(texts):
-            identifiers = self._tokenizer.encode(self._prompt + text).ids
-            (embedding,) = self._session.run(None, {"input_ids": np.array([identifiers])})
-            embeddings[row] = embedding[0]
-        return embeddings
+        """Embed texts; float32, shape (n_texts, dimension), rows of length 1.
+
+        Raises:
+            ConfigError: When a file turns out to be damaged.
+        """
+        loaded = self._load()
+        rows = []
+        for text in texts:
+            identifiers = loaded.tokenizer.encode(self._prompt + text).ids
+            (embedding,) = loaded.session.run(None, {"input_ids": np.array([identifiers])})
+            rows.append(embedding[0])
+        if not rows:
+            return np.empty((0, loaded.session.get_outputs()[0].shape[-1]), dtype=np.float32)
+        return np.stack(rows)
+
+    def _load(self) -> "_Loaded":
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = _load(self._folder)
+            return self._loaded
 
 
-def _load(folder: Path) -> tuple[Any, Any]:
-    try:
-        import onnxruntime
-        from tokenizers import Tokenizer
-    except ImportError as error:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Loaded:
+    tokenizer: Any
+    session: Any
+
+
+def _check_libraries(folder: Path) -> None:
+    absent = [name for name in ("onnxruntime", "tokenizers") if find_spec(name) is None]
+    if absent:
         raise ConfigError(
-            f"the encoder in {folder} needs {error.name}, which is not installed;"
+            f"the encoder in {folder} needs {' and '.join(absent)}, not installed here;"
             " pip install 'tame-router[encoder]', or set routing.encoder.enabled to false"
-        ) from error
+        )
+
+
+def _load(folder: Path) -> _Loaded:
+    import onnxruntime
+    from tokenizers import Tokenizer
+
     options = onnxruntime.SessionOptions()
     # Callers bring threads of their own; more would take the cores from the event loop.
     options.intra_op_num_threads = 1
@@ -88,7 +112,7 @@ def _load(folder: Path) -> tuple[Any, Any]:
             " `make encoder`"
         ) from error
     tokenizer.enable_truncation(LONGEST_TEXT_TOKENS)
-    return tokenizer, session
+    return _Loaded(tokenizer=tokenizer, session=session)
 
 
 def _digest(folder: Path) -> str:

@@ -1,15 +1,19 @@
 """The router: from a conversation to a decision. The one place of routing with a clock."""
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
 
 from tame_router.chat import Message, Role
 from tame_router.errors import ConfigError, InvalidRequestError
 from tame_router.routing.classifier import Classification, Classifier
+from tame_router.routing.conformal import ConformalLevels
 from tame_router.routing.conversation import Turn, believe
 from tame_router.routing.decision import Constraints, Decision, Feature, Stage
-from tame_router.routing.selection import Selection, SelectionPolicy, allowed_experts, select
-from tame_router.routing.text import head_and_tail, language
+from tame_router.routing.selection import Evidence, SelectionPolicy, allowed_experts, select
+from tame_router.routing.text import head_and_tail, language, normalise
 
 LONGEST_CONVERSATION = 4
 """Turns of the user that are read, the last one included."""
@@ -26,12 +30,23 @@ MOST_FEATURES = 8
 _NO_CONSTRAINTS = Constraints()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What is to be decided: the texts that are read, and since when."""
+
+    texts: tuple[str, ...]
+    constraints: Constraints
+    begun_ns: int
+
+
 class Router:
     """Decide who answers. Keeps no state between calls; safe to use from several threads.
 
     Args:
         classifier: What tells the experts apart.
         policy: The operator's rules.
+        levels: What conformal sets are made with; None: there are none.
+        worker: Where `decide` waits for what takes milliseconds; None: the event loop's own.
         clock: Gives nanoseconds that only grow.
 
     Raises:
@@ -42,6 +57,8 @@ class Router:
         self,
         classifier: Classifier,
         policy: SelectionPolicy,
+        levels: ConformalLevels | None = None,
+        worker: Executor | None = None,
         clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         if policy.fallback not in classifier.labels:
@@ -52,12 +69,18 @@ class Router:
         self._classifier = classifier
         self._policy = policy
         self._fallback = classifier.labels.index(policy.fallback)
+        self._levels = levels
+        self._worker = worker
         self._clock = clock
 
     @property
     def experts(self) -> tuple[str, ...]:
         """Names of the experts that can be selected, sorted."""
         return self._classifier.labels
+
+    def warm(self) -> None:
+        """Load what would otherwise be loaded with the first question that needs it."""
+        self._classifier.warm()
 
     def classify(self, texts: Sequence[str]) -> Classification:
         """Classify texts, each on its own; columns follow `experts`."""
@@ -87,6 +110,40 @@ class Router:
             ExpertNotFoundError: When a constraint names an expert that does not exist.
             NoExpertError: When the constraints leave nobody.
         """
+        asked = self._read(messages, constraints)
+        found = None if constraints.pin else self._classifier.classify(asked.texts)
+        return self._decide(asked, found, explain=explain)
+
+    async def decide(
+        self,
+        messages: Sequence[Message],
+        constraints: Constraints = _NO_CONSTRAINTS,
+        *,
+        explain: bool = False,
+    ) -> Decision:
+        """Decide as `route` does, and never hold up the event loop for the encoder.
+
+        Args:
+            messages: As for `route`.
+            constraints: As for `route`.
+            explain: As for `route`.
+
+        Raises:
+            InvalidRequestError: As `route` does.
+            ExpertNotFoundError: As `route` does.
+            NoExpertError: As `route` does.
+        """
+        asked = self._read(messages, constraints)
+        found = None if constraints.pin else self._classifier.glance(asked.texts)
+        if constraints.pin or (found and not explain):
+            return self._decide(asked, found, explain=False)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._worker,
+            lambda: self._decide(asked, self._classifier.classify(asked.texts), explain=explain),
+        )
+
+    def _read(self, messages: Sequence[Message], constraints: Constraints) -> _Asked:
         begun = self._clock()
         turns = [m.content for m in messages if m.role is Role.USER and m.content.strip()]
         if not turns:
@@ -95,38 +152,59 @@ class Router:
                 field="messages",
             )
         allowed_experts(self.experts, constraints)
-        texts = [
-            *(head_and_tail(t, LONGEST_EARLIER_CHARS) for t in turns[-LONGEST_CONVERSATION:-1]),
-            head_and_tail(turns[-1], LONGEST_QUESTION_CHARS),
-        ]
-        selection, stage = self._select(texts, constraints)
+        earlier = (
+            head_and_tail(turn, LONGEST_EARLIER_CHARS) for turn in turns[-LONGEST_CONVERSATION:-1]
+        )
+        texts = (*earlier, head_and_tail(turns[-1], LONGEST_QUESTION_CHARS))
+        return _Asked(texts=texts, constraints=constraints, begun_ns=begun)
+
+    def _decide(self, asked: _Asked, found: Classification | None, *, explain: bool) -> Decision:
+        """Decide by what was found; None: the expert is pinned."""
+        question = asked.texts[-1]
+        evidence = self._weigh(asked, found) if found else _certain(self.experts, asked.constraints)
+        selection = select(evidence, self._policy, asked.constraints)
         features: tuple[Feature, ...] = ()
-        if explain and stage is not Stage.PINNED:
+        if explain and found:
             lead = selection.experts[0].expert
-            features = self._classifier.explain(texts[-1], lead, MOST_FEATURES)
+            features = self._classifier.explain(question, lead, MOST_FEATURES)
         return Decision(
             experts=selection.experts,
             probabilities=selection.probabilities,
-            stage=stage,
+            stage=found.stages[-1] if found else Stage.PINNED,
             reason=selection.reason,
             join=selection.join,
-            language=language(texts[-1]),
-            elapsed_us=(self._clock() - begun) // 1_000,
+            language=language(question),
+            elapsed_us=(self._clock() - asked.begun_ns) // 1_000,
             features=features,
             classifier_digest=self._classifier.digest,
+            conformal_set=selection.conformal_set if found else (),
         )
 
-    def _select(self, texts: Sequence[str], constraints: Constraints) -> tuple[Selection, Stage]:
-        if constraints.pin:
-            certain = {name: float(name == constraints.pin) for name in self.experts}
-            return select(certain, self._policy, constraints), Stage.PINNED
-        found = self._classifier.classify(texts)
+    def _weigh(self, asked: _Asked, found: Classification) -> Evidence:
         belief = believe(
             [
-                Turn(text=text, probabilities=row)
-                for text, row in zip(texts, found.probabilities, strict=True)
+                Turn(text=text, probabilities=row, relevances=relevances, several=bool(several))
+                for text, row, relevances, several in zip(
+                    asked.texts, found.probabilities, found.relevances, found.several, strict=True
+                )
             ],
             fallback=self._fallback,
         )
-        probabilities = dict(zip(self.experts, belief.tolist(), strict=True))
-        return select(probabilities, self._policy, constraints), found.stages[-1]
+        return Evidence(
+            probabilities=dict(zip(self.experts, belief.probabilities.tolist(), strict=True)),
+            relevances=dict(zip(self.experts, belief.relevances.tolist(), strict=True)),
+            several=belief.several,
+            least_probability=self._least_probability(asked.texts[-1]),
+        )
+
+    def _least_probability(self, question: str) -> float:
+        """Give the probability of the conformal set; an expert at chance level is in none."""
+        if self._levels is None:
+            return 1.0
+        spoken = language(normalise(question))
+        level = self._levels.least_probability(spoken, self._policy.coverage)
+        return max(level, 1 / len(self.experts)) if level else 1.0
+
+
+def _certain(experts: Sequence[str], constraints: Constraints) -> Evidence:
+    return Evidence(probabilities={name: float(name == constraints.pin) for name in experts})

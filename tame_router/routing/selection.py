@@ -7,10 +7,12 @@ exactly like one that does not exist.
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tame_router.errors import ExpertNotFoundError, InvalidRequestError, NoExpertError
 from tame_router.routing.decision import Constraints, ExpertProbability, Join, Reason
+
+_FALLBACK_ANSWERS = frozenset({Reason.BELOW_THRESHOLD, Reason.FALLBACK_PLAUSIBLE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,18 +22,40 @@ class SelectionPolicy:
     Attributes:
         threshold: Probability from which the most probable expert answers; below it the
             fallback does. In [0, 1].
+        coverage: Share of questions whose conformal set is to hold the right expert, in
+            [0, 1). Where the fallback is in the set, it answers.
         fallback: Expert that answers when none is probable enough.
         max_experts: Experts selected at most where the caller does not say, ≥ 1.
-        second_threshold: Probability from which an expert is selected beside the lead,
-            in [0, 1].
+        second_threshold: Relevance from which an expert is selected beside the lead, in
+            [0, 1].
         join: How answers are joined where the caller does not say.
     """
 
-    threshold: float = 0.4
+    threshold: float = 0.5
+    coverage: float = 0.9
     fallback: str = "general"
-    max_experts: int = 1
-    second_threshold: float = 0.25
+    max_experts: int = 2
+    second_threshold: float = 0.05
     join: Join = Join.SINGLE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known of a question.
+
+    Attributes:
+        probabilities: Of every expert the caller may see, each ≥ 0; they need not sum to 1.
+        relevances: Probability that the question touches an expert's domain, in [0, 1];
+            none: not known.
+        several: Whether it may need more than one expert.
+        least_probability: Probability from which an expert belongs to the conformal set,
+            in [0, 1].
+    """
+
+    probabilities: Mapping[str, float]
+    relevances: Mapping[str, float] = field(default_factory=dict)
+    several: bool = False
+    least_probability: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +67,14 @@ class Selection:
         probabilities: All allowed experts, the most probable first; they sum to 1.
         reason: Why these experts.
         join: How their answers are joined.
+        conformal_set: Experts that could not be ruled out, the most probable first.
     """
 
     experts: tuple[ExpertProbability, ...]
     probabilities: tuple[ExpertProbability, ...]
     reason: Reason
     join: Join
+    conformal_set: tuple[str, ...]
 
 
 def allowed_experts(experts: Collection[str], constraints: Constraints) -> frozenset[str]:
@@ -86,14 +112,11 @@ def allowed_experts(experts: Collection[str], constraints: Constraints) -> froze
     return allowed
 
 
-def select(
-    probabilities: Mapping[str, float], policy: SelectionPolicy, constraints: Constraints
-) -> Selection:
+def select(evidence: Evidence, policy: SelectionPolicy, constraints: Constraints) -> Selection:
     """Select who answers.
 
     Args:
-        probabilities: Probability of every expert the caller may see, each ≥ 0; they need
-            not sum to 1.
+        evidence: What is known of the question.
         policy: The operator's rules.
         constraints: The caller's wishes.
 
@@ -102,19 +125,21 @@ def select(
         InvalidRequestError: When the constraints contradict each other or are out of range.
         NoExpertError: When they leave nobody.
     """
-    allowed = allowed_experts(probabilities, constraints)
-    ranked = _rank({name: probabilities[name] for name in allowed})
-    reason = _reason(ranked, policy, constraints)
-    most = constraints.max_experts or policy.max_experts
-    if reason is Reason.BELOW_THRESHOLD:
+    allowed = allowed_experts(evidence.probabilities, constraints)
+    ranked = _rank(evidence, allowed)
+    plausible = tuple(p.expert for p in ranked if p.probability >= evidence.least_probability)
+    reason = _reason(ranked, plausible, policy, constraints)
+    if reason in _FALLBACK_ANSWERS:
         chosen = tuple(p for p in ranked if p.expert == policy.fallback)
     else:
-        chosen = (ranked[0], *_seconds(ranked[1:], policy))[:most]
+        most = constraints.max_experts or policy.max_experts
+        chosen = (ranked[0], *_seconds(ranked, evidence, policy))[:most]
     return Selection(
         experts=chosen,
         probabilities=ranked,
         reason=reason,
         join=constraints.join or policy.join,
+        conformal_set=plausible,
     )
 
 
@@ -129,38 +154,51 @@ def _refuse_unknown(experts: Collection[str], named: Iterable[str]) -> None:
         )
 
 
-def _rank(probabilities: Mapping[str, float]) -> tuple[ExpertProbability, ...]:
-    total = math.fsum(probabilities.values())  # the same in any order
+def _rank(evidence: Evidence, allowed: Collection[str]) -> tuple[ExpertProbability, ...]:
+    values = {name: evidence.probabilities[name] for name in allowed}
+    total = math.fsum(values.values())  # the same in any order
     shares = {
-        name: value / total if total > 0 else 1 / len(probabilities)
-        for name, value in probabilities.items()
+        name: value / total if total > 0 else 1 / len(values) for name, value in values.items()
     }
     return tuple(
-        ExpertProbability(expert=name, probability=share)
+        ExpertProbability(
+            expert=name, probability=share, relevance=evidence.relevances.get(name, 0.0)
+        )
         for name, share in sorted(shares.items(), key=lambda item: (-item[1], item[0]))
     )
 
 
 def _reason(
-    ranked: tuple[ExpertProbability, ...], policy: SelectionPolicy, constraints: Constraints
+    ranked: tuple[ExpertProbability, ...],
+    plausible: tuple[str, ...],
+    policy: SelectionPolicy,
+    constraints: Constraints,
 ) -> Reason:
     if constraints.pin:
         return Reason.PINNED
     if len(ranked) == 1:
         return Reason.ONLY_ALLOWED
-    if ranked[0].probability >= policy.threshold:
-        return Reason.MOST_PROBABLE
-    if any(p.expert == policy.fallback for p in ranked):
-        return Reason.BELOW_THRESHOLD
-    return Reason.FALLBACK_NOT_ALLOWED
+    lead = ranked[0]
+    fallback = any(p.expert == policy.fallback for p in ranked)
+    if lead.probability < policy.threshold:
+        return Reason.BELOW_THRESHOLD if fallback else Reason.FALLBACK_NOT_ALLOWED
+    if policy.fallback in plausible[1:]:
+        return Reason.FALLBACK_PLAUSIBLE
+    return Reason.MOST_PROBABLE
 
 
 def _seconds(
-    others: tuple[ExpertProbability, ...], policy: SelectionPolicy
-) -> Iterable[ExpertProbability]:
-    """Give the experts worth hearing beside the lead; the fallback adds nothing to an expert."""
-    return (
+    ranked: tuple[ExpertProbability, ...], evidence: Evidence, policy: SelectionPolicy
+) -> list[ExpertProbability]:
+    """Give the experts worth hearing beside the lead, the most relevant first.
+
+    The fallback adds nothing to an expert, nor an expert to the fallback.
+    """
+    if not evidence.several or ranked[0].expert == policy.fallback:
+        return []
+    worth = [
         p
-        for p in others
-        if p.probability >= policy.second_threshold and p.expert != policy.fallback
-    )
+        for p in ranked[1:]
+        if p.relevance >= policy.second_threshold and p.expert != policy.fallback
+    ]
+    return sorted(worth, key=lambda p: -p.relevance)

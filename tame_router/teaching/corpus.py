@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tame_router.catalog.expert import LANGUAGES
 from tame_router.catalog.problem import Problem
+from tame_router.errors import CatalogError
 from tame_router.routing.text import normalise
 from tame_router.teaching.line import Line, read_lines
 
@@ -100,6 +101,22 @@ def read_corpus(folders: Mapping[str, Path]) -> tuple[Corpus, list[Problem]]:
             problems += found
         utterances += lines
     return Corpus(experts=tuple(sorted(folders)), utterances=tuple(utterances)), problems
+
+
+def load_corpus(folders: Mapping[str, Path]) -> Corpus:
+    """Read the teaching lines of all experts.
+
+    Args:
+        folders: Folder of each expert, by its name.
+
+    Raises:
+        CatalogError: When a file of them cannot be read.
+    """
+    corpus, problems = read_corpus(folders)
+    fatal = [str(problem) for problem in problems if problem.fatal]
+    if fatal:
+        raise CatalogError("\n".join(["the teaching lines cannot be used:", *fatal]))
+    return corpus
 
 
 def _read_alone(folder: Path, expert: str, language: str) -> tuple[list[Utterance], list[Problem]]:

@@ -25,16 +25,20 @@ def check_corpus(corpus: Corpus, advised_lines: Mapping[str, int] = ADVISED_LINE
         corpus: What to check.
         advised_lines: Least number of lines of a file by its language.
     """
-    keys = [_key(u) for u in corpus.utterances]
+    keys = [line_key(u.reading) for u in corpus.utterances]
     problems = _repeated(corpus, keys)
     problems += _nearly_repeated(corpus, keys)
     problems += _too_few(corpus, advised_lines)
     return sorted(problems)
 
 
-def _key(utterance: Utterance) -> str:
-    """Spell a line without spaces and punctuation, unless it has nothing else."""
-    return "".join(filter(str.isalnum, utterance.reading)) or utterance.reading
+def line_key(reading: str) -> str:
+    """Spell a line without spaces and punctuation, unless it has nothing else.
+
+    Args:
+        reading: A normalised line.
+    """
+    return "".join(filter(str.isalnum, reading)) or reading
 
 
 def _repeated(corpus: Corpus, keys: list[str]) -> list[Problem]:

@@ -39,12 +39,13 @@ def read_lines(path: Path) -> tuple[list[Line], list[Problem]]:
         offset += len(raw) + 1
         if message:
             problems.append(Problem(path=path, line=number, message=message))
-        elif normalise(text) and not _heading(text):
+        elif normalise(text) and not heading(text):
             lines.append(Line(number=number, text=text))
     return lines, problems
 
 
-def _heading(text: str) -> bool:
+def heading(text: str) -> bool:
+    """Tell whether a line is for readers, and teaches nothing."""
     return text == "#" or text.startswith("# ")
 
 

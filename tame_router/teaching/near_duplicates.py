@@ -45,7 +45,7 @@ def find_near_duplicates(readings: Sequence[str], threshold: float = THRESHOLD) 
         readings: Normalised lines.
         threshold: Least similarity of a pair, in (0, 1].
     """
-    bags = [frozenset(_tokens(reading)) for reading in readings]
+    bags = [bag_of_words(reading) for reading in readings]
     frequency = Counter(token for bag in bags for token in bag)
     meeting: defaultdict[str, list[int]] = defaultdict(list)
     pairs = []
@@ -53,7 +53,7 @@ def find_near_duplicates(readings: Sequence[str], threshold: float = THRESHOLD) 
         rare = sorted(bag, key=lambda token: (frequency[token], token))
         rare = rare[: len(bag) - math.ceil(threshold * len(bag)) + 1]
         candidates = {there for token in rare for there in meeting[token]}
-        best = max(((_similarity(bags[c], bag), -c) for c in candidates), default=(0.0, 0))
+        best = max(((similarity(bags[c], bag), -c) for c in candidates), default=(0.0, 0))
         if best[0] >= threshold:
             pairs.append(Pair(first=-best[1], second=here, similarity=best[0]))
         for token in rare:
@@ -61,7 +61,13 @@ def find_near_duplicates(readings: Sequence[str], threshold: float = THRESHOLD) 
     return pairs
 
 
-def _similarity(one: frozenset[str], other: frozenset[str]) -> float:
+def bag_of_words(reading: str) -> frozenset[str]:
+    """Give the tokens of a normalised line; empty where it has no word."""
+    return frozenset(_tokens(reading))
+
+
+def similarity(one: frozenset[str], other: frozenset[str]) -> float:
+    """Give the shared tokens of two lines over all their tokens, in [0, 1]; not both empty."""
     shared = len(one & other)
     return shared / (len(one) + len(other) - shared)
 

@@ -127,19 +127,25 @@ class ExpertProbability(_message.Message):
 
     EXPERT_FIELD_NUMBER: _builtins.int
     PROBABILITY_FIELD_NUMBER: _builtins.int
+    RELEVANCE_FIELD_NUMBER: _builtins.int
     expert: _builtins.str
     """Name of the expert."""
     probability: _builtins.float
     """Probability that this expert is the right one, in [0, 1]."""
+    relevance: _builtins.float
+    """Probability that the question touches this expert's domain, whatever else it
+    touches, in [0, 1]. Those of several experts need not sum to 1.
+    """
     def __init__(
         self,
         *,
         expert: _builtins.str = ...,
         probability: _builtins.float = ...,
+        relevance: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expert", b"expert", "probability", b"probability"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expert", b"expert", "probability", b"probability", "relevance", b"relevance"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -186,17 +192,18 @@ class Decision(_message.Message):
     ELAPSED_FIELD_NUMBER: _builtins.int
     FEATURES_FIELD_NUMBER: _builtins.int
     CLASSIFIER_DIGEST_FIELD_NUMBER: _builtins.int
+    CONFORMAL_SET_FIELD_NUMBER: _builtins.int
     stage: Global___Stage.ValueType
     """Which part of the router decided."""
     reason: _builtins.str
     """Why these experts were selected, in UPPER_SNAKE: MOST_PROBABLE,
-    BELOW_THRESHOLD, FALLBACK_NOT_ALLOWED, ONLY_ALLOWED, PINNED. New reasons may
-    be added.
+    BELOW_THRESHOLD, FALLBACK_PLAUSIBLE, FALLBACK_NOT_ALLOWED, ONLY_ALLOWED, PINNED.
+    New reasons may be added.
     """
     join: Global___Join.ValueType
     """How the answers are joined."""
     language: _builtins.str
-    """Language the question was read as: `zh-TW` or `en`."""
+    """Language the question was read as: `zh-TW`, `zh-CN` (Simplified Chinese) or `en`."""
     classifier_digest: _builtins.str
     """Digest of the trained classifier, in hexadecimal."""
     @_builtins.property
@@ -219,6 +226,12 @@ class Decision(_message.Message):
         with `explain`, otherwise empty.
         """
 
+    @_builtins.property
+    def conformal_set(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Experts that could not be ruled out at the server's stated coverage, the most
+        probable first. May be empty; empty where the expert was pinned.
+        """
+
     def __init__(
         self,
         *,
@@ -231,10 +244,11 @@ class Decision(_message.Message):
         elapsed: _duration_pb2.Duration | None = ...,
         features: _abc.Iterable[Global___Feature] | None = ...,
         classifier_digest: _builtins.str = ...,
+        conformal_set: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classifier_digest", b"classifier_digest", "elapsed", b"elapsed", "experts", b"experts", "features", b"features", "join", b"join", "language", b"language", "probabilities", b"probabilities", "reason", b"reason", "stage", b"stage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classifier_digest", b"classifier_digest", "conformal_set", b"conformal_set", "elapsed", b"elapsed", "experts", b"experts", "features", b"features", "join", b"join", "language", b"language", "probabilities", b"probabilities", "reason", b"reason", "stage", b"stage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

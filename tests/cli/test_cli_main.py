@@ -16,7 +16,7 @@ from tame_router import __version__
 from tame_router.cli.main import main, parser
 from tests.cli.conftest import Tame
 
-HEAVY = ("torch", "vllm", "litellm", "sklearn", "transformers", "scipy")
+HEAVY = ("torch", "vllm", "litellm", "sklearn", "transformers", "scipy", "sqlalchemy")
 NOT_FOR_HELP = (*HEAVY, "grpc", "google", "numpy", "rich", "pydantic", "yaml", "aiohttp", "msgspec")
 
 

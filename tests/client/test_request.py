@@ -85,5 +85,6 @@ def test_retries_are_grpcs_own() -> None:
     policy = several["methodConfig"][0]["retryPolicy"]
     assert (policy["maxAttempts"], policy["retryableStatusCodes"]) == (3, ["UNAVAILABLE"])
     names = [name["service"] for name in several["methodConfig"][0]["name"]]
-    assert names == ["tame_router.v1.RouterService", "tame_router.v1.ExpertService"]
+    services = ("RouterService", "ExpertService", "FeedbackService")
+    assert names == [f"tame_router.v1.{service}" for service in services]
     assert json.loads(str(dict(channel_options(1))["grpc.service_config"])) == {}

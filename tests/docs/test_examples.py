@@ -17,6 +17,7 @@ pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
+WITH_PYTHON = (README, ROOT / "docs/feedback.md")
 DOCUMENTED_ADDRESS = "127.0.0.1:50051"
 
 
@@ -26,10 +27,12 @@ def blocks(document: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("number", range(len(blocks(README, "python"))))
-async def test_python_in_the_readme_runs(number: int, address: str) -> None:
+@pytest.mark.parametrize(
+    "code", [code for document in WITH_PYTHON for code in blocks(document, "python")]
+)
+async def test_python_in_the_documents_runs(code: str, address: str) -> None:
     """Each Python example runs as it stands, and shows an answer."""
-    code = blocks(README, "python")[number].replace(DOCUMENTED_ADDRESS, address)
+    code = code.replace(DOCUMENTED_ADDRESS, address)
     done = await anyio.run_process([sys.executable, "-c", code], cwd=ROOT)
     assert re.search(r"legal|medical|general", done.stdout.decode())
     assert done.stderr == b""

@@ -27,7 +27,7 @@ from tests.small_experts import NOTICES, QUESTIONS
 
 pytestmark = pytest.mark.anyio
 
-OWN = ("tame_router.v1.RouterService", "tame_router.v1.ExpertService")
+OWN = tuple(f"tame_router.v1.{name}Service" for name in ("Router", "Expert", "Feedback"))
 STATUSES = health_pb2.HealthCheckResponse
 
 

@@ -1,0 +1,116 @@
+"""`FeedbackService`: take what people say about the choice of an expert."""
+
+import logging
+import re
+import secrets
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from tame_router import telemetry
+from tame_router.api.grpc_edge import Context
+from tame_router.catalog.expert import Catalog
+from tame_router.errors import InvalidRequestError, RequestTooLargeError
+from tame_router.feedback.feedback import (
+    LONGEST_COMMENT_CHARS,
+    LONGEST_QUESTION_CHARS,
+    Feedback,
+)
+from tame_router.feedback.intake import Intake
+from tame_router.v1 import feedback_service_pb2, feedback_service_pb2_grpc
+
+_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_ID_FORM = "8 to 64 letters, digits, '.', '_' and '-'"
+_ID_BYTES = 8
+"""Random bytes of a feedback's id: short enough to be typed."""
+
+
+class FeedbackServicer(feedback_service_pb2_grpc.FeedbackServiceServicer):
+    """Serves `tame_router.v1.FeedbackService`.
+
+    Args:
+        catalog: The experts.
+        intake: Takes feedback in.
+    """
+
+    def __init__(self, catalog: Catalog, intake: Intake) -> None:
+        self._catalog = catalog
+        self._intake = intake
+
+    async def SubmitFeedback(
+        self, request: feedback_service_pb2.SubmitFeedbackRequest, context: Context
+    ) -> feedback_service_pb2.SubmitFeedbackResponse:
+        """Store feedback, once for each request id."""
+        given = read_feedback(request, feedback_id=secrets.token_hex(_ID_BYTES))
+        self._catalog.expert(given.expert)
+        kept = await self._intake.add(given)
+        if not kept.repeats(given):
+            raise InvalidRequestError(
+                "request_id has named other feedback before; give each submission an id of its own",
+                field="request_id",
+            )
+        telemetry.event(
+            logging.INFO,
+            "feedback.stored",
+            feedback_id=kept.feedback_id,
+            answer_id=kept.answer_id,
+            expert=kept.expert,
+        )
+        create_time = Timestamp()
+        create_time.FromDatetime(kept.create_time)
+        return feedback_service_pb2.SubmitFeedbackResponse(
+            feedback_id=kept.feedback_id, create_time=create_time
+        )
+
+
+def read_feedback(
+    proto: feedback_service_pb2.SubmitFeedbackRequest, *, feedback_id: str
+) -> Feedback:
+    """Check feedback; whether the expert exists is checked where experts are known.
+
+    Raises:
+        RequestTooLargeError: When a text is longer than is kept.
+        InvalidRequestError: When another field is missing or malformed.
+    """
+    if not _ID.fullmatch(proto.answer_id):
+        raise InvalidRequestError(
+            f"answer_id {_seen(proto.answer_id)}; send the answer's own, {_ID_FORM}",
+            field="answer_id",
+        )
+    if proto.request_id and not _ID.fullmatch(proto.request_id):
+        raise InvalidRequestError(
+            f"request_id {_seen(proto.request_id)}; expected {_ID_FORM}, or nothing",
+            field="request_id",
+        )
+    if not proto.expert:
+        raise InvalidRequestError(
+            "expert is empty; name the right one, ListExperts tells which there are",
+            field="expert",
+        )
+    return Feedback(
+        feedback_id=feedback_id,
+        answer_id=proto.answer_id,
+        expert=proto.expert,
+        comment=_read_text("comment", proto.comment, LONGEST_COMMENT_CHARS),
+        question=_read_text("question", proto.question, LONGEST_QUESTION_CHARS),
+        create_time=datetime.now(UTC),
+        request_id=proto.request_id,
+    )
+
+
+def _read_text(field: str, text: str, limit: int) -> str:
+    text = text.strip()
+    if len(text) > limit:
+        raise RequestTooLargeError(
+            f"{field} has {len(text)} characters, at most {limit} are kept; send less",
+            field=field,
+        )
+    if "\x00" in text:
+        raise InvalidRequestError(
+            f"{field} holds a NUL character, which databases do not keep; take it out", field=field
+        )
+    return text
+
+
+def _seen(text: str) -> str:
+    return f"is {text[:64]!r}" if text else "is empty"

@@ -1,0 +1,55 @@
+"""What a person said about the choice of an expert."""
+
+import enum
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tame_router.teaching.line import LONGEST_LINE_CHARS
+
+LONGEST_COMMENT_CHARS = 2_000
+LONGEST_QUESTION_CHARS = LONGEST_LINE_CHARS
+"""A longer question could never become a teaching line."""
+
+
+class State(enum.StrEnum):
+    """What became of feedback; a person decides, once."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feedback:
+    """One person's word on one answer.
+
+    Attributes:
+        feedback_id: Names it.
+        answer_id: The answer it is about.
+        expert: Who should have answered.
+        comment: What the person had to say; may be empty.
+        question: The question as it was asked; empty: the caller did not send it.
+        create_time: When it was stored, in UTC, to the microsecond.
+        request_id: The caller's name for the submission; empty: none.
+        state: What became of it.
+        review_time: When that was decided; None: it is pending.
+    """
+
+    feedback_id: str
+    answer_id: str
+    expert: str
+    comment: str = field(default="", repr=False)
+    question: str = field(default="", repr=False)
+    create_time: datetime
+    request_id: str = ""
+    state: State = State.PENDING
+    review_time: datetime | None = None
+
+    def repeats(self, other: "Feedback") -> bool:
+        """Tell whether the caller says the same as in other feedback."""
+        return (self.answer_id, self.expert, self.comment, self.question) == (
+            other.answer_id,
+            other.expert,
+            other.comment,
+            other.question,
+        )

@@ -1,0 +1,167 @@
+"""The router of a service: loaded as it was trained, or trained first."""
+
+import logging
+import multiprocessing
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tame_router import telemetry
+from tame_router.catalog.expert import Catalog
+from tame_router.config import EncoderSettings, RoutingSettings, Settings
+from tame_router.errors import ArtefactError
+from tame_router.routing.artefact import Artefact
+from tame_router.routing.artefact_folder import load_artefact, save_artefact
+from tame_router.routing.cascade import Cascade
+from tame_router.routing.encoder import Encoder
+from tame_router.routing.lexical import LexicalClassifier
+from tame_router.routing.onnx_encoder import GRAPH_FILE, OnnxEncoder
+from tame_router.routing.router import Router
+from tame_router.routing.selection import SelectionPolicy
+from tame_router.routing.sentence_encoder import SentenceEncoder
+from tame_router.teaching.corpus import load_corpus
+from tame_router.teaching.embedding import EmbeddingStore
+from tame_router.teaching.training import Progress, train
+
+EMBEDDED_ENCODER = Path("encoders") / "multilingual-e5-small"
+"""Where `make encoder` puts the embedded encoder, below the state folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What a router is trained from, and where it is put.
+
+    Attributes:
+        folders: Folder of each expert, by its name.
+        state_dir: The state folder.
+        encoder: Which encoder looks again.
+    """
+
+    folders: Mapping[str, Path]
+    state_dir: Path
+    encoder: EncoderSettings
+
+    @property
+    def artefact_dir(self) -> Path:
+        """Folder of the trained router."""
+        return self.state_dir / "router"
+
+
+def plan_lesson(settings: Settings, catalog: Catalog) -> Lesson:
+    """Say what the router of these settings is trained from."""
+    return Lesson(
+        folders={name: catalog.expert(name).folder for name in catalog.names},
+        state_dir=settings.state_dir,
+        encoder=settings.routing.encoder,
+    )
+
+
+def build_router(settings: Settings, catalog: Catalog, worker: Executor | None = None) -> Router:
+    """Load the trained router; train it first where lines or encoder have changed.
+
+    Args:
+        settings: All settings.
+        catalog: The experts.
+        worker: Where the router waits for its encoder; None: the event loop's own.
+
+    Raises:
+        ConfigError: When the experts cannot be told apart, the fallback is none of them, or
+            the encoder cannot be used.
+    """
+    lesson = plan_lesson(settings, catalog)
+    encoder = build_encoder(lesson)
+    corpus_digest = load_corpus(lesson.folders).digest
+
+    def load() -> Artefact:
+        return load_artefact(
+            lesson.artefact_dir,
+            catalog.names,
+            corpus_digest=corpus_digest,
+            encoder_digest=encoder.digest if encoder else "",
+        )
+
+    try:
+        artefact = load()
+    except ArtefactError as stale:
+        telemetry.event(logging.INFO, "router.training", because=stale.message)
+        _train_aside(lesson)
+        artefact = load()
+    return assemble(artefact, encoder, settings.routing, worker)
+
+
+def assemble(
+    artefact: Artefact,
+    encoder: Encoder | None,
+    settings: RoutingSettings,
+    worker: Executor | None = None,
+) -> Router:
+    """Put a router together.
+
+    Args:
+        artefact: What training found.
+        encoder: The encoder it was trained with; None: it was trained without.
+        settings: The operator's rules.
+        worker: Where the router waits for its encoder; None: the event loop's own.
+
+    Raises:
+        ConfigError: When the fallback is no expert.
+    """
+    fast = LexicalClassifier(artefact.parameters, artefact.digest)
+    both = encoder and artefact.dense and Cascade(fast, encoder, artefact.dense)
+    policy = SelectionPolicy(
+        threshold=settings.threshold,
+        coverage=settings.coverage,
+        fallback=settings.fallback,
+        max_experts=settings.max_experts,
+        second_threshold=settings.second_threshold,
+    )
+    return Router(both or fast, policy, artefact.levels, worker)
+
+
+def build_encoder(lesson: Lesson) -> Encoder | None:
+    """Build the encoder that is configured; None: there is none, or it is switched off.
+
+    Raises:
+        ConfigError: When it cannot be used.
+    """
+    if not lesson.encoder.enabled:
+        return None
+    embedded = lesson.state_dir / EMBEDDED_ENCODER
+    folder = Path(lesson.encoder.model) if lesson.encoder.model else embedded
+    if (folder / GRAPH_FILE).exists():
+        return OnnxEncoder(folder)
+    return SentenceEncoder(lesson.encoder.model) if lesson.encoder.model else None
+
+
+def train_router(lesson: Lesson, progress: Callable[[Progress], None]) -> Artefact:
+    """Train the router from the experts' teaching lines, and save it.
+
+    Raises:
+        ConfigError: When the experts, their teaching lines or the encoder cannot be used.
+    """
+    corpus = load_corpus(lesson.folders)
+    encoder = build_encoder(lesson)
+    store = EmbeddingStore(encoder, lesson.artefact_dir) if encoder else None
+    artefact = train(corpus, created=datetime.now(UTC), embeddings=store, progress=progress)
+    save_artefact(artefact, lesson.artefact_dir)
+    return artefact
+
+
+def _train_silently(lesson: Lesson) -> None:
+    train_router(lesson, lambda _: None)
+
+
+def _train_aside(lesson: Lesson) -> None:
+    """Train in another process: scikit-learn would stay in this one's memory for good."""
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+            pool.submit(_train_silently, lesson).result()
+    except BrokenProcessPool as error:
+        raise ArtefactError(
+            "the router could not be trained: the process that did it was killed, perhaps for want"
+            " of memory; run `tame router train` to see how far it gets"
+        ) from error
