@@ -16,29 +16,32 @@ export TAME_ENGINE__TENSOR_PARALLEL_SIZE := $(TENSOR_PARALLEL_SIZE)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup engine demo serve stop test quick check protos release-protos format adapters bench clean
+.PHONY: help setup encoder engine demo serve stop test quick check protos release-protos format adapters bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
 
 setup: $(VENV)/.stamp  ## make the project's environment
+encoder: setup  ## make the embedded encoder
+	@$(BIN)/python deploy/local/install_encoder.py --state-dir $(STATE)
+
 engine: setup  ## make vLLM's environment and the embedded base model
 	@$(BIN)/python deploy/local/install_engine.py --state-dir $(STATE)
 
-demo: engine  ## ask ten questions of the whole system, on a real vLLM
+demo: engine encoder  ## ask ten questions of the whole system, on a real vLLM
 	@$(BIN)/python deploy/local/demo.py
 
-serve: engine  ## start vLLM and the router, and leave them running
+serve: engine encoder  ## start vLLM and the router, and leave them running
 	@$(BIN)/python deploy/local/serve.py
 
 stop:  ## stop what `make serve` started
 	@$(BIN)/python deploy/local/stop.py
 
-test: engine  ## all tests, with a real vLLM
+test: engine encoder  ## all tests, with a real vLLM
 	@$(BIN)/coverage run -m pytest
 	@$(BIN)/coverage report
 
-quick: setup  ## the tests that need no engine
+quick: encoder  ## the tests that need no engine
 	@$(BIN)/python -m pytest -m "not engine and not network"
 
 check: setup  ## formatting, lint, types, import contracts, protos, dependencies, file lengths
@@ -67,5 +70,5 @@ $(VENV)/.stamp: pyproject.toml deploy/local/requirements.py
 	@echo "setting up $(VENV) (a minute or two the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python deploy/local/requirements.py dev > $(VENV)/dev-requirements.txt
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[litellm,report]' -r $(VENV)/dev-requirements.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[encoder,litellm,report]' -r $(VENV)/dev-requirements.txt
 	@touch $@
