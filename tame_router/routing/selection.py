@@ -20,8 +20,8 @@ class SelectionPolicy:
     """The operator's rules.
 
     Attributes:
-        threshold: Probability from which the most probable expert answers; below it the
-            fallback does. In [0, 1].
+        threshold: Probability from which the most probable expert answers, those that are
+            relevant beside it counted in; below it the fallback does. In [0, 1].
         coverage: Share of questions whose conformal set is to hold the right expert, in
             [0, 1). Where the fallback is in the set, it answers.
         fallback: Expert that answers when none is probable enough.
@@ -128,12 +128,12 @@ def select(evidence: Evidence, policy: SelectionPolicy, constraints: Constraints
     allowed = allowed_experts(evidence.probabilities, constraints)
     ranked = _rank(evidence, allowed)
     plausible = tuple(p.expert for p in ranked if p.probability >= evidence.least_probability)
-    reason = _reason(ranked, plausible, policy, constraints)
+    candidates = (ranked[0], *_seconds(ranked, evidence, policy))
+    reason = _reason(ranked, candidates, plausible, policy, constraints)
     if reason in _FALLBACK_ANSWERS:
         chosen = tuple(p for p in ranked if p.expert == policy.fallback)
     else:
-        most = constraints.max_experts or policy.max_experts
-        chosen = (ranked[0], *_seconds(ranked, evidence, policy))[:most]
+        chosen = candidates[: constraints.max_experts or policy.max_experts]
     return Selection(
         experts=chosen,
         probabilities=ranked,
@@ -170,6 +170,7 @@ def _rank(evidence: Evidence, allowed: Collection[str]) -> tuple[ExpertProbabili
 
 def _reason(
     ranked: tuple[ExpertProbability, ...],
+    candidates: tuple[ExpertProbability, ...],
     plausible: tuple[str, ...],
     policy: SelectionPolicy,
     constraints: Constraints,
@@ -178,9 +179,9 @@ def _reason(
         return Reason.PINNED
     if len(ranked) == 1:
         return Reason.ONLY_ALLOWED
-    lead = ranked[0]
     fallback = any(p.expert == policy.fallback for p in ranked)
-    if lead.probability < policy.threshold:
+    # Two experts that a question needs share its probability: neither may reach far alone.
+    if math.fsum(p.probability for p in candidates) < policy.threshold:
         return Reason.BELOW_THRESHOLD if fallback else Reason.FALLBACK_NOT_ALLOWED
     if policy.fallback in plausible[1:]:
         return Reason.FALLBACK_PLAUSIBLE
