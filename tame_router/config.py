@@ -75,15 +75,15 @@ class RoutingSettings(_Section):
         0.5, ge=0, le=1, description="Calibrated probability below which the fallback answers."
     )
     coverage: float = Field(
-        0.9,
+        0.91,
         ge=0,
         lt=1,
         description="Share of questions whose conformal set is to hold the right expert; the"
         " fallback answers where it is in the set.",
     )
-    max_experts: int = Field(2, ge=1, description="Experts selected for one question, at most.")
+    max_experts: int = Field(3, ge=1, description="Experts selected for one question, at most.")
     second_threshold: float = Field(
-        0.05, ge=0, le=1, description="Relevance from which an expert is selected beside the lead."
+        0.02, ge=0, le=1, description="Relevance from which an expert is selected beside the lead."
     )
     fallback: str = Field("general", description="Expert that answers when none is sure enough.")
 
