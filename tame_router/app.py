@@ -167,8 +167,6 @@ async def running(settings: Settings) -> AsyncIterator[str]:
     )
     try:
         address = host_port(settings.server.host, await server.start())
-        # Loading the encoder takes a second; the first questions can do without.
-        worker.submit(router.warm).add_done_callback(_report_warm)
         start_ms = round((time.perf_counter() - begun) * 1e3)
         telemetry.event(
             logging.INFO,
@@ -177,6 +175,8 @@ async def running(settings: Settings) -> AsyncIterator[str]:
             experts=catalog.names,
             start_ms=start_ms,
         )
+        # Loading the encoder takes a second; the first questions can do without.
+        worker.submit(router.warm).add_done_callback(_report_warm)
         try:
             yield address
         finally:
@@ -190,14 +190,14 @@ async def running(settings: Settings) -> AsyncIterator[str]:
     telemetry.event(logging.INFO, "server.stopped")
 
 
-def _report_warm(warmed: "Future[None]") -> None:
+def _report_warm(warmed: "Future[bool]") -> None:
     """Say in the log that the encoder is loaded, or cannot be."""
     if warmed.cancelled():
         return
     error = warmed.exception()
     if error:
         telemetry.event(logging.ERROR, "encoder.failed", because=str(error))
-    else:
+    elif warmed.result():
         telemetry.event(logging.INFO, "encoder.ready")
 
 

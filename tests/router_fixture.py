@@ -20,6 +20,7 @@ from tame_router import app
 from tame_router.catalog.expert import Catalog
 from tame_router.client.async_client import AsyncClient
 from tame_router.config import Settings
+from tame_router.trained_router import plan_lesson, train_router
 from tests.fakes.vllm import BASE_MODEL, FakeVllm
 from tests.fakes.vllm_script import Received
 from tests.small_experts import write_experts
@@ -53,7 +54,7 @@ def trained_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             "log": {"format": "json"},
         }
     )
-    app.train_router(settings, lambda _: None)
+    train_router(plan_lesson(settings, app.build_catalog(settings)), lambda _: None)
     return settings
 
 

@@ -20,6 +20,7 @@ from tame_router.client.async_client import AsyncClient
 from tame_router.client.client import Client
 from tame_router.config import LitellmSettings, Settings, VllmSettings
 from tame_router.errors import ArtefactError, CatalogError, ConfigError
+from tame_router.trained_router import build_router
 from tests.fakes.vllm import BASE_MODEL, FakeVllm
 from tests.router_fixture import changed
 from tests.small_experts import QUESTIONS
@@ -46,7 +47,7 @@ def test_a_router_that_does_not_fit_its_experts_is_trained_anew(
     lines = own.experts_dir / "legal" / "utterances.en.txt"
     lines.write_text(lines.read_text() + "what does the notary charge for a contract\n")
     for _ in range(2):
-        router = app.build_router(own, app.build_catalog(own))
+        router = build_router(own, app.build_catalog(own))
         assert router.route([LEGAL]).lead == "legal"
     (record,) = (record for record in caplog.records if record.message == "router.training")
     assert "other teaching material" in record.facts["because"]  # type: ignore[attr-defined]
@@ -66,7 +67,7 @@ def test_a_training_that_is_killed_is_told(settings: Settings, tmp_path: Path) -
     killer.start()
     try:
         with pytest.raises(ArtefactError, match=r"killed, .*run `tame router train`"):
-            app.build_router(own, app.build_catalog(own))
+            build_router(own, app.build_catalog(own))
     finally:
         done.set()
         killer.join()
@@ -76,7 +77,7 @@ def test_a_fallback_that_is_no_expert_stops_the_start(settings: Settings, catalo
     """The setting is named, and who there is."""
     wrong = changed(settings, routing={"fallback": "oracle"})
     with pytest.raises(ConfigError, match=r"routing\.fallback names 'oracle'.* legal, medical"):
-        app.build_router(wrong, catalog)
+        build_router(wrong, catalog)
 
 
 def test_teaching_lines_that_cannot_be_read_stop_the_start(
@@ -86,7 +87,7 @@ def test_teaching_lines_that_cannot_be_read_stop_the_start(
     own = copied(settings, tmp_path)
     (own.experts_dir / "legal" / "utterances.en.txt").write_bytes(b"fine\ncaf\xe9\n")
     with pytest.raises(CatalogError, match=r"utterances\.en\.txt:2: .*UTF-8"):
-        app.build_router(own, app.build_catalog(own))
+        build_router(own, app.build_catalog(own))
 
 
 def test_two_names_of_one_expert_stop_the_start(settings: Settings, tmp_path: Path) -> None:

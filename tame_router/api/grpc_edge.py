@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError
 from tame_router import telemetry
 from tame_router.api.grpc_status import DETAILS_KEY, STATUS_CODES, rich_status
 from tame_router.errors import (
+    ConfigError,
     DeadlineExceededError,
     InvalidRequestError,
     TameError,
@@ -119,14 +120,25 @@ def _guard(method: str, inner: Any) -> Method:
                 "an internal error; the operator finds it in the log by its request id"
             )
         _log(logging.WARNING, "call.failed", method, call_id, begun, error)
-        status = rich_status(error, call_id)
+        told = _for_callers(error)
+        status = rich_status(told, call_id)
         trailing = ((DETAILS_KEY, status.SerializeToString()), (REQUEST_ID_KEY, call_id))
         try:
-            return await context.abort(STATUS_CODES[error.code], status.message, trailing)
+            return await context.abort(STATUS_CODES[told.code], status.message, trailing)
         except _CALLER_GONE as gone:
             raise asyncio.CancelledError from gone
 
     return guarded
+
+
+def _for_callers(error: TameError) -> TameError:
+    """Give what a caller is told: what the operator set wrongly is none of theirs to mend."""
+    if not isinstance(error, ConfigError):
+        return error
+    return TameError(
+        "a part of this service cannot be used as its operator has set it up"
+        f" ({error.reason}); the operator finds which, and what to do, in the log by the request id"
+    )
 
 
 def _readable(request: Any) -> Any:

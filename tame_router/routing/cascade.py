@@ -98,9 +98,10 @@ class Cascade:
         found = self._fast.classify(texts)
         return None if self._unsure(found).size else found
 
-    def warm(self) -> None:
+    def warm(self) -> bool:
         """Load the encoder."""
         self._encoder.embed([""])
+        return True
 
     def explain(self, text: str, label: str, limit: int) -> tuple[Feature, ...]:
         """List what weighed most on a label, the heaviest first; the encoder counts as one.

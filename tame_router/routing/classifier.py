@@ -53,8 +53,8 @@ class Classifier(Protocol):
         """Classify texts where that takes no time worth waiting for; None: it would."""
         ...
 
-    def warm(self) -> None:
-        """Load what is loaded with the first text."""
+    def warm(self) -> bool:
+        """Load what is loaded with the first text; False: there was nothing to load."""
         ...
 
     def explain(self, text: str, label: str, limit: int) -> tuple[Feature, ...]:

@@ -27,5 +27,9 @@ class Encoder(Protocol):
 
 
 def encoder_reading(text: str) -> str:
-    """Give a text as encoders read it: shortened, Simplified Chinese written as Traditional."""
-    return to_traditional(head_and_tail(text, LONGEST_TEXT_CHARS))
+    """Give a text as encoders read it: shortened, Simplified Chinese written as Traditional.
+
+    Lone halves of surrogate pairs, which no tokenizer takes, are left out.
+    """
+    characters = text.encode(errors="ignore").decode()
+    return to_traditional(head_and_tail(characters, LONGEST_TEXT_CHARS))

@@ -112,8 +112,9 @@ class LexicalClassifier:
         """Classify texts: it takes a fraction of a millisecond."""
         return self.classify(texts)
 
-    def warm(self) -> None:
+    def warm(self) -> bool:
         """Load nothing: everything is here."""
+        return False
 
     def logits(self, text: str) -> FloatArray:
         """Give the logits of a text as it was written; float32, shape (n_labels,)."""

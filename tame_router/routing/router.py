@@ -78,9 +78,9 @@ class Router:
         """Names of the experts that can be selected, sorted."""
         return self._classifier.labels
 
-    def warm(self) -> None:
-        """Load what would otherwise be loaded with the first question that needs it."""
-        self._classifier.warm()
+    def warm(self) -> bool:
+        """Load what the first question that needs it would load; False: there is nothing."""
+        return self._classifier.warm()
 
     def classify(self, texts: Sequence[str]) -> Classification:
         """Classify texts, each on its own; columns follow `experts`."""

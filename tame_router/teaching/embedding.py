@@ -80,9 +80,9 @@ class EmbeddingStore:
         try:
             arrays = load_file(self._path)
             keys, rows = arrays["keys"], arrays["embeddings"]
-        except (OSError, SafetensorError, KeyError):
+            return {key.tobytes(): row for key, row in zip(keys, rows, strict=True)}
+        except (OSError, SafetensorError, KeyError, ValueError):
             return {}  # nothing is lost: they are embedded again
-        return {key.tobytes(): row for key, row in zip(keys, rows, strict=True)}
 
     def _write(self, kept: dict[bytes, HalfArray]) -> None:
         keys = np.frombuffer(b"".join(kept), np.uint8).reshape(-1, KEY_BYTES)

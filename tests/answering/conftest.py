@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tame_router import app
 from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.event import Event
 from tame_router.answering.pipeline import Pipeline
@@ -13,6 +12,7 @@ from tame_router.backends.vllm import VllmBackend, VllmSpec
 from tame_router.catalog.expert import Catalog
 from tame_router.config import Settings
 from tame_router.routing.router import Router
+from tame_router.trained_router import build_router
 from tests.fakes.vllm import BASE_MODEL, FakeVllm
 
 
@@ -36,7 +36,7 @@ def events() -> Events:
 @pytest.fixture(scope="session")
 def router(trained_settings: Settings, catalog: Catalog) -> Router:
     """Give the trained router."""
-    return app.build_router(trained_settings, catalog)
+    return build_router(trained_settings, catalog)
 
 
 @pytest.fixture

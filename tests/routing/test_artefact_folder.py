@@ -25,7 +25,7 @@ def folder(tmp_path: Path, artefact: Artefact) -> Path:
 
 def test_what_was_saved_is_loaded(folder: Path, artefact: Artefact, corpus: Corpus) -> None:
     """A saved router loads for its own experts and teaching material; nothing else lies there."""
-    loaded = load_artefact(folder, corpus.experts, corpus.digest)
+    loaded = load_artefact(folder, corpus.experts, corpus_digest=corpus.digest)
     assert loaded.digest == artefact.digest
     assert sorted(p.name for p in folder.iterdir()) == [MODEL_FILE, DOCUMENT_FILE]
     save_artefact(artefact, folder)
@@ -61,7 +61,7 @@ def test_a_truncated_file_is_refused(folder: Path, corpus: Corpus) -> None:
 def test_other_experts_are_refused(folder: Path, corpus: Corpus) -> None:
     """The message says which experts are new and which are gone."""
     with pytest.raises(ArtefactError) as raised:
-        load_artefact(folder, ("baking", "chess", "general"), corpus.digest)
+        load_artefact(folder, ("baking", "chess", "general"), corpus_digest=corpus.digest)
     assert "does not know chess and knows cycling, which are no experts" in raised.value.message
     with pytest.raises(ArtefactError, match="does not know chess; run"):
         load_artefact(folder, (*corpus.experts, "chess"))
@@ -70,7 +70,7 @@ def test_other_experts_are_refused(folder: Path, corpus: Corpus) -> None:
 def test_other_teaching_material_is_refused(folder: Path, corpus: Corpus) -> None:
     """A router trained before the lines changed is told to be trained again."""
     with pytest.raises(ArtefactError, match="comes from other teaching material"):
-        load_artefact(folder, corpus.experts, "0" * 64)
+        load_artefact(folder, corpus.experts, corpus_digest="0" * 64)
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path, artefact: Artefact) -> None:

@@ -1,6 +1,7 @@
-"""Selection is a pure function of probabilities, policy and constraints."""
+"""Selection is a pure function of evidence, policy and constraints."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,16 +9,29 @@ from hypothesis import strategies as st
 
 from tame_router.errors import ExpertNotFoundError, InvalidRequestError, NoExpertError
 from tame_router.routing.decision import Constraints, Join, Reason
-from tame_router.routing.selection import Selection, SelectionPolicy, allowed_experts, select
+from tame_router.routing.selection import (
+    Evidence,
+    Selection,
+    SelectionPolicy,
+    allowed_experts,
+    select,
+)
 
 NAMES = ("electronics", "general", "legal", "manufacturing", "medical")
 POLICY = SelectionPolicy()
-SURE: Mapping[str, float] = dict(zip(NAMES, (0.05, 0.1, 0.5, 0.05, 0.3), strict=True))
-UNSURE: Mapping[str, float] = dict(zip(NAMES, (0.3, 0.1, 0.28, 0.02, 0.3), strict=True))
+SURE = Evidence(probabilities=dict(zip(NAMES, (0.05, 0.1, 0.5, 0.05, 0.3), strict=True)))
+UNSURE = Evidence(probabilities=dict(zip(NAMES, (0.3, 0.1, 0.28, 0.02, 0.3), strict=True)))
 
 subsets = st.frozensets(st.sampled_from(NAMES))
-probabilities = st.lists(st.floats(0, 1), min_size=5, max_size=5).map(
+rows = st.lists(st.floats(0, 1), min_size=5, max_size=5).map(
     lambda values: dict(zip(NAMES, values, strict=True))
+)
+evidences = st.builds(
+    Evidence,
+    probabilities=rows,
+    relevances=st.just({}) | rows,
+    several=st.booleans(),
+    least_probability=st.floats(0, 1),
 )
 policies = st.builds(
     SelectionPolicy,
@@ -35,23 +49,36 @@ constraint_values = st.builds(
 )
 
 
+def leave_out(evidence: Evidence, gone: frozenset[str]) -> Evidence:
+    """Give the evidence as it would be without some experts."""
+
+    def kept(values: Mapping[str, float]) -> Mapping[str, float]:
+        return {name: value for name, value in values.items() if name not in gone}
+
+    return replace(
+        evidence,
+        probabilities=kept(evidence.probabilities),
+        relevances=kept(evidence.relevances),
+    )
+
+
 def names(selection: Selection) -> list[str]:
     """List the selected experts."""
     return [p.expert for p in selection.experts]
 
 
-@given(probabilities, policies, constraint_values)
+@given(evidences, policies, constraint_values)
 def test_laws_of_selection(
-    values: Mapping[str, float], policy: SelectionPolicy, constraints: Constraints
+    evidence: Evidence, policy: SelectionPolicy, constraints: Constraints
 ) -> None:
     """It sums to 1, never names who may not answer, leads with the lead, keeps to the bound."""
     try:
         allowed = allowed_experts(NAMES, constraints)
     except (InvalidRequestError, NoExpertError) as error:
         with pytest.raises(type(error)):
-            select(values, policy, constraints)
+            select(evidence, policy, constraints)
         return
-    selection = select(values, policy, constraints)
+    selection = select(evidence, policy, constraints)
     ranked = selection.probabilities
     assert sum(p.probability for p in ranked) == pytest.approx(1)
     assert {p.expert for p in ranked} == allowed
@@ -60,21 +87,27 @@ def test_laws_of_selection(
     assert set(chosen) <= allowed
     assert len(chosen) == len(set(chosen))
     assert 1 <= len(chosen) <= (constraints.max_experts or policy.max_experts)
-    if selection.reason is Reason.BELOW_THRESHOLD:
+    if selection.reason in {Reason.BELOW_THRESHOLD, Reason.FALLBACK_PLAUSIBLE}:
         assert chosen == [policy.fallback]
     else:
         assert selection.experts[0] == ranked[0]
-    assert select(dict(sorted(values.items(), reverse=True)), policy, constraints) == selection
+    assert len(chosen) == 1 or evidence.several
+    assert policy.fallback not in chosen or len(chosen) == 1
+    assert selection.conformal_set == tuple(
+        p.expert for p in ranked if p.probability >= evidence.least_probability
+    )
+    turned = replace(
+        evidence, probabilities=dict(sorted(evidence.probabilities.items(), reverse=True))
+    )
+    assert select(turned, policy, constraints) == selection
 
 
-@given(probabilities, constraint_values)
-def test_who_may_not_answer_leaves_no_trace(
-    values: Mapping[str, float], constraints: Constraints
-) -> None:
+@given(evidences, constraint_values)
+def test_who_may_not_answer_leaves_no_trace(evidence: Evidence, constraints: Constraints) -> None:
     """A denied expert changes nothing that an absent one would not change."""
-    without = {name: p for name, p in values.items() if name not in constraints.deny}
+    without = leave_out(evidence, constraints.deny)
     try:
-        denied = select(values, POLICY, constraints)
+        denied = select(evidence, POLICY, constraints)
     except (InvalidRequestError, NoExpertError):
         return
     absent = select(
@@ -96,11 +129,58 @@ def test_the_most_probable_expert_answers() -> None:
     assert selection.join is Join.SINGLE
 
 
-def test_a_second_expert_is_selected_where_probable_enough() -> None:
-    """With room for more, experts above the second threshold join the lead, never the fallback."""
-    assert names(select(SURE, POLICY, Constraints(max_experts=3))) == ["legal", "medical"]
-    both = {"general": 0.3, "legal": 0.4, "medical": 0.3}
-    assert names(select(both, POLICY, Constraints(max_experts=3))) == ["legal", "medical"]
+RELEVANT = replace(
+    SURE,
+    several=True,
+    relevances={"general": 0.9, "legal": 0.8, "medical": 0.3, "electronics": 0.6},
+)
+
+
+def test_a_second_expert_is_selected_where_relevant_enough() -> None:
+    """With room for more, the most relevant experts join the lead, never the fallback."""
+    assert names(select(RELEVANT, POLICY, Constraints())) == ["legal", "electronics"]
+    wide = select(RELEVANT, POLICY, Constraints(max_experts=5))
+    assert names(wide) == ["legal", "electronics", "medical"]
+    assert [p.relevance for p in wide.experts] == [0.8, 0.6, 0.3]
+    assert names(select(RELEVANT, POLICY, Constraints(max_experts=1))) == ["legal"]
+    strict = replace(POLICY, second_threshold=0.5, max_experts=5)
+    assert names(select(RELEVANT, strict, Constraints())) == ["legal", "electronics"]
+
+
+def test_a_question_for_one_expert_has_one() -> None:
+    """However relevant others look, they join only where the question may need several."""
+    alone = replace(RELEVANT, several=False)
+    assert names(select(alone, POLICY, Constraints(max_experts=3))) == ["legal"]
+
+
+def test_an_expert_of_unknown_relevance_joins_nobody() -> None:
+    """Without relevances there is no reason for a second expert."""
+    unknown = replace(SURE, several=True)
+    assert names(select(unknown, POLICY, Constraints(max_experts=3))) == ["legal"]
+
+
+def test_nobody_joins_the_fallback() -> None:
+    """A fallback that leads answers alone."""
+    general = replace(RELEVANT, probabilities={**SURE.probabilities, "general": 2.0})
+    assert names(select(general, POLICY, Constraints(max_experts=3))) == ["general"]
+
+
+def test_a_fallback_that_cannot_be_ruled_out_answers() -> None:
+    """A fallback in the conformal set behind the lead answers, and the reason says so."""
+    plausible = select(replace(RELEVANT, least_probability=0.1), POLICY, Constraints())
+    assert (names(plausible), plausible.reason) == (["general"], Reason.FALLBACK_PLAUSIBLE)
+    assert plausible.conformal_set == ("legal", "medical", "general")
+    ruled_out = select(replace(RELEVANT, least_probability=0.11), POLICY, Constraints())
+    assert ruled_out.reason is Reason.MOST_PROBABLE
+    assert ruled_out.conformal_set == ("legal", "medical")
+
+
+def test_a_denied_fallback_is_not_plausible() -> None:
+    """Where the fallback may not answer, the conformal set does not name it."""
+    constraints = Constraints(deny=frozenset({"general"}))
+    denied = select(replace(RELEVANT, least_probability=0.01), POLICY, constraints)
+    assert denied.reason is Reason.MOST_PROBABLE
+    assert "general" not in denied.conformal_set
 
 
 def test_the_fallback_answers_below_the_threshold() -> None:
@@ -133,7 +213,7 @@ def test_a_pinned_expert_answers() -> None:
 
 def test_no_probability_at_all_is_shared_evenly() -> None:
     """Experts that all have probability zero are equally probable."""
-    selection = select(dict.fromkeys(NAMES, 0.0), POLICY, Constraints())
+    selection = select(Evidence(probabilities=dict.fromkeys(NAMES, 0.0)), POLICY, Constraints())
     assert {p.probability for p in selection.probabilities} == {0.2}
     assert selection.reason is Reason.BELOW_THRESHOLD
 

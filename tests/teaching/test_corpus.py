@@ -108,3 +108,46 @@ def test_a_file_that_cannot_be_read_is_reported(folders: Mapping[str, Path]) -> 
     path.mkdir()
     _, problems = read_corpus(only(folders, "baking"))
     assert "cannot be read" in problems[0].message
+
+
+def test_a_line_for_two_experts_names_the_second(folders: Mapping[str, Path]) -> None:
+    """Behind an expert's own lines stand its questions that need another one too."""
+    path = folders["baking"] / "joint.zh-TW.txt"
+    path.write_text("# 兩者\ncycling: 騎車 50 公里前吃什麼麵包\n", encoding="utf-8")
+    corpus, problems = read_corpus(folders)
+    assert problems == []
+    (joint,) = (u for u in corpus.utterances if u.other)
+    assert (joint.expert, joint.other, joint.text) == (
+        "baking",
+        "cycling",
+        "騎車 50 公里前吃什麼麵包",
+    )
+    assert (joint.path, joint.line, joint.language) == (path, 2, "zh-TW")
+    path.write_text("general: 騎車 50 公里前吃什麼麵包\n", encoding="utf-8")
+    assert read_corpus(folders)[0].digest != corpus.digest
+
+
+@pytest.mark.parametrize(
+    "line", ["騎車前吃什麼", "cycling:", "cycling: \u200b", "baking: 騎車前吃什麼"]
+)
+def test_a_joint_line_without_another_expert_is_reported(
+    folders: Mapping[str, Path], line: str
+) -> None:
+    """A line for two experts has a name, a colon and a question."""
+    path = folders["baking"] / "joint.zh-TW.txt"
+    path.write_text(f"{line}\n", encoding="utf-8")
+    corpus, problems = read_corpus(folders)
+    assert [(p.path, p.line, p.fatal) for p in problems] == [(path, 1, True)]
+    assert "expected another expert, a colon and a question" in problems[0].message
+    assert not any(u.other for u in corpus.utterances)
+
+
+def test_a_joint_line_with_an_expert_that_is_not_there_is_passed_over(
+    folders: Mapping[str, Path],
+) -> None:
+    """Experts may be taken away without spoiling the others' lines."""
+    (folders["baking"] / "joint.en.txt").write_text("chess: what to bake for a tournament\n")
+    corpus, problems = read_corpus(folders)
+    assert [(p.line, p.fatal) for p in problems] == [(1, False)]
+    assert "'chess' is no expert here" in problems[0].message
+    assert not any(u.other for u in corpus.utterances)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tame_router.errors import CatalogError
-from tame_router.routing.artefact import Artefact, Hyperparameters
+from tame_router.routing.artefact import Artefact
+from tame_router.routing.artefact_document import Hyperparameters
 from tame_router.routing.lexical import LexicalClassifier
 from tame_router.teaching.corpus import Corpus, read_corpus
 from tame_router.teaching.training import Progress, train
