@@ -1,6 +1,7 @@
 """`tame router`: teach the router and measure it; a module for each of its commands."""
 
 from tame_router.cli import (
+    router_add,
     router_compare,
     router_evaluate,
     router_explain,
@@ -16,6 +17,7 @@ examples:
   tame router compare before.jsonl after.jsonl
   tame router explain "手術失敗可以告醫院嗎？"
   tame router review
+  tame router add drafts/insurance
 """
 
 
@@ -30,3 +32,4 @@ def add(commands: Commands) -> None:
     router_compare.add(below)
     router_explain.add(below)
     router_review.add(below)
+    router_add.add(below)

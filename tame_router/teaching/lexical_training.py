@@ -9,7 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tame_router.routing.features import extract
+from tame_router.routing.lexical import LexicalParameters
 from tame_router.teaching.linear import LinearFit, fit_sparse
+
+LEAST_STANDING = 2
+"""New lines in which a word has to stand that the router does not know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +50,36 @@ class LexicalFit:
         return self.linear.logits(_weigh(ones, self.known, self.rarity, self.unknown_rarity))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeighedLines:
+    """Lines as a router reads them that has been trained, and some words it does not know.
+
+    Attributes:
+        vectors: Sparse, shape (n_lines, n_features).
+        features: Names of the features, n_features of them.
+        rarity: Inverse document frequency of each, shape (n_features,).
+        columns: Where the router has each of them, −1 where it has not, shape (n_features,).
+    """
+
+    vectors: Any
+    features: tuple[str, ...]
+    rarity: NDArray[np.float64]
+    columns: NDArray[np.intp]
+
+    def logits(
+        self, weights: NDArray[np.float32], bias: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Give the router's logits, shape (n_lines, n_labels).
+
+        Args:
+            weights: The router's, shape (n_vocabulary, n_labels).
+            bias: The router's, shape (n_labels,).
+        """
+        mine = np.where((self.columns >= 0)[:, None], weights[self.columns], 0.0)
+        logits: NDArray[np.float64] = self.vectors @ mine + bias
+        return logits
+
+
 def count_features(readings: Sequence[str]) -> FeatureCounts:
     """Count the features of normalised lines."""
     from sklearn.feature_extraction.text import CountVectorizer
@@ -78,6 +112,36 @@ def fit_lexical(
         rarity=rarity,
         unknown_rarity=unknown_rarity,
         linear=fit_sparse(vectors, truths, strength),
+    )
+
+
+def weigh_lines(
+    readings: Sequence[str], new_lines: int, parameters: LexicalParameters, *, lines: int
+) -> WeighedLines:
+    """Weigh lines by the rarities of a trained router; words of new lines join the known ones.
+
+    A new word stood in one old line at most, or it were known: its rarity follows from the
+    new lines alone.
+
+    Args:
+        readings: Normalised lines, the new ones first.
+        new_lines: How many are new.
+        parameters: The router.
+        lines: How many lines there are in all.
+    """
+    counts = count_features(readings)
+    place = {feature: i for i, feature in enumerate(parameters.vocabulary)}
+    columns = np.array([place.get(f, -1) for f in counts.features], dtype=np.intp)
+    mine = counts.ones[:new_lines]
+    standing = np.bincount(mine.indices, minlength=len(columns))
+    known = (columns >= 0) | (standing >= LEAST_STANDING)
+    fresh = np.log((lines + 1) / (standing + 1)) + 1
+    rarity = np.where(columns >= 0, parameters.rarity[columns], fresh)
+    return WeighedLines(
+        vectors=_weigh(counts.ones, known, rarity, parameters.unknown_rarity),
+        features=tuple(counts.features[known].tolist()),
+        rarity=rarity[known],
+        columns=columns[known],
     )
 
 

@@ -1,0 +1,110 @@
+"""A look at a new domain before it is activated: extend in memory, then ask both routers."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tame_router.catalog.expert import Catalog
+from tame_router.config import Settings
+from tame_router.errors import CatalogError
+from tame_router.routing.artefact_folder import load_artefact, save_artefact
+from tame_router.teaching.collision import Collision, Duplicate, find_collisions, find_duplicates
+from tame_router.teaching.corpus import load_corpus
+from tame_router.teaching.embedding import EmbeddingStore, KnownEmbeddings
+from tame_router.teaching.extension import Extension, extend, refuse_unfit
+from tame_router.trained_router import assemble, build_encoder, plan_lesson
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What a new domain would change.
+
+    Attributes:
+        extension: The router with it.
+        seconds: Time the extension took, embedding of new lines included.
+        lines: Collisions with teaching lines of others.
+        traffic: Collisions with the questions that were given.
+        duplicates: Its lines that almost stand in other domains.
+        artefact_dir: Where the trained router lies.
+    """
+
+    extension: Extension
+    seconds: float
+    lines: tuple[Collision, ...]
+    traffic: tuple[Collision, ...]
+    duplicates: tuple[Duplicate, ...]
+    artefact_dir: Path
+
+
+def preview(
+    settings: Settings, catalog: Catalog, folder: Path, traffic: Sequence[str] = ()
+) -> Preview:
+    """Extend the trained router in memory, and tell what would change.
+
+    Args:
+        settings: All settings.
+        catalog: The experts; the folder may be one of them already.
+        folder: Holds the domain's teaching lines, and gives it its name.
+        traffic: Questions to ask besides the teaching lines; none blank.
+
+    Raises:
+        ConfigError: When the folder cannot be used, or there is no trained router of the
+            other experts' lines.
+    """
+    folder, label = folder.resolve(), folder.resolve().name
+    if not folder.is_dir():
+        raise CatalogError(f"{folder} is no folder; give one with utterances.zh-TW.txt or .en.txt")
+    lesson = plan_lesson(settings, catalog)
+    others = {name: path for name, path in lesson.folders.items() if path.resolve() != folder}
+    if label in others:
+        raise CatalogError(f"there is an expert {label!r} already, in {others[label]}")
+    encoder = build_encoder(lesson)
+    artefact = load_artefact(
+        lesson.artefact_dir,
+        others,
+        corpus_digest=load_corpus(others).digest,
+        encoder_digest=encoder.digest if encoder else "",
+    )
+    corpus = load_corpus({**others, label: folder})
+    refuse_unfit(artefact, corpus, label)
+    store = EmbeddingStore(encoder, lesson.artefact_dir) if encoder else None
+    begun = time.perf_counter()
+    extension = extend(artefact, corpus, label, created=datetime.now(UTC), embeddings=store)
+    seconds = time.perf_counter() - begun
+    texts = [u.text for u in corpus.utterances if label not in (u.expert, u.other)]
+    known = encoder and store and KnownEmbeddings(encoder, texts, store.embed(texts))
+    before = assemble(artefact, known, settings.routing)
+    after = assemble(extension.artefact, known, settings.routing)
+    return Preview(
+        extension=extension,
+        seconds=seconds,
+        lines=tuple(find_collisions(before, after, label, texts)),
+        traffic=tuple(find_collisions(before, after, label, traffic)),
+        duplicates=tuple(find_duplicates(corpus, label)),
+        artefact_dir=lesson.artefact_dir,
+    )
+
+
+def activate(seen: Preview, catalog: Catalog) -> None:
+    """Put the extended router in the place of the trained one.
+
+    The service loads it when it is started next: the digest it carries is that of all
+    experts' lines with the new ones.
+
+    Raises:
+        ConfigError: When the domain is no expert yet, or the router cannot be written.
+    """
+    label = seen.extension.label
+    if label not in catalog.names:
+        raise CatalogError(refusal(label))
+    save_artefact(seen.extension.artefact, seen.artefact_dir)
+
+
+def refusal(label: str) -> str:
+    """Say what a domain lacks that is no expert yet."""
+    return (
+        f"{label!r} is no expert yet, and nothing was activated; move its folder into the experts"
+        " folder, write its expert.yaml and prompt.md, run `tame experts check`, and try again"
+    )
