@@ -28,6 +28,7 @@ from tame_router.chat import Sampling
 from tame_router.client.async_client import AsyncClient
 from tame_router.client.event import Delta
 from tame_router.config_file import load_settings
+from tame_router.trained_router import build_router
 
 ROOT = Path(__file__).resolve().parent.parent
 QUESTION = "租約到期了，房東一直不退押金，該怎麼辦？"
@@ -165,7 +166,7 @@ def measure(pairs: int, engine: str, key_file: Path | None) -> dict[str, float]:
     """Run everything once, and give the figures by name."""
     settings = load_settings()
     catalog = app.build_catalog(settings)
-    app.build_router(settings, catalog)  # trained ahead, as in service
+    build_router(settings, catalog)  # trained ahead, as in service
     revisions = [e.live_revision for e in catalog.experts.values() if e.live]
     with contextlib.ExitStack() as stack:
         if not engine:
