@@ -170,8 +170,9 @@ def main() -> int:
         return 1
     if found is None:
         say(f"no data: {data} holds no question; name a folder with --data DIR")
-        return 0
-    print("\n".join(rows(found)))
+        found = {"no_data": str(data)}
+    else:
+        print("\n".join(rows(found)))
     if arguments.json:
         print(json.dumps(found, ensure_ascii=False))
     return 0
