@@ -28,7 +28,13 @@ from bench.one_core import run_on_one_core
 from bench.peer import PeerAnswers
 from bench.peer_environment import ask_semantic_router
 from bench.peer_tfidf import ask_tfidf
-from bench.routing_figures import Quality, measure_leads, measure_quality, read_folder
+from bench.routing_figures import (
+    Quality,
+    measure_lead_over,
+    measure_leads,
+    measure_quality,
+    read_folder,
+)
 from bench.routing_table import document, peer_document, rows
 from deploy.local.logged_command import InstallError, say
 from tame_router import app
@@ -148,7 +154,11 @@ def measure(data: Path, *, peers: bool) -> dict[str, Any] | None:
     found = document(quality, times)
     found["questions"] = len(questions)
     found["peers"] = {
-        name: peer_document(measure_leads(questions, peer.leads), peer)
+        name: peer_document(
+            measure_leads(questions, peer.leads),
+            measure_lead_over(questions, quality.answered, peer.leads),
+            peer,
+        )
         for name, peer in answers.items()
     }
     return found

@@ -17,6 +17,7 @@ from tame_router.evaluation.bootstrap import (
     Statistic,
     estimate,
     estimate_share,
+    mean,
 )
 from tame_router.evaluation.outcome import Trial
 from tame_router.evaluation.question import Kind, Question, read_questions
@@ -61,6 +62,7 @@ class Quality:
         accuracy_lost: Accuracy of the router that always asks the encoder, less this one's,
             over the same resamples; None where there is no encoder.
         router_ms_p50: Median time of a decision over all questions, in milliseconds.
+        answered: The expert that was given each question.
     """
 
     leads: Leads
@@ -71,6 +73,7 @@ class Quality:
     fast_share: Share
     accuracy_lost: Share
     router_ms_p50: float
+    answered: tuple[str, ...]
 
 
 def read_folder(folder: Path, experts: Sequence[str], fallback: str) -> tuple[Question, ...]:
@@ -143,7 +146,20 @@ def measure_quality(
         fast_share=_share([t.outcome.stage is Stage.FAST for t in single]),
         accuracy_lost=_measure_loss(single, always),
         router_ms_p50=float(np.median([t.outcome.elapsed_us for t in trials])) / 1e3,
+        answered=tuple(t.outcome.lead for t in trials),
     )
+
+
+def measure_lead_over(
+    questions: Sequence[Question], ours: Sequence[str], theirs: Sequence[str]
+) -> Share:
+    """Measure by how much our accuracy is higher than a peer's, over the same resamples."""
+    ahead = [
+        float(our in question.domains) - float(their in question.domains)
+        for question, our, their in zip(questions, ours, theirs, strict=True)
+        if question.kind is Kind.SINGLE
+    ]
+    return _measure(mean(np.array(ahead)), len(ahead))
 
 
 def _share(hits: Sequence[bool]) -> Share:
@@ -180,10 +196,11 @@ def _measure_loss(single: Sequence[Trial], always: Sequence[Trial]) -> Share:
     asked = [t for t in always if t.question.kind is Kind.SINGLE]
     if not asked:
         return None
-    pairs = zip(single, asked, strict=True)
-    lost = np.array([float(full.right) - float(fast.right) for fast, full in pairs])
-    total = _sum(lost)
-    return _measure(lambda weights: total(weights) / len(lost), len(lost))
+    return measure_lead_over(
+        [trial.question for trial in single],
+        [trial.outcome.lead for trial in asked],
+        [trial.outcome.lead for trial in single],
+    )
 
 
 def _sum(values: NDArray[np.generic]) -> Callable[[FloatArray], FloatArray]:

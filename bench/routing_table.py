@@ -51,7 +51,7 @@ def document(quality: Quality, times: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def peer_document(leads: Leads, answers: PeerAnswers) -> dict[str, Any]:
+def peer_document(leads: Leads, behind: Share, answers: PeerAnswers) -> dict[str, Any]:
     """Write a peer's figures as one JSON object."""
     facts = asdict(answers)
     facts.pop("leads")
@@ -59,9 +59,11 @@ def peer_document(leads: Leads, answers: PeerAnswers) -> dict[str, Any]:
     return {
         "accuracy": _values(leads.accuracy),
         "ood_general": _value(leads.ood_general),
+        "behind": _value(behind),
         "intervals": {
             **{f"accuracy.{name}": _interval(share) for name, share in leads.accuracy.items()},
             "ood_general": _interval(leads.ood_general),
+            "behind": _interval(behind),
         },
         **rounded,
     }
@@ -94,6 +96,7 @@ def _peer_rows(name: str, peer: Mapping[str, Any]) -> Iterator[str]:
     yield _line(
         "  out of domain, sent to general", peer["ood_general"], peer["intervals"]["ood_general"]
     )
+    yield _line("  accuracy behind ours", peer["behind"], peer["intervals"]["behind"])
     yield _line("  given nobody, and so general", peer["unrouted"], None)
     for key, label in (("ms_p50", "a question p50"), ("ms_p50_without_encoder", "without encoder")):
         if peer[key] is not None:
