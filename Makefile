@@ -16,7 +16,7 @@ export TAME_ENGINE__TENSOR_PARALLEL_SIZE := $(TENSOR_PARALLEL_SIZE)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup encoder engine demo serve stop test quick check protos release-protos format adapters bench clean
+.PHONY: help setup encoder engine demo serve stop test quick check protos release-protos format adapters bench bench-routing clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -59,8 +59,12 @@ format: setup  ## put all code into its form
 adapters: engine  ## rebuild the reference adapters (about 25 minutes on 2 cores)
 	@$(ENGINE)/bin/python adapters/train.py && $(ENGINE)/bin/python adapters/evaluate.py
 
-bench: setup  ## what the router adds to the first token, its start and its memory
+bench: encoder  ## what the router adds to the first token, its start, memory and event loop
 	@$(BIN)/python bench/overhead.py
+	@$(BIN)/python bench/event_loop.py
+
+bench-routing: encoder  ## how well and how fast it decides, beside two peers: make bench-routing DATA=…
+	@$(BIN)/python bench/routing.py $(if $(DATA),--data $(DATA))
 
 clean:  ## remove everything that was built
 	rm -rf $(VENV) $(STATE) build dist *.egg-info
