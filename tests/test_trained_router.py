@@ -142,7 +142,7 @@ async def test_an_encoder_that_fails_later_is_logged_and_told(
     async with app.running(own) as address, AsyncClient(address, attempts=1) as client:
         with pytest.raises(TameError, match="request id") as raised:
             await client.route(LEGAL.content)
-        assert (await client.route(LEGAL.content, pin="legal")).expert == "legal"
+        assert (await client.route(LEGAL.content, expert="legal")).expert == "legal"
     cause = raised.value.__cause__
     assert isinstance(cause, grpc.aio.AioRpcError)
     assert cause.code() is grpc.StatusCode.INTERNAL

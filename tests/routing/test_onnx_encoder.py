@@ -114,7 +114,7 @@ def test_a_damaged_file_is_told_with_the_first_text(
     (folder / name).write_bytes(spoil((folder / name).read_bytes()))
     encoder = OnnxEncoder(folder)
     for _ in range(2):
-        with pytest.raises(ConfigError, match="is damaged: .*run `make encoder`"):
+        with pytest.raises(ConfigError, match=r"is damaged: .*run `make encoder`"):
             encoder.embed(["麵團"])
 
 

@@ -142,7 +142,8 @@ async def test_what_needs_no_encoder_is_decided_at_once(dense_artefact: Artefact
     for explain in (False, True):
         pinned = await unsure.decide(says(TEXTS[0]), Constraints(pin="cycling"), explain=explain)
         assert (pinned.lead, pinned.stage) == ("cycling", Stage.PINNED)
-        assert pinned.features == pinned.conformal_set == ()
+        assert pinned.features == ()
+        assert pinned.conformal_set == ()
     assert not encoder.begun.is_set()
 
 

@@ -1,5 +1,7 @@
 """Linear classifiers, one for each label against the rest."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -46,7 +48,7 @@ def test_many_lines_make_no_domain_likelier() -> None:
 
 
 @pytest.mark.parametrize("fit", [fit_sparse, fit_dense])
-def test_a_label_without_lines_is_never_given(fit: type[LinearFit]) -> None:
+def test_a_label_without_lines_is_never_given(fit: Callable[..., LinearFit]) -> None:
     """Nothing speaks for it, and its bias speaks against it."""
     vectors, truths = lines((80, 80, 0))
     given = csr_matrix(vectors) if fit is fit_sparse else vectors
