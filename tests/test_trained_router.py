@@ -15,7 +15,7 @@ from tame_router.catalog.expert import Catalog
 from tame_router.chat import Message, Role
 from tame_router.client.async_client import AsyncClient
 from tame_router.config import Settings
-from tame_router.errors import ConfigError, TameError
+from tame_router.errors import ConfigError
 from tame_router.routing.artefact_folder import load_artefact, save_artefact
 from tame_router.routing.decision import Stage
 from tame_router.routing.onnx_encoder import GRAPH_FILE, OnnxEncoder
@@ -140,12 +140,12 @@ async def test_an_encoder_that_fails_later_is_logged_and_told(
     fits = replace(artefact.dense, encoder_digest=OnnxEncoder(folder).digest, confidence=1.0)
     save_artefact(replace(artefact, dense=fits), own.state_dir / "router")
     async with app.running(own) as address, AsyncClient(address, attempts=1) as client:
-        with pytest.raises(TameError, match="request id") as raised:
+        with pytest.raises(ConfigError, match="request id") as raised:
             await client.route(LEGAL.content)
         assert (await client.route(LEGAL.content, expert="legal")).expert == "legal"
     cause = raised.value.__cause__
     assert isinstance(cause, grpc.aio.AioRpcError)
-    assert cause.code() is grpc.StatusCode.INTERNAL
+    assert cause.code() is grpc.StatusCode.FAILED_PRECONDITION
     assert str(folder) not in raised.value.message
     events = {record.message: record for record in caplog.records}
     assert f"{folder} is damaged" in events["call.failed"].facts["message"]  # type: ignore[attr-defined]
