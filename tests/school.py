@@ -9,7 +9,9 @@ import pytest
 from tame_router.routing.artefact import Artefact
 from tame_router.routing.lexical import LexicalClassifier
 from tame_router.teaching.corpus import Corpus, read_corpus
+from tame_router.teaching.embedding import EmbeddingStore
 from tame_router.teaching.training import train
+from tests.fakes.encoder import FakeEncoder
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -151,3 +153,10 @@ def artefact(corpus: Corpus) -> Artefact:
 def classifier(artefact: Artefact) -> LexicalClassifier:
     """Give its classifier."""
     return LexicalClassifier(artefact.parameters, artefact.digest)
+
+
+@pytest.fixture(scope="session")
+def dense_artefact(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Artefact:
+    """Give the router trained on them with the fake encoder."""
+    store = EmbeddingStore(FakeEncoder(), tmp_path_factory.mktemp("embeddings"))
+    return train(corpus, created=CREATED, embeddings=store)

@@ -135,9 +135,11 @@ def _for_callers(error: TameError) -> TameError:
     """Give what a caller is told: what the operator set wrongly is none of theirs to mend."""
     if not isinstance(error, ConfigError):
         return error
-    return TameError(
-        "a part of this service cannot be used as its operator has set it up"
-        f" ({error.reason}); the operator finds which, and what to do, in the log by the request id"
+    return type(error)(
+        "a part of this service cannot be used as its operator has set it up;"
+        " the operator finds which, and what to do, in the log by the request id",
+        metadata=error.metadata,
+        retry_after_s=error.retry_after_s,
     )
 
 

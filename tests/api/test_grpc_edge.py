@@ -15,7 +15,9 @@ from tame_router.api.grpc_edge import deadline
 from tame_router.client.async_client import AsyncClient
 from tame_router.config import LogSettings
 from tame_router.errors import (
+    ArtefactError,
     BackendFailedError,
+    ConfigError,
     DeadlineExceededError,
     InvalidRequestError,
     TameError,
@@ -66,6 +68,22 @@ async def test_a_long_message_still_arrives() -> None:
 async def test_a_message_that_is_no_text_still_arrives() -> None:
     """Half a surrogate pair in a message does not crash the edge."""
     assert (await fail(BackendFailedError("bad \ud800 word"))).message == "bad ? word"
+
+
+@pytest.mark.parametrize("kind", [ConfigError, ArtefactError])
+async def test_what_the_operator_set_wrongly_is_told_to_the_operator(
+    kind: type[ConfigError], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log has the whole of it, without a stack trace; a caller gets an id and no path."""
+    error = await fail(kind("the encoder in /srv/secret is damaged"))
+    assert (error.code, error.info.reason) == ("FAILED_PRECONDITION", kind.reason)
+    assert "request id" in error.message
+    assert "secret" not in error.message
+    (failed,) = (record for record in caplog.records if record.message == "call.failed")
+    assert failed.exc_info is None
+    facts = failed.facts  # type: ignore[attr-defined]
+    assert "/srv/secret is damaged" in facts["message"]
+    assert facts["request_id"] == error.request_id
 
 
 @pytest.mark.parametrize("retry_s", [None, 0.0, 0.25, 7.0, 3600.0])

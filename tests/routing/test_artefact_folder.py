@@ -88,3 +88,26 @@ def test_a_failed_write_leaves_nothing_aside(tmp_path: Path, artefact: Artefact)
     with pytest.raises(ArtefactError, match="cannot be written"):
         save_artefact(artefact, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == [MODEL_FILE]
+
+
+def test_another_encoder_is_refused(
+    tmp_path: Path, folder: Path, dense_artefact: Artefact, corpus: Corpus
+) -> None:
+    """A router fits the encoder it was trained with, or none where it was trained without."""
+    assert dense_artefact.dense
+    own = dense_artefact.dense.encoder_digest
+    save_artefact(dense_artefact, tmp_path / "dense")
+
+    def load(place: Path, encoder: str | None) -> Artefact:
+        return load_artefact(place, corpus.experts, encoder_digest=encoder)
+
+    for place, encoder in ((folder, ""), (folder, None)):
+        assert load(place, encoder).dense is None
+    for encoder in (own, None):
+        assert load(tmp_path / "dense", encoder).digest == dense_artefact.digest
+    with pytest.raises(ArtefactError, match=r"with no encoder, and now there is the encoder abc…"):
+        load(folder, "abc")
+    with pytest.raises(ArtefactError, match=f"the encoder {own[:16]}…, and now there is no enc"):
+        load(tmp_path / "dense", "")
+    with pytest.raises(ArtefactError, match=r"and now there is the encoder abc…; run `tame"):
+        load(tmp_path / "dense", "abc")

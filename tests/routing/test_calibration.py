@@ -13,9 +13,12 @@ from tame_router.routing.calibration import (
     COLDEST,
     LEAST_LINES,
     expected_calibration_error,
+    fit_calibration,
+    fit_sigmoid,
     fit_temperature,
     fit_temperatures,
     log_loss,
+    sigmoid,
     softmax,
 )
 
@@ -98,3 +101,46 @@ def test_calibration_error_is_the_gap_between_saying_and_being() -> None:
     p = np.array([[0.8, 0.2]] * 4)
     assert expected_calibration_error(p, np.array([0, 0, 1, 1])) == pytest.approx(0.3)
     assert expected_calibration_error(np.array([[1.0, 0.0]]), np.array([0])) == 0
+
+
+def test_relevances_mean_what_they_say() -> None:
+    """A sigmoid fitted to lines of one label each recovers the odds they were drawn with."""
+    rng = np.random.default_rng(11)
+    logits = rng.normal(size=(20_000, 2)) * 3
+    truths = rng.random(logits.shape) < sigmoid(0.5 * logits - 1)
+    alone = truths.sum(axis=1) == 1
+    slope, offset = fit_sigmoid(logits[alone], truths[alone])
+    relevances = sigmoid(slope * logits[alone] + offset)
+    assert relevances.mean() == pytest.approx(truths[alone].mean(), abs=0.01)
+
+
+@pytest.mark.parametrize("truth", [True, False])
+def test_a_sigmoid_without_two_sides_is_left_alone(*, truth: bool) -> None:
+    """Where every label applies, or none, nothing can be fitted."""
+    assert fit_sigmoid(np.ones((5, 2)), np.full((5, 2), truth)) == (1.0, 0.0)
+    assert fit_sigmoid(np.empty((0, 2)), np.empty((0, 2), dtype=np.bool_)) == (1.0, 0.0)
+
+
+def test_how_many_questions_for_two_were_written_does_not_matter() -> None:
+    """Ten times the questions for two experts give the same sigmoid but for their smoothing."""
+    rng = np.random.default_rng(3)
+    single = np.eye(3, dtype=np.bool_)[rng.integers(0, 3, 600)]
+    double = np.roll(np.eye(3, dtype=np.bool_), 1, axis=1)[rng.integers(0, 3, 60)]
+    double = double | np.roll(double, 1, axis=1)
+    rows = np.vstack([single, double])
+    logits = rows * 2.0 + rng.normal(size=rows.shape)
+    many = np.concatenate([logits, *[logits[600:]] * 9])
+    many_rows = np.concatenate([rows, *[rows[600:]] * 9])
+    assert fit_sigmoid(many, many_rows) == pytest.approx(fit_sigmoid(logits, rows), abs=0.05)
+
+
+def test_a_calibration_keeps_rankings() -> None:
+    """Temperatures come from lines of one label, and no order of logits is changed."""
+    logits, answers = sample(2.0, 5_000)
+    truths = np.eye(3, dtype=np.bool_)[answers]
+    calibration = fit_calibration(logits, truths, ["en"] * len(logits))
+    assert calibration.temperature("en") == pytest.approx(2.0, rel=0.1)
+    assert calibration.temperature("fr") == calibration.temperature(ANY_LANGUAGE)
+    order = logits[0].argsort().tolist()
+    assert calibration.probabilities(logits[0], "en").argsort().tolist() == order
+    assert calibration.relevances(logits[0]).argsort().tolist() == order

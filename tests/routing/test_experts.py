@@ -78,6 +78,26 @@ def test_plain_questions_go_to_their_expert(router: Router, text: str, expert: s
     assert decision.lead == expert
 
 
+@pytest.mark.parametrize(
+    ("simplified", "traditional"),
+    [
+        ("劳动合同到期不续签有补偿吗", "勞動合同到期不續簽有補償嗎"),
+        ("孩子发烧三十九度要不要去医院", "孩子發燒三十九度要不要去醫院"),
+        ("电路板的阻抗怎么控制", "電路板的阻抗怎麼控制"),
+    ],
+)
+def test_simplified_questions_go_where_traditional_ones_do(
+    router: Router, simplified: str, traditional: str
+) -> None:
+    """Both scripts have the same probabilities, and each its language."""
+    one, other = (
+        router.route([Message(role=Role.USER, content=text)]) for text in (simplified, traditional)
+    )
+    assert one.lead == other.lead != "general"
+    assert one.probabilities == other.probabilities
+    assert (one.language, other.language) == ("zh-CN", "zh-TW")
+
+
 def test_conversations_stay_and_move(router: Router) -> None:
     """The last turn goes to the right expert in most dialogues, more than it does alone."""
     dialogues = [json.loads(line) for line in DIALOGUES.read_text(encoding="utf-8").splitlines()]
