@@ -12,7 +12,9 @@ from tame_router.teaching.corpus import load_corpus
 from tame_router.teaching.extension import extend
 from tests.school import CREATED
 
-LINES = "腳踏車鏈條多久要上油一次呀\n機車鏈條潤滑\n機車輪胎胎壓打多少\n機車煞車皮要換了嗎\n機車火星塞多久換一次\n"
+LINES = (
+    "腳踏車鏈條多久要上油一次呀\n機車鏈條潤滑\n機車胎壓\n機車煞車皮要換了嗎\n機車火星塞多久換一次\n"
+)
 
 
 def router(artefact: Artefact) -> Router:
