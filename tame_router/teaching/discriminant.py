@@ -81,7 +81,7 @@ def find_direction(
     """
     mean = embeddings.mean(axis=0, dtype=np.float64)
     weights = np.linalg.solve(background.within, mean - background.mean)
-    deviation = float(np.sqrt(max(weights @ background.overall @ weights, 0.0))) or 1.0
+    deviation = max(float(weights @ background.overall @ weights), 0.0) ** 0.5 or 1.0
     weights *= spread / deviation
     return Direction(weights=weights, bias=float(-weights @ (mean + background.mean) / 2))
 
