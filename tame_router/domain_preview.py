@@ -74,7 +74,7 @@ def preview(
     extension = extend(artefact, corpus, label, created=datetime.now(UTC), embeddings=store)
     seconds = time.perf_counter() - begun
     texts = [u.text for u in corpus.utterances if label not in (u.expert, u.other)]
-    known = encoder and store and KnownEmbeddings(encoder, texts, store.embed(texts))
+    known = KnownEmbeddings(encoder, texts, store.embed(texts)) if encoder and store else None
     before = assemble(artefact, known, settings.routing)
     after = assemble(extension.artefact, known, settings.routing)
     return Preview(

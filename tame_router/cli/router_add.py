@@ -40,7 +40,10 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="the new domain's lines")
     parser.add_argument(
-        "--traffic", type=Path, metavar="FILE", help="questions asked so far: JSON lines with `text`"
+        "--traffic",
+        type=Path,
+        metavar="FILE",
+        help="questions asked so far: JSON lines with `text`",
     )
     parser.add_argument("--activate", action="store_true", help="replace the trained router")
     add_config(parser)
@@ -128,12 +131,11 @@ def _show(seen: "Preview", *, activated: bool) -> None:
         )
     console.print(f"\n[bold]{len(seen.duplicates)} near-duplicates in other domains[/]")
     for d in seen.duplicates[:SHOWN]:
-        console.print(escape(f"  {d.similarity:.0%} {d.line.text} = {d.other.expert}: {d.other.text}"))
-    console.print(
-        f"\nactivated: the service uses it from its next start on ({extension.artefact.digest[:16]})"
-        if activated
-        else "\nnothing was activated; --activate does"
-    )
+        console.print(
+            escape(f"  {d.similarity:.0%} {d.line.text} = {d.other.expert}: {d.other.text}")
+        )
+    done = f"activated: {extension.artefact.digest[:16]}, from the service's next start on"
+    console.print(f"\n{done if activated else 'nothing was activated; --activate does'}")
 
 
 def _show_collisions(console: "Console", title: str, found: "Sequence[Collision]") -> None:

@@ -2,7 +2,7 @@
 
 Few lines say little about how a domain's embeddings spread, but the many lines of the
 others do, and the spread is much the same: only the mean has to be learnt. At 20 lines this
-finds a fifth more of a domain than logistic regression does.
+found a fifth more of two held-out domains than logistic regression did.
 
 Source: Fisher, "The Use of Multiple Measurements in Taxonomic Problems", 1936; shrinkage
 towards the identity after Friedman, "Regularized Discriminant Analysis", JASA 1989.
@@ -81,7 +81,7 @@ def find_direction(
     """
     mean = embeddings.mean(axis=0, dtype=np.float64)
     weights = np.linalg.solve(background.within, mean - background.mean)
-    deviation = float(np.sqrt(max(weights @ background.overall @ weights, 0.0))) or 1.0
+    deviation = max(float(weights @ background.overall @ weights), 0.0) ** 0.5 or 1.0
     weights *= spread / deviation
     return Direction(weights=weights, bias=float(-weights @ (mean + background.mean) / 2))
 

@@ -93,13 +93,16 @@ class LabelFit:
 
     def leads(self, artefact: Artefact, ground: Ground) -> NDArray[np.bool_]:
         """Tell for each row whether the label is the most probable one, shape (n_rows,)."""
-        both = self.by_both > (ground.fast + ground.evidence).max(axis=1)
+        both: NDArray[np.bool_] = self.by_both > (ground.fast + ground.evidence).max(axis=1)
         fast = np.column_stack([ground.fast, self.by_words])
         if artefact.dense is None:
             return both
         first = artefact.parameters.calibration.probabilities(fast, ANY_LANGUAGE)
         sure = first.max(axis=1) >= artefact.dense.confidence
-        return np.where(sure, first.argmax(axis=1) == ground.fast.shape[1], both)
+        leads: NDArray[np.bool_] = np.where(
+            sure, first.argmax(axis=1) == ground.fast.shape[1], both
+        )
+        return leads
 
 
 def lay_ground(
