@@ -81,7 +81,7 @@ class RoutingSettings(_Section):
         description="Share of questions whose conformal set is to hold the right expert; the"
         " fallback answers where it is in the set.",
     )
-    max_experts: int = Field(3, ge=1, description="Experts selected for one question, at most.")
+    max_experts: int = Field(2, ge=1, description="Experts selected for one question, at most.")
     second_threshold: float = Field(
         0.02, ge=0, le=1, description="Relevance from which an expert is selected beside the lead."
     )

@@ -43,7 +43,7 @@ class Hyperparameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     folds: int = 5
     block_lines: int = 10
     accuracy_loss: float = 0.005
-    joint_recall: float = 0.82
+    joint_recall: float = 0.85
 
 
 class Measures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -34,7 +34,7 @@ class SelectionPolicy:
     threshold: float = 0.5
     coverage: float = 0.91
     fallback: str = "general"
-    max_experts: int = 3
+    max_experts: int = 2
     second_threshold: float = 0.02
     join: Join = Join.SINGLE
 

@@ -62,7 +62,9 @@ def fit_dense(
     centred = vectors - centre.astype(np.float32)  # single precision: the same, in half the time
     scale = float(np.sqrt((centred**2).sum(axis=1).mean())) or 1.0
     # Many more lines than dimensions: the Hessian is small, and a few exact steps suffice.
-    fitted = _fit(centred / np.float32(scale), truths, C=strength, solver="newton-cholesky", tol=1e-3)
+    fitted = _fit(
+        centred / np.float32(scale), truths, C=strength, solver="newton-cholesky", tol=1e-3
+    )
     weights = fitted.weights / scale
     return LinearFit(weights=weights, bias=fitted.bias - centre @ weights)
 
