@@ -16,7 +16,7 @@ export TAME_ENGINE__TENSOR_PARALLEL_SIZE := $(TENSOR_PARALLEL_SIZE)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup encoder engine demo serve stop test quick check protos release-protos format adapters bench bench-routing clean
+.PHONY: help setup encoder engine router demo serve stop test quick check protos release-protos format adapters bench bench-routing clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -28,10 +28,13 @@ encoder: setup  ## make the embedded encoder
 engine: setup  ## make vLLM's environment and the embedded base model
 	@$(BIN)/python deploy/local/install_engine.py --state-dir $(STATE)
 
-demo: engine encoder  ## ask ten questions of the whole system, on a real vLLM
+router: encoder  ## train the router, where lines or encoder have changed
+	@$(BIN)/tame router train --if-needed
+
+demo: engine router  ## ask ten questions of the whole system, on a real vLLM
 	@$(BIN)/python deploy/local/demo.py
 
-serve: engine encoder  ## start vLLM and the router, and leave them running
+serve: engine router  ## start vLLM and the router, and leave them running
 	@$(BIN)/python deploy/local/serve.py
 
 stop:  ## stop what `make serve` started

@@ -73,23 +73,28 @@ def build_router(settings: Settings, catalog: Catalog, worker: Executor | None =
     """
     lesson = plan_lesson(settings, catalog)
     encoder = build_encoder(lesson)
-    corpus_digest = load_corpus(lesson.folders).digest
-
-    def load() -> Artefact:
-        return load_artefact(
-            lesson.artefact_dir,
-            catalog.names,
-            corpus_digest=corpus_digest,
-            encoder_digest=encoder.digest if encoder else "",
-        )
-
     try:
-        artefact = load()
+        artefact = load_trained(lesson, encoder)
     except ArtefactError as stale:
         telemetry.event(logging.INFO, "router.training", because=stale.message)
         _train_aside(lesson)
-        artefact = load()
+        artefact = load_trained(lesson, encoder)
     return assemble(artefact, encoder, settings.routing, worker)
+
+
+def load_trained(lesson: Lesson, encoder: Encoder | None) -> Artefact:
+    """Load what was trained from exactly these lines and this encoder.
+
+    Raises:
+        ArtefactError: When there is no such thing; the message says why.
+        CatalogError: When a file of teaching lines cannot be read.
+    """
+    return load_artefact(
+        lesson.artefact_dir,
+        lesson.folders.keys(),
+        corpus_digest=load_corpus(lesson.folders).digest,
+        encoder_digest=encoder.digest if encoder else "",
+    )
 
 
 def assemble(

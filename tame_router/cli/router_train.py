@@ -4,15 +4,20 @@ import argparse
 import json
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from tame_router.cli.arguments import Commands, add_command, add_config, add_json
+
+if TYPE_CHECKING:
+    from tame_router.routing.artefact import Artefact
+    from tame_router.trained_router import Lesson
 
 EPILOG = """\
 `serve` trains by itself when the teaching lines have changed; train ahead to start fast.
 
 examples:
   tame router train
-  tame router train --json
+  tame router train --if-needed
 """
 
 
@@ -20,6 +25,11 @@ def add(commands: Commands) -> None:
     """Add the command."""
     parser = add_command(
         commands, "train", summary="train it from the experts' utterances", epilog=EPILOG
+    )
+    parser.add_argument(
+        "--if-needed",
+        action="store_true",
+        help="only where lines, experts or encoder have changed since it was trained",
     )
     add_config(parser)
     add_json(parser)
@@ -41,8 +51,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     begun = time.perf_counter()
     lesson = plan_lesson(settings, app.build_catalog(settings))
-    artefact = train_router(lesson, show)
+    kept = _trained(lesson) if arguments.if_needed else None
+    artefact = kept or train_router(lesson, show)
     facts = {
+        "trained": kept is None,
         "digest": artefact.digest,
         "folder": str(lesson.artefact_dir),
         "experts": list(artefact.parameters.labels),
@@ -55,10 +67,23 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")
         return 0
     accuracy = ", ".join(f"{tag} {share:.1%}" for tag, share in artefact.measures.accuracy.items())
+    when = "before, and nothing has changed" if kept else f"in {facts['seconds']} s"
     sys.stdout.write(
-        f"trained on {artefact.measures.lines:,} lines in {facts['seconds']} s\n"
+        f"trained on {artefact.measures.lines:,} lines {when}\n"
         f"held-out accuracy: {accuracy};"
         f" calibration error {artefact.measures.calibration_error:.3f}\n"
         f"digest {artefact.digest[:16]} in {facts['folder']}\n"
     )
     return 0
+
+
+def _trained(lesson: "Lesson") -> "Artefact | None":
+    """Give what is trained already from these lines; None: there is nothing, or it is stale."""
+    from tame_router.errors import ArtefactError
+    from tame_router.trained_router import build_encoder, load_trained
+
+    try:
+        return load_trained(lesson, build_encoder(lesson))
+    except ArtefactError as stale:
+        sys.stderr.write(f"training: {stale.message}\n")
+        return None

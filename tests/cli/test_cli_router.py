@@ -38,6 +38,24 @@ def test_training_says_how_good_it_is(
     assert plain.err.splitlines()[-1].startswith("[7/7] ")
 
 
+def test_training_that_is_not_needed_is_left_out(
+    tame: Tame,
+    config_file: Path,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With `--if-needed` a router that fits is kept, and one that does not is trained."""
+    monkeypatch.setenv("TAME_STATE_DIR", str(tmp_path / "other"))
+    first = tame("router", "train", "--if-needed", "--config", str(config_file))
+    second = tame("router", "train", "--if-needed", "--config", str(config_file))
+    assert first.code == second.code == 0
+    assert "does not exist" in first.err
+    assert "[7/7] " in first.err
+    assert second.err == ""
+    assert second.out.splitlines()[-1] == first.out.splitlines()[-1]
+
+
 def test_experts_that_cannot_be_told_apart_are_refused(
     tame: Tame, config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
