@@ -41,7 +41,6 @@ def test_training_says_how_good_it_is(
 def test_training_that_is_not_needed_is_left_out(
     tame: Tame,
     config_file: Path,
-    settings: Settings,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -53,6 +52,7 @@ def test_training_that_is_not_needed_is_left_out(
     assert "does not exist" in first.err
     assert "[7/7] " in first.err
     assert second.err == ""
+    assert "nothing has changed" in second.out
     assert second.out.splitlines()[-1] == first.out.splitlines()[-1]
 
 
