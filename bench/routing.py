@@ -43,11 +43,9 @@ from tame_router.config_file import load_settings
 from tame_router.errors import ArtefactError, TameError
 from tame_router.evaluation.outcome import Trial, examine
 from tame_router.evaluation.question import Question
-from tame_router.routing.artefact import Artefact
-from tame_router.routing.artefact_folder import load_artefact
 from tame_router.routing.router import Router
 from tame_router.teaching.corpus import load_corpus
-from tame_router.trained_router import Lesson, assemble, build_encoder, build_router, plan_lesson
+from tame_router.trained_router import Lesson, assemble, build_encoder, load_trained, plan_lesson
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data" / "routing"
@@ -78,28 +76,18 @@ def build() -> Bench:
     catalog = app.build_catalog(settings)
     lesson = plan_lesson(settings, catalog)
     encoder = build_encoder(lesson)
-    digest = load_corpus(lesson.folders).digest
-
-    def load() -> Artefact:
-        return load_artefact(
-            lesson.artefact_dir,
-            catalog.names,
-            corpus_digest=digest,
-            encoder_digest=encoder.digest if encoder else "",
-        )
-
     try:
-        artefact = load()
+        artefact = load_trained(lesson, encoder)
     except ArtefactError as stale:
         say(f"training the router first (about two minutes): {stale.message}")
         train = [sys.executable, "-m", "tame_router", "router", "train"]
         subprocess.run(train, check=True)
-        artefact = load()
+        artefact = load_trained(lesson, encoder)
     always = None
     if encoder and artefact.dense:
         asking = replace(artefact, dense=replace(artefact.dense, confidence=ALWAYS))
         always = assemble(asking, encoder, settings.routing)
-    router = build_router(settings, catalog)
+    router = assemble(artefact, encoder, settings.routing)
     return Bench(settings=settings, lesson=lesson, router=router, always=always)
 
 

@@ -2,19 +2,25 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tame_router.catalog.expert import Catalog
 from tame_router.config import Settings
-from tame_router.errors import CatalogError
+from tame_router.errors import ArtefactError, CatalogError
 from tame_router.routing.artefact_folder import load_artefact, save_artefact
 from tame_router.teaching.collision import Collision, Duplicate, find_collisions, find_duplicates
-from tame_router.teaching.corpus import load_corpus
+from tame_router.teaching.corpus import Corpus, load_corpus
 from tame_router.teaching.embedding import EmbeddingStore, KnownEmbeddings
 from tame_router.teaching.extension import Extension, extend, refuse_unfit
-from tame_router.trained_router import assemble, build_encoder, plan_lesson
+from tame_router.trained_router import (
+    Lesson,
+    assemble,
+    build_encoder,
+    load_trained,
+    plan_lesson,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +67,9 @@ def preview(
     if label in others:
         raise CatalogError(f"there is an expert {label!r} already, in {others[label]}")
     encoder = build_encoder(lesson)
-    artefact = load_artefact(
-        lesson.artefact_dir,
-        others,
-        corpus_digest=load_corpus(others).digest,
-        encoder_digest=encoder.digest if encoder else "",
-    )
     corpus = load_corpus({**others, label: folder})
+    refuse_known(lesson, corpus, label)
+    artefact = load_trained(replace(lesson, folders=others), encoder)
     refuse_unfit(artefact, corpus, label)
     store = EmbeddingStore(encoder, lesson.artefact_dir) if encoder else None
     begun = time.perf_counter()
@@ -84,6 +86,22 @@ def preview(
         traffic=tuple(find_collisions(before, after, label, traffic)),
         duplicates=tuple(find_duplicates(corpus, label)),
         artefact_dir=lesson.artefact_dir,
+    )
+
+
+def refuse_known(lesson: Lesson, corpus: Corpus, label: str) -> None:
+    """Refuse a domain that the trained router has learnt from these very lines.
+
+    Raises:
+        CatalogError: When it has.
+    """
+    try:
+        artefact = load_artefact(lesson.artefact_dir, corpus.experts, corpus_digest=corpus.digest)
+    except ArtefactError:
+        return
+    raise CatalogError(
+        f"the trained router knows {label!r} already, from the lines that stand there"
+        f" (digest {artefact.digest[:16]}…); there is nothing to add"
     )
 
 

@@ -14,6 +14,7 @@ from tame_router.catalog.expert import Catalog
 from tame_router.config import EncoderSettings, RoutingSettings, Settings
 from tame_router.errors import ArtefactError
 from tame_router.routing.artefact import Artefact
+from tame_router.routing.artefact_document import Hyperparameters
 from tame_router.routing.artefact_folder import load_artefact, save_artefact
 from tame_router.routing.cascade import Cascade
 from tame_router.routing.encoder import Encoder
@@ -94,6 +95,7 @@ def load_trained(lesson: Lesson, encoder: Encoder | None) -> Artefact:
         lesson.folders.keys(),
         corpus_digest=load_corpus(lesson.folders).digest,
         encoder_digest=encoder.digest if encoder else "",
+        hyperparameters=Hyperparameters(),
     )
 
 

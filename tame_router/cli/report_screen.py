@@ -3,6 +3,8 @@
 import sys
 from typing import TYPE_CHECKING
 
+from tame_router.cli.stranger_text import shown
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -43,21 +45,19 @@ def show_report(report: "Report") -> None:
 
 
 def _show_section(console: "Console", section: "Section") -> None:
-    from rich.markup import escape
     from rich.table import Table
 
-    console.print(f"[bold]{escape(section.title)}[/]")
+    console.print(f"[bold]{shown(section.title)}[/]")
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for number, column in enumerate(section.columns):
-        table.add_column(escape(column), justify="right" if number else "left", no_wrap=True)
+        table.add_column(shown(column), justify="right" if number else "left", no_wrap=True)
     for row in section.rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*map(shown, row))
     console.print(table)
     console.print()
 
 
 def _show_mistakes(console: "Console", report: "Report") -> None:
-    from rich.markup import escape
 
     for mistake in report.mistakes:
         text = " ".join(mistake.text.split())
@@ -65,7 +65,7 @@ def _show_mistakes(console: "Console", report: "Report") -> None:
         top = mistake.probabilities[0]
         features = "  ".join(f"{f.text}{f.weight:+.2f}" for f in mistake.features)
         console.print(
-            f"  [red]{escape(mistake.lead)}[/] for {escape(', '.join(mistake.expected))}"
-            f" [dim]({escape(top.expert)} {top.probability:.1%})[/] {escape(text)}"
+            f"  [red]{shown(mistake.lead)}[/] for {shown(', '.join(mistake.expected))}"
+            f" [dim]({shown(top.expert)} {top.probability:.1%})[/] {shown(text)}"
         )
-        console.print(f"    [dim]{escape(features)}[/]")
+        console.print(f"    [dim]{shown(features)}[/]")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tame_router.cli.arguments import Commands, add_command, add_config, add_json
+from tame_router.cli.stranger_text import shown
 from tame_router.errors import InvalidRequestError
 from tame_router.evaluation.rows import Row, check_row, open_rows, read_rows
 
@@ -80,15 +81,14 @@ def _route_rows(router: "Router", rows: Iterable[Row]) -> None:
 
 def _show(text: str, decision: "Decision") -> None:
     from rich.console import Console
-    from rich.markup import escape
 
     console = Console(highlight=False)
-    console.print(f"[bold]{escape(text)}[/]")
+    console.print(f"[bold]{shown(text)}[/]")
     for p in decision.probabilities:
         bar = "█" * round(p.probability * 30)
         style = "bold cyan" if p.expert == decision.lead else "dim"
         console.print(f"  [{style}]{p.expert:<16} {p.probability:6.1%} {bar}[/]")
-    features = escape("  ".join(f"{f.text}{f.weight:+.2f}" for f in decision.features))
+    features = shown("  ".join(f"{f.text}{f.weight:+.2f}" for f in decision.features))
     console.print(
         f"  [dim]{decision.reason} · {decision.stage} · {decision.elapsed_us} µs · {features}[/]\n"
     )

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tame_router.cli.arguments import Commands, add_command, add_config, add_json
+from tame_router.cli.stranger_text import shown
+from tame_router.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,7 +85,10 @@ def run(arguments: argparse.Namespace) -> int:
 def _read_traffic(path: Path) -> list[str]:
     from tame_router.evaluation.rows import open_rows, read_rows
 
-    return [row.values["text"] for row in read_rows(path, open_rows(path))]
+    texts = [row.values["text"] for row in read_rows(path, open_rows(path))]
+    if not texts:
+        raise InvalidRequestError(f"{path}: holds no question; give one JSON object a line")
+    return texts
 
 
 def _document(seen: "Preview", *, activated: bool) -> dict[str, Any]:
@@ -114,13 +119,12 @@ def _facts(collision: "Collision") -> dict[str, Any]:
 
 
 def _show(seen: "Preview", *, activated: bool) -> None:
-    from rich.markup import escape
 
     from tame_router.cli.report_screen import wide_console
 
     console, extension = wide_console(), seen.extension
     console.print(
-        f"[bold]{escape(extension.label)}[/]: {extension.lines} lines learnt in"
+        f"[bold]{shown(extension.label)}[/]: {extension.lines} lines learnt in"
         f" {seen.seconds:.2f} s; it leads {extension.recall:.0%} of its own where they are held out"
     )
     for title, found in (("teaching lines", seen.lines), ("traffic", seen.traffic)):
@@ -132,17 +136,16 @@ def _show(seen: "Preview", *, activated: bool) -> None:
     console.print(f"\n[bold]{len(seen.duplicates)} near-duplicates in other domains[/]")
     for d in seen.duplicates[:SHOWN]:
         console.print(
-            escape(f"  {d.similarity:.0%} {d.line.text} = {d.other.expert}: {d.other.text}")
+            shown(f"  {d.similarity:.0%} {d.line.text} = {d.other.expert}: {d.other.text}")
         )
     done = f"activated: {extension.artefact.digest[:16]}, from the service's next start on"
     console.print(f"\n{done if activated else 'nothing was activated; --activate does'}")
 
 
 def _show_collisions(console: "Console", title: str, found: "Sequence[Collision]") -> None:
-    from rich.markup import escape
 
     counts = ", ".join(f"{name} {n}" for name, n in Counter(c.lead for c in found).most_common())
-    console.print(f"\n[bold]{len(found)} {title}[/]{f': {escape(counts)}' if counts else ''}")
+    console.print(f"\n[bold]{len(found)} {title}[/]{f': {shown(counts)}' if counts else ''}")
     for c in found[:SHOWN]:
-        text = escape(" ".join(c.text.split()))
+        text = shown(" ".join(c.text.split()))
         console.print(f"  {c.lead} {c.before:.1%} → {c.after:.1%}, new {c.new:.1%}  [dim]{text}[/]")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tame_router.cli.arguments import Commands, add_command, add_config, add_json
 from tame_router.cli.report_screen import wide_console
+from tame_router.cli.stranger_text import shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,12 +92,11 @@ def _show(compared: "Comparison") -> None:
 
 
 def _show_changes(console: "Console", title: str, changes: "Sequence[Change]") -> None:
-    from rich.markup import escape
 
     console.print(f"\n[bold]{len(changes):,} {title}[/]")
     for change in changes[:SHOWN]:
         a, b, expected = (", ".join(names) for names in (change.a, change.b, change.expected))
-        console.print(escape(f"  {' '.join(change.text.split())}"))
-        console.print(f"    [dim]{escape(f'A: {a} · B: {b} · right: {expected}')}[/]")
+        console.print(shown(f"  {' '.join(change.text.split())}"))
+        console.print(f"    [dim]{shown(f'A: {a} · B: {b} · right: {expected}')}[/]")
     if len(changes) > SHOWN:
         console.print(f"  [dim]… {len(changes) - SHOWN:,} more; --json has all[/]")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from tame_router.cli.arguments import Commands, add_command, add_config, add_json
+from tame_router.cli.stranger_text import shown
 
 if TYPE_CHECKING:
     from tame_router.routing.decision import Decision, Feature
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 REASONS = {
     "MOST_PROBABLE": "it is the most probable expert",
     "BELOW_THRESHOLD": "no expert is probable enough, and it is the fallback",
+    "FALLBACK_PLAUSIBLE": "the fallback could not be ruled out, and it is the fallback",
     "FALLBACK_NOT_ALLOWED": "no expert is probable enough, and the fallback may not answer",
     "ONLY_ALLOWED": "no other expert may answer",
     "PINNED": "the caller named it",
@@ -24,7 +26,7 @@ STAGES = {
     "encoder": "the dense encoder, which looks again where the lexical model is unsure",
 }
 
-LANGUAGES = {"zh-TW": "Chinese", "en": "English"}
+LANGUAGES = {"zh-TW": "Chinese", "zh-CN": "Simplified Chinese", "en": "English"}
 
 EPILOG = """\
 A feature's weight is in logits: how much those characters or words speak for the expert
@@ -94,25 +96,24 @@ def _weights(features: "Iterable[Feature]") -> list[dict[str, Any]]:
 
 def _show(text: str, decision: "Decision") -> None:
     from rich.console import Console
-    from rich.markup import escape
 
     console = Console(highlight=False, soft_wrap=True)
-    lead = escape(decision.lead)
+    lead = shown(decision.lead)
     reason, stage = str(decision.reason), str(decision.stage)
     language = LANGUAGES.get(decision.language, decision.language)
-    console.print(f"[bold]{escape(text)}[/]\n")
+    console.print(f"[bold]{shown(text)}[/]\n")
     console.print(f"[bold cyan]{lead}[/] answers: {REASONS.get(reason, reason)}.")
     if others := [chosen.expert for chosen in decision.experts[1:]]:
-        console.print(f"Selected beside it: {escape(', '.join(others))}.")
-    console.print(f"Read as {escape(language)}; decided by {STAGES.get(stage, stage)}.\n")
+        console.print(f"Selected beside it: {shown(', '.join(others))}.")
+    console.print(f"Read as {shown(language)}; decided by {STAGES.get(stage, stage)}.\n")
     for p in decision.probabilities:
         bar = "█" * round(p.probability * 30)
         style = "cyan" if p.expert == decision.lead else "dim"
-        console.print(f"  [{style}]{escape(p.expert):<16} {p.probability:6.1%} {bar}[/]")
+        console.print(f"  [{style}]{shown(p.expert):<16} {p.probability:6.1%} {bar}[/]")
     console.print()
     for words, features in (
         ("for", [f for f in decision.features if f.weight > 0]),
         ("against", [f for f in decision.features if f.weight <= 0]),
     ):
         listed = ", ".join(f"「{f.text}」{f.weight:+.2f}" for f in features)
-        console.print(f"Speaks {words} {lead}: {escape(listed) or 'nothing'}.")
+        console.print(f"Speaks {words} {lead}: {shown(listed) or 'nothing'}.")

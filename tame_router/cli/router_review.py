@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tame_router.cli.arguments import Commands, add_command, add_config, add_json
+from tame_router.cli.stranger_text import plain
 
 if TYPE_CHECKING:
     from tame_router.feedback.desk import Desk, Outcome
@@ -89,7 +90,7 @@ def _list(desk: "Desk", *, as_json: bool) -> int:
             sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")
         else:
             row = (str(value) for value in facts.values())
-            sys.stdout.write("\t".join(_plain(" ".join(value.split())) for value in row) + "\n")
+            sys.stdout.write("\t".join(plain(" ".join(value.split())) for value in row) + "\n")
     return 0
 
 
@@ -129,7 +130,7 @@ def _show(outcome: "Outcome", *, as_json: bool) -> None:
         sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")
     else:
         stream = sys.stdout if outcome.done else sys.stderr
-        stream.write(_plain(" ".join(facts.values())) + "\n")
+        stream.write(plain(" ".join(facts.values())) + "\n")
 
 
 def _ask(desk: "Desk") -> int:
@@ -148,7 +149,7 @@ def _ask(desk: "Desk") -> int:
         decide = desk.approve if answer == "approve" else desk.reject
         outcome = decide(feedback.feedback_id, datetime.now(UTC))
         results[outcome.result] += 1
-        sys.stdout.write(f"{outcome.result}: {_plain(outcome.message)}\n\n")
+        sys.stdout.write(f"{outcome.result}: {plain(outcome.message)}\n\n")
         if decide == desk.approve:
             material = desk.material()
     approved, rejected = results["approved"], results["rejected"]
@@ -178,7 +179,7 @@ def _show_feedback(feedback: "Feedback", proposal: "Line | Refusal", place: str)
         f" answer {feedback.answer_id}\n"
     )
     for name, value in rows.items():
-        shown = f"\n{'':<10}".join(_plain(part) for part in value.splitlines())
+        shown = f"\n{'':<10}".join(plain(part) for part in value.splitlines())
         sys.stdout.write(f"{name:<10}{shown}\n")
 
 
@@ -199,8 +200,3 @@ def _answer(proposal: "Line | Refusal") -> str:
         chosen = [choice for choice in choices if said in {choice, choice[0]}]
         if chosen:
             return chosen[0]
-
-
-def _plain(text: str) -> str:
-    """Show a stranger's text to a terminal, which must not obey it."""
-    return "".join(c if c.isprintable() or c == "\u3000" else "\ufffd" for c in text)

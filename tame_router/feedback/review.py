@@ -67,7 +67,8 @@ class Material:
     def _fit(self, feedback: Feedback) -> Line | Refusal:
         """Hold a line that is well formed against those there are."""
         text = _one_line(feedback.question)
-        reading, tag = normalise(text), language(text)
+        reading = normalise(text)
+        tag = language(reading)  # Simplified is read as Traditional, and stands in its file
         same = self._by_key.get(line_key(reading), [])
         elsewhere = next((there for there in same if there.expert != feedback.expert), None)
         if elsewhere:

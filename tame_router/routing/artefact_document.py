@@ -109,7 +109,7 @@ def decode_document(document: bytes) -> Document:
                 f"router.json has format {header.format}, this router reads {FORMAT}; {ADVICE}"
             )
         return msgspec.json.decode(document, type=Document)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ArtefactError(f"router.json is damaged or truncated: {error}; {ADVICE}") from error
 
 
@@ -129,8 +129,20 @@ def check_document(found: Document) -> None:
             f"router.json: labels are {list(found.labels)}, expected two or more different"
             f" ones in order; {ADVICE}"
         )
-    if len(set(found.vocabulary)) != len(found.vocabulary):
-        raise ArtefactError(f"router.json: the vocabulary names a feature twice; {ADVICE}")
+    if list(found.vocabulary) != sorted(set(found.vocabulary)):
+        raise ArtefactError(
+            f"router.json: the vocabulary names a feature twice, or is out of order; {ADVICE}"
+        )
+    told = found.hyperparameters
+    for name, value, least in (
+        ("strength", told.strength, TINIEST_VALUE),
+        ("dense_strength", told.dense_strength, TINIEST_VALUE),
+        ("least_lines", told.least_lines, 1),
+        ("folds", told.folds, 2),
+        ("block_lines", told.block_lines, 1),
+    ):
+        _check_number(f"hyperparameters.{name}", value, least, LARGEST_VALUE)
+    _check_number("measures.lines", found.measures.lines, 0, 1e12)
     _check_calibration("calibration", found.calibration)
     if found.encoder:
         _check_calibration("encoder.calibration", found.encoder.calibration)

@@ -6,7 +6,7 @@ from pathlib import Path
 from tame_router.durable_file import flush_folder, replace_file
 from tame_router.errors import ArtefactError
 from tame_router.routing.artefact import Artefact, decode, encode
-from tame_router.routing.artefact_document import ADVICE
+from tame_router.routing.artefact_document import ADVICE, Hyperparameters
 
 MODEL_FILE = "model.safetensors"
 DOCUMENT_FILE = "router.json"
@@ -19,9 +19,11 @@ def save_artefact(artefact: Artefact, folder: Path) -> None:
     renames leaves files that do not belong together, which loading notices.
 
     Raises:
-        ArtefactError: When the folder cannot be written.
+        ArtefactError: When the folder cannot be written, or the artefact holds what is no
+            product of training.
     """
     model, document = encode(artefact)
+    decode(model, document)  # nothing is put in place that could not be loaded
     try:
         folder.mkdir(parents=True, exist_ok=True)
         replace_file(folder / MODEL_FILE, model)
@@ -37,6 +39,7 @@ def load_artefact(
     *,
     corpus_digest: str | None = None,
     encoder_digest: str | None = None,
+    hyperparameters: Hyperparameters | None = None,
 ) -> Artefact:
     """Read an artefact, and check that it fits.
 
@@ -46,6 +49,7 @@ def load_artefact(
         corpus_digest: Digest of the teaching material it must come from; None: any.
         encoder_digest: Digest of the encoder it must be trained with, empty for none;
             None: any.
+        hyperparameters: What its training must have been told; None: anything.
 
     Raises:
         ArtefactError: When it is absent, damaged, or made for other experts, with another
@@ -58,6 +62,11 @@ def load_artefact(
     _check_labels(artefact, folder, frozenset(experts))
     _check_encoder(artefact, folder, encoder_digest)
     _check_corpus(artefact, folder, corpus_digest)
+    if hyperparameters not in (None, artefact.hyperparameters):
+        raise ArtefactError(
+            f"trained router in {folder} was trained with other hyperparameters than this"
+            f" release's; {ADVICE}"
+        )
     return artefact
 
 

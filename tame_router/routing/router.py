@@ -198,12 +198,11 @@ class Router:
         )
 
     def _least_probability(self, question: str) -> float:
-        """Give the probability of the conformal set; an expert at chance level is in none."""
+        """Give the probability from which an expert belongs to the conformal set."""
         if self._levels is None:
             return 1.0
         spoken = language(normalise(question))
-        level = self._levels.least_probability(spoken, self._policy.coverage)
-        return max(level, 1 / len(self.experts)) if level else 1.0
+        return self._levels.least_probability(spoken, self._policy.coverage)
 
 
 def _certain(experts: Sequence[str], constraints: Constraints) -> Evidence:

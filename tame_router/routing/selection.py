@@ -128,12 +128,13 @@ def select(evidence: Evidence, policy: SelectionPolicy, constraints: Constraints
     allowed = allowed_experts(evidence.probabilities, constraints)
     ranked = _rank(evidence, allowed)
     plausible = tuple(p.expert for p in ranked if p.probability >= evidence.least_probability)
-    candidates = (ranked[0], *_seconds(ranked, evidence, policy))
+    most = constraints.max_experts or policy.max_experts
+    candidates = (ranked[0], *_seconds(ranked, evidence, policy))[:most]
     reason = _reason(ranked, candidates, plausible, policy, constraints)
     if reason in _FALLBACK_ANSWERS:
         chosen = tuple(p for p in ranked if p.expert == policy.fallback)
     else:
-        chosen = candidates[: constraints.max_experts or policy.max_experts]
+        chosen = candidates
     return Selection(
         experts=chosen,
         probabilities=ranked,
@@ -183,7 +184,11 @@ def _reason(
     # Two experts that a question needs share its probability: neither may reach far alone.
     if math.fsum(p.probability for p in candidates) < policy.threshold:
         return Reason.BELOW_THRESHOLD if fallback else Reason.FALLBACK_NOT_ALLOWED
-    if policy.fallback in plausible[1:]:
+    # Where the set holds everyone, chance decides what is plausible.
+    if any(
+        p.expert == policy.fallback and p.expert in plausible and p.probability >= 1 / len(ranked)
+        for p in ranked[1:]
+    ):
         return Reason.FALLBACK_PLAUSIBLE
     return Reason.MOST_PROBABLE
 

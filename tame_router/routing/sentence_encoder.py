@@ -46,7 +46,10 @@ class SentenceEncoder:
             ConfigError: When the library is absent, or cannot load the model.
         """
         embeddings: NDArray[np.float32] = self._transformer().encode(
-            list(texts), normalize_embeddings=True, show_progress_bar=False
+            list(texts),
+            batch_size=1,  # padding would let an embedding depend on its neighbours
+            normalize_embeddings=True,
+            show_progress_bar=False,
         )
         return embeddings
 

@@ -18,6 +18,9 @@ BATCH_LINES = 16
 
 KEY_BYTES = 16
 
+LENGTH_SLACK = 0.01
+"""How far from 1 half precision takes the length of a vector, and more."""
+
 HalfArray = NDArray[np.float16]
 
 
@@ -80,6 +83,8 @@ class EmbeddingStore:
         try:
             arrays = load_file(self._path)
             keys, rows = arrays["keys"], arrays["embeddings"]
+            if not _sound(keys, rows):
+                return {}
             return {key.tobytes(): row for key, row in zip(keys, rows, strict=True)}
         except (OSError, SafetensorError, KeyError, ValueError):
             return {}  # nothing is lost: they are embedded again
@@ -90,6 +95,16 @@ class EmbeddingStore:
         aside = self._path.with_suffix(f".{os.getpid()}.part")
         save_file({"keys": keys, "embeddings": np.stack(list(kept.values()))}, aside)
         aside.replace(self._path)
+
+
+def _sound(keys: NDArray[np.generic], rows: NDArray[np.generic]) -> bool:
+    """Tell whether a file holds keys and unit vectors; a damaged one is made again."""
+    if keys.ndim != 2 or keys.shape[1] != KEY_BYTES or rows.ndim != 2:
+        return False
+    if rows.dtype != np.float16 or len(rows) != len(keys):
+        return False
+    lengths = np.linalg.norm(rows.astype(np.float32), axis=1)
+    return bool((np.abs(lengths - 1) < LENGTH_SLACK).all())  # false for what is no number
 
 
 class KnownEmbeddings:

@@ -184,17 +184,18 @@ async def test_many_may_ask_at_once(dense_artefact: Artefact) -> None:
 
 
 async def test_a_plausible_fallback_answers() -> None:
-    """A fallback above the level answers; at chance it is in no set, nor without levels."""
+    """A fallback above the level answers; at chance it does not, nor without levels."""
     classifier = Certain(0.55, 0.05, 0.4)
     policy = SelectionPolicy()
     plausible = Router(classifier, policy, level(0.2)).route(says("麵團"))
     assert (plausible.lead, plausible.reason) == ("general", Reason.FALLBACK_PLAUSIBLE)
     assert plausible.conformal_set == ("baking", "general")
-    for levels in (level(0.45), level(0.0), None):
+    for levels in (level(0.45), None):
         decision = Router(classifier, policy, levels).route(says("麵團"))
         assert (decision.lead, decision.reason) == ("baking", Reason.MOST_PROBABLE)
     at_chance = Router(Certain(0.6, 0.1, 0.3), policy, level(0.01)).route(says("麵團"))
-    assert at_chance.conformal_set == ("baking",)
+    assert at_chance.conformal_set == ("baking", "general", "cycling")
+    assert at_chance.reason is Reason.MOST_PROBABLE
 
 
 async def test_a_second_expert_needs_a_question_for_several() -> None:

@@ -166,13 +166,29 @@ def test_nobody_joins_the_fallback() -> None:
 
 
 def test_a_fallback_that_cannot_be_ruled_out_answers() -> None:
-    """A fallback in the conformal set behind the lead answers, and the reason says so."""
-    plausible = select(replace(RELEVANT, least_probability=0.1), POLICY, Constraints())
+    """A fallback in the conformal set, and likelier than by chance, answers; the reason says so."""
+    near = Evidence(probabilities=dict(zip(NAMES, (0.05, 0.3, 0.5, 0.05, 0.1), strict=True)))
+    plausible = select(replace(near, least_probability=0.3), POLICY, Constraints())
     assert (names(plausible), plausible.reason) == (["general"], Reason.FALLBACK_PLAUSIBLE)
-    assert plausible.conformal_set == ("legal", "medical", "general")
-    ruled_out = select(replace(RELEVANT, least_probability=0.11), POLICY, Constraints())
+    assert plausible.conformal_set == ("legal", "general")
+    ruled_out = select(replace(near, least_probability=0.31), POLICY, Constraints())
     assert ruled_out.reason is Reason.MOST_PROBABLE
-    assert ruled_out.conformal_set == ("legal", "medical")
+    assert ruled_out.conformal_set == ("legal",)
+    everyone = select(replace(SURE, least_probability=0.0), POLICY, Constraints())
+    assert len(everyone.conformal_set) == len(NAMES)
+    assert everyone.reason is Reason.MOST_PROBABLE  # 0.1 is less than one in five
+
+
+def test_experts_that_are_not_selected_do_not_help_over_the_threshold() -> None:
+    """With one place, an expert alone below the threshold does not answer."""
+    split = replace(
+        Evidence(probabilities=dict(zip(NAMES, (0.0, 0.2, 0.42, 0.0, 0.38), strict=True))),
+        several=True,
+        relevances=dict.fromkeys(NAMES, 0.5),
+    )
+    assert names(select(split, POLICY, Constraints(max_experts=2))) == ["legal", "medical"]
+    alone = select(split, POLICY, Constraints(max_experts=1))
+    assert (names(alone), alone.reason) == (["general"], Reason.BELOW_THRESHOLD)
 
 
 def test_a_denied_fallback_is_not_plausible() -> None:

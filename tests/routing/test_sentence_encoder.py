@@ -23,9 +23,15 @@ class Transformer:
         self.max_seq_length: int | None = None if source == "endless" else 512
 
     def encode(
-        self, texts: list[str], *, normalize_embeddings: bool, show_progress_bar: bool
+        self,
+        texts: list[str],
+        *,
+        batch_size: int,
+        normalize_embeddings: bool,
+        show_progress_bar: bool,
     ) -> NDArray[np.float32]:
         """Embed texts by the longest text it would read."""
+        assert batch_size == 1
         assert normalize_embeddings
         assert not show_progress_bar
         return np.full((len(texts), 1), self.max_seq_length, dtype=np.float32)
