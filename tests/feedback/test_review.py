@@ -22,6 +22,7 @@ def propose(corpus: Corpus, question: str, **fields: Any) -> Line | Refusal:
         ("  Why are my\tcroissants\u3000 flat? \n", "Why are my croissants flat?", "en"),
         ("我的 croissant 為什麼不膨", "我的 croissant 為什麼不膨", "zh-TW"),
         ("#hashtag bread", "#hashtag bread", "en"),
+        ("贝果要先水煮多久", "贝果要先水煮多久", "zh-TW"),
         ("？！", "？！", "zh-TW"),
     ],
 )

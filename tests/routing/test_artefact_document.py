@@ -64,6 +64,10 @@ def test_what_training_writes_is_sound(artefact: Artefact, dense_artefact: Artef
         (lambda d: d.update(joint_bias=1e300), "joint_bias is 1e+300"),
         (lambda d: d.update(joint_threshold=-1e7), "joint_threshold is -10000000.0"),
         (lambda d: d.update(unknown_rarity=0), "unknown_rarity is 0"),
+        (lambda d: d["vocabulary"].reverse(), "the vocabulary names a feature twice, or is out"),
+        (lambda d: d["hyperparameters"].update(strength=-1), "hyperparameters.strength is -1"),
+        (lambda d: d["hyperparameters"].update(folds=0), "hyperparameters.folds is 0"),
+        (lambda d: d["measures"].update(lines=-4), "measures.lines is -4"),
     ],
 )
 def test_what_no_training_writes_is_refused(
@@ -103,3 +107,10 @@ def test_wrong_arrays_of_the_encoder_are_refused(
     with pytest.raises(ArtefactError) as raised:
         decode(*altered(dense_artefact, change_arrays=change))
     assert message in raised.value.message
+
+
+def test_a_document_without_end_is_refused(dense_artefact: Artefact) -> None:
+    """Brackets in brackets do not exhaust the stack."""
+    model, _ = encode(dense_artefact)
+    with pytest.raises(ArtefactError, match="damaged or truncated"):
+        decode(model, b'{"format": 2, "x": ' + b"[" * 100_000)

@@ -1,7 +1,10 @@
 """The folder a trained router lies in."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
 
 from tame_router.errors import ArtefactError
@@ -111,3 +114,27 @@ def test_another_encoder_is_refused(
         load(tmp_path / "dense", "")
     with pytest.raises(ArtefactError, match=r"and now there is the encoder abc…; run `tame"):
         load(tmp_path / "dense", "abc")
+
+
+def test_a_router_that_was_told_otherwise_is_refused(
+    folder: Path, artefact: Artefact, corpus: Corpus
+) -> None:
+    """A release with other hyperparameters trains again."""
+    told = artefact.hyperparameters
+    assert load_artefact(folder, corpus.experts, hyperparameters=told).digest == artefact.digest
+    with pytest.raises(ArtefactError, match="other hyperparameters"):
+        load_artefact(
+            folder, corpus.experts, hyperparameters=msgspec.structs.replace(told, folds=7)
+        )
+
+
+def test_what_could_not_be_loaded_is_not_saved(
+    folder: Path, artefact: Artefact, corpus: Corpus
+) -> None:
+    """Weights that are no number never take the place of a sound router."""
+    weights = artefact.parameters.weights.copy()
+    weights[0, 0] = np.nan
+    broken = replace(artefact, parameters=replace(artefact.parameters, weights=weights))
+    with pytest.raises(ArtefactError, match="weights has 1 values"):
+        save_artefact(broken, folder)
+    assert load_artefact(folder, corpus.experts).digest == artefact.digest

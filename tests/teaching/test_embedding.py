@@ -80,7 +80,30 @@ def lose_keys(path: Path) -> None:
     save_file({"embeddings": load_file(path)["embeddings"]}, path)
 
 
-@pytest.mark.parametrize("spoil", [truncate, lose_rows, lose_keys, lambda p: p.write_bytes(b"")])
+def spoil_a_number(path: Path) -> None:
+    """Put what is no number among the numbers."""
+    arrays = load_file(path)
+    arrays["embeddings"][3, 1] = np.nan
+    save_file(arrays, path)
+
+
+def lose_columns(path: Path) -> None:
+    """Leave half of each embedding."""
+    arrays = load_file(path)
+    save_file({**arrays, "embeddings": arrays["embeddings"][:, ::2].copy()}, path)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        truncate,
+        lose_rows,
+        lose_keys,
+        spoil_a_number,
+        lose_columns,
+        lambda p: p.write_bytes(b""),
+    ],
+)
 def test_a_damaged_file_is_made_again(tmp_path: Path, spoil: Callable[[Path], object]) -> None:
     """What cannot be read is embedded again, and kept whole."""
     made = EmbeddingStore(FakeEncoder(), tmp_path).embed(TEXTS)
