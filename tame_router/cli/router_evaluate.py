@@ -86,8 +86,11 @@ def _count(text: str) -> int:
 
 def _check_outputs(arguments: argparse.Namespace) -> None:
     outputs = [p for p in (arguments.markdown, arguments.html, arguments.decisions) if p]
+    inputs = {path.resolve() for path in arguments.file}
     for path in outputs:
         check_writable(path)
+        if path.resolve() in inputs:
+            raise InvalidRequestError(f"{path}: holds the questions; give another file to write")
     if len({path.resolve() for path in outputs}) < len(outputs):
         raise InvalidRequestError("two reports would go to one file; give each its own")
     if arguments.html:

@@ -94,6 +94,7 @@ class EmbeddingStore:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         aside = self._path.with_suffix(f".{os.getpid()}.part")
         save_file({"keys": keys, "embeddings": np.stack(list(kept.values()))}, aside)
+        aside.chmod(0o644)  # a service may run as another user than who trained
         aside.replace(self._path)
 
 

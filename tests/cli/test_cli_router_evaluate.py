@@ -134,6 +134,20 @@ def test_reports_that_cannot_be_written_are_refused_first(
     assert words in result.err
 
 
+@pytest.mark.parametrize("option", ["--decisions", "--markdown", "--html"])
+def test_questions_are_never_overwritten(
+    tame: Tame, config_file: Path, questions: Path, option: str
+) -> None:
+    """A report does not go where the questions stand."""
+    before = questions.read_bytes()
+    result = tame(
+        "router", "evaluate", str(questions), option, str(questions), "--config", str(config_file)
+    )
+    assert result.code == 2
+    assert "holds the questions; give another file" in result.err
+    assert questions.read_bytes() == before
+
+
 def test_a_page_without_its_packages_is_refused_first(
     tame: Tame, config_file: Path, questions: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
