@@ -36,6 +36,7 @@ from bench.routing_figures import (
     read_folder,
 )
 from bench.routing_table import document, peer_document, rows
+from bench.routing_times import ALWAYS
 from deploy.local.logged_command import InstallError, say
 from tame_router import app
 from tame_router.config import Settings
@@ -49,8 +50,6 @@ from tame_router.trained_router import Lesson, assemble, build_encoder, load_tra
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data" / "routing"
-ALWAYS = 1.01
-"""Confidence that no probability reaches: the encoder looks at every question."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

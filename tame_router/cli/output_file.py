@@ -1,9 +1,9 @@
 """Files that a command writes: whole or not at all."""
 
 import os
-import tempfile
 from pathlib import Path
 
+from tame_router.durable_file import replace_file
 from tame_router.errors import InvalidRequestError
 
 
@@ -27,16 +27,6 @@ def write_file(path: Path, text: str) -> None:
         InvalidRequestError: When it cannot be written.
     """
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as aside:
-            aside.write(text)
-        try:
-            # The temporary file is its owner's alone; what is written for others to read is not.
-            Path(aside.name).chmod(0o644)
-            Path(aside.name).replace(path)
-        except OSError:
-            Path(aside.name).unlink(missing_ok=True)
-            raise
+        replace_file(path, text.encode())
     except OSError as error:
         raise InvalidRequestError(f"{path}: cannot be written: {error.strerror}") from error

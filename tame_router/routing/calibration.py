@@ -72,7 +72,10 @@ def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[n
 
 
 def fit_calibration(
-    logits: NDArray[np.floating], truths: NDArray[np.bool_], languages: Sequence[str]
+    logits: NDArray[np.floating],
+    truths: NDArray[np.bool_],
+    languages: Sequence[str],
+    relevant: NDArray[np.floating] | None = None,
 ) -> Calibration:
     """Fit a calibration to held-out lines.
 
@@ -82,10 +85,11 @@ def fit_calibration(
         logits: Shape (n_lines, n_labels).
         truths: Which labels apply, at least one each; shape (n_lines, n_labels).
         languages: Language of each line.
+        relevant: Logits that relevances are made of, of the same shape; None: the same.
     """
     single = truths.sum(axis=1) == 1
     spoken = [language for language, alone in zip(languages, single, strict=True) if alone]
-    slope, offset = fit_sigmoid(logits, truths)
+    slope, offset = fit_sigmoid(logits if relevant is None else relevant, truths)
     return Calibration(
         temperatures=dict(fit_temperatures(logits[single], truths[single].argmax(axis=1), spoken)),
         slope=slope,

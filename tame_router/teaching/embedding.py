@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
+from tame_router.durable_file import replace_file
 from tame_router.routing.encoder import Encoder, encoder_reading
 
 BATCH_LINES = 16
@@ -92,10 +93,8 @@ class EmbeddingStore:
     def _write(self, kept: dict[bytes, HalfArray]) -> None:
         keys = np.frombuffer(b"".join(kept), np.uint8).reshape(-1, KEY_BYTES)
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        aside = self._path.with_suffix(f".{os.getpid()}.part")
-        save_file({"keys": keys, "embeddings": np.stack(list(kept.values()))}, aside)
-        aside.chmod(0o644)  # a service may run as another user than who trained
-        aside.replace(self._path)
+        embeddings = np.stack(list(kept.values()))
+        replace_file(self._path, save({"keys": keys, "embeddings": embeddings}))
 
 
 def _sound(keys: NDArray[np.generic], rows: NDArray[np.generic]) -> bool:

@@ -1,6 +1,6 @@
 """What held-out lines say: how to calibrate, when the encoder has to look, how good it is."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from tame_router.routing.calibration import (
     Calibration,
     expected_calibration_error,
     fit_calibration,
-    fit_sigmoid,
+    fit_temperatures,
     log_loss,
 )
 from tame_router.routing.conformal import ConformalLevels, fit_levels
@@ -20,12 +20,12 @@ from tame_router.teaching.linear import NEVER
 SHARES = np.round(np.arange(0.0, 2.05, 0.1), 1)
 """What a dense logit may be worth beside a lexical one."""
 
-CONFIDENCES = np.round(np.arange(0.5, 1.0, 0.01), 2)
-"""Confidences that are tried."""
-
 LEAST_CONFIDENCE = 0.85
 """Below it the encoder looks again, however little held-out lines would lose: other people's
 questions are further from the teaching lines than these are from each other."""
+
+CONFIDENCES = np.round(np.arange(LEAST_CONFIDENCE, 1.0, 0.01), 2)
+"""Confidences that are tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +90,9 @@ def judge(held_out: HeldOut, told: Hyperparameters) -> Verdict:
     joint_threshold = _least_joint(held_out.joint[~single], told.joint_recall)
     unsure = np.zeros(len(truths), dtype=np.bool_)
     if held_out.dense is not None:
-        share = _best_share(held_out)
+        share = _best_share(held_out, held_out.dense)
         total = held_out.fast + share * held_out.dense
-        slope, offset = fit_sigmoid(share * held_out.dense, truths)
-        both = replace(fit_calibration(total, truths, spoken), slope=slope, offset=offset)
+        both = fit_calibration(total, truths, spoken, relevant=share * held_out.dense)
         second = _probabilities(both, total, held_out.spoken)
         confidence = _least_confidence(first[single], second[single], leads, told.accuracy_loss)
         unsure = (first.max(axis=1) < confidence) | (held_out.joint >= joint_threshold)
@@ -120,17 +119,16 @@ def _probabilities(
     return probabilities
 
 
-def _best_share(held_out: HeldOut) -> float:
+def _best_share(held_out: HeldOut, dense: NDArray[np.float64]) -> float:
     """Give the share with the least log loss after calibration."""
     single = held_out.truths.sum(axis=1) == 1
-    spoken = held_out.spoken[single]
+    leads, spoken = held_out.leads[single], held_out.spoken[single]
     losses = []
     for share in SHARES:
-        logits = held_out.fast[single] + share * (
-            0.0 if held_out.dense is None else held_out.dense[single]
-        )
-        calibration = fit_calibration(logits, held_out.truths[single], spoken.tolist())
-        losses.append(log_loss(_probabilities(calibration, logits, spoken), held_out.leads[single]))
+        logits = held_out.fast[single] + share * dense[single]
+        temperatures = fit_temperatures(logits, leads, spoken.tolist())
+        calibration = Calibration(temperatures=temperatures, slope=1.0, offset=0.0)
+        losses.append(log_loss(_probabilities(calibration, logits, spoken), leads))
     return float(SHARES[int(np.argmin(losses))])
 
 
@@ -143,7 +141,7 @@ def _least_confidence(
     """Give the least confidence at which the cascade is nearly as good as asking always."""
     best = float((second.argmax(axis=1) == leads).mean())
     top, guess, look = fast.max(axis=1), fast.argmax(axis=1), second.argmax(axis=1)
-    for confidence in CONFIDENCES[CONFIDENCES >= LEAST_CONFIDENCE]:
+    for confidence in CONFIDENCES:
         right = np.where(top >= confidence, guess, look) == leads
         if float(right.mean()) >= best - accuracy_loss:
             return float(confidence)
