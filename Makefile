@@ -16,10 +16,13 @@ export TAME_ENGINE__TENSOR_PARALLEL_SIZE := $(TENSOR_PARALLEL_SIZE)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup encoder engine router demo serve stop test quick check protos release-protos format adapters bench bench-routing clean
+.PHONY: help services setup encoder engine router demo serve stop test quick check protos release-protos format adapters bench bench-routing clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
+
+services:  ## install Redis, PostgreSQL and Prometheus for the tests that want them (Debian)
+	@deploy/local/install_services.sh
 
 setup: $(VENV)/.stamp  ## make the project's environment
 encoder: setup  ## make the embedded encoder
@@ -77,5 +80,5 @@ $(VENV)/.stamp: pyproject.toml deploy/local/requirements.py
 	@echo "setting up $(VENV) (a minute or two the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python deploy/local/requirements.py dev > $(VENV)/dev-requirements.txt
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[encoder,litellm,report]' -r $(VENV)/dev-requirements.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[encoder,litellm,otlp,parquet,postgresql,redis,report]' -r $(VENV)/dev-requirements.txt
 	@touch $@

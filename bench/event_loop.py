@@ -133,6 +133,8 @@ def measure(seconds: float, rounds: int, rate: float) -> dict[str, float] | None
     with ExitStack() as stack:
         engine = stack.enter_context(child(fake, {}, '{"base_url": ')).address
         environment = {"TAME_BACKENDS__LOCAL__BASE_URL": engine, "TAME_SERVER__PORT": "0"}
+        environment["TAME_SERVER__INSECURE"] = "true"  # loopback only
+        environment["TAME_HTTP__PORT"] = "0"
         serve = ["tame_router", "serve"]
         address = stack.enter_context(child(serve, environment, "serving on ")).address
         questions = asyncio.run(encoder_questions(address))

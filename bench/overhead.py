@@ -38,16 +38,25 @@ WARM_UP_PAIRS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A child process that has told where it listens."""
+    """A child process that has told where it listens; `http` where it was asked to."""
 
     address: str
     pid: int
     start_s: float
+    http: str = ""
 
 
 @contextlib.contextmanager
-def child(arguments: list[str], environment: Mapping[str, str], ready: str) -> Iterator[Process]:
+def child(
+    arguments: list[str], environment: Mapping[str, str], ready: str, then: str = ""
+) -> Iterator[Process]:
     """Run a program of this project until it prints a line that begins with `ready`.
+
+    Args:
+        arguments: The module and its arguments.
+        environment: Variables for it.
+        ready: Begins the line that tells its address.
+        then: Begins the next line, which tells its HTTP address; empty: there is none.
 
     Raises:
         RuntimeError: When it ends before.
@@ -66,10 +75,12 @@ def child(arguments: list[str], environment: Mapping[str, str], ready: str) -> I
     try:
         for line in process.stdout:
             if line.startswith(ready):
+                start_s = time.perf_counter() - begun
                 yield Process(
                     address=line[len(ready) :].strip(' "}\n'),
                     pid=process.pid,
-                    start_s=time.perf_counter() - begun,
+                    start_s=start_s,
+                    http=process.stdout.readline()[len(then) :].strip() if then else "",
                 )
                 return
         raise RuntimeError(f"{arguments[0]} did not start")
@@ -174,6 +185,8 @@ def measure(pairs: int, engine: str, key_file: Path | None) -> dict[str, float]:
             fake += [f"--adapter={name}" for name in revisions]
             engine = stack.enter_context(child(fake, {}, '{"base_url": ')).address
         environment = {"TAME_BACKENDS__LOCAL__BASE_URL": engine, "TAME_SERVER__PORT": "0"}
+        environment["TAME_SERVER__INSECURE"] = "true"  # loopback only
+        environment["TAME_HTTP__PORT"] = "0"
         if key_file:
             environment["TAME_BACKENDS__LOCAL__API_KEY_FILE"] = str(key_file.resolve())
         router = stack.enter_context(child(["tame_router", "serve"], environment, "serving on "))

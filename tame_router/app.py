@@ -6,38 +6,42 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import uvloop
 
-from tame_router import telemetry
+from tame_router.admission.desk import Desk
+from tame_router.admission.reception import Reception
 from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.single import SingleJoin
+from tame_router.api.admin_servicer import AdminServicer
 from tame_router.api.expert_servicer import ExpertServicer
 from tame_router.api.feedback_servicer import FeedbackServicer
-from tame_router.api.grpc_server import GrpcServer, host_port
+from tame_router.api.grpc_server import GrpcServer
+from tame_router.api.http_server import build_http
+from tame_router.api.ports import Ports
 from tame_router.api.router_servicer import RouterServicer
-from tame_router.backends.backend import Backend
-from tame_router.backends.base_model import BaseModel, choose_base_model, cuda_present
-from tame_router.backends.engine import ensure_key
-from tame_router.backends.engine_spec import EngineSpec
-from tame_router.backends.vllm import VllmBackend, VllmSpec
+from tame_router.audit.usage_desk import UsageDesk
+from tame_router.backends.building import build_backends
+from tame_router.bookkeeping import open_books
 from tame_router.catalog.expert import Catalog
 from tame_router.catalog.loader import load_catalog
-from tame_router.config import LitellmSettings, Settings, VllmSettings
-from tame_router.config_file import secret
+from tame_router.config import Settings
 from tame_router.feedback.intake import Intake
+from tame_router.identity.build import build_authenticator
+from tame_router.identity.exposure import require_safe
+from tame_router.local_engine import base_models
+from tame_router.telemetry import log
+from tame_router.telemetry.recorder import EncoderState, Recorder
+from tame_router.telemetry.telemetry import build_telemetry
+from tame_router.tenancy.directory import Directory
+from tame_router.tenancy.office import Office
 from tame_router.trained_router import build_router
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 """What ends the service in good order."""
-
-CPU_CONTEXT = 2_048
-"""Tokens; the embedded base model knows 8,192, and a CPU has no memory to spare."""
-
-CUDA_CONTEXT = 8_192
-"""Tokens; the context of Llama-3-Taiwan."""
 
 
 def build_catalog(settings: Settings) -> Catalog:
@@ -49,180 +53,142 @@ def build_catalog(settings: Settings) -> Catalog:
     return load_catalog(settings.experts_dir, base_models(settings))
 
 
-def base_models(settings: Settings) -> dict[str, str]:
-    """Give the name of the base model each backend serves."""
-    local = engine_base_model(settings).served_name
-    return {name: backend.base_model or local for name, backend in settings.backends.items()}
-
-
-def engine_base_model(settings: Settings) -> BaseModel:
-    """Give the base model of the local engine."""
-    engine = settings.engine
-    return choose_base_model(
-        engine.base_model, engine.served_name, settings.state_dir, cuda=cuda_present()
-    )
-
-
-def engine_spec(settings: Settings) -> EngineSpec:
-    """Say how the local engine is to be started, with the experts' live adapters.
-
-    Raises:
-        CatalogError: When an expert cannot be served.
-    """
-    engine, cuda = settings.engine, cuda_present()
-    base_model = engine_base_model(settings)
-    experts = build_catalog(settings).experts.values()
-    return EngineSpec(
-        python=engine.python,
-        base_model=base_model.source,
-        served_name=base_model.served_name,
-        adapters=tuple((e.live.name, e.live.folder) for e in experts if e.live),
-        host=engine.host,
-        port=engine.port,
-        tensor_parallel_size=engine.tensor_parallel_size,
-        max_model_len=engine.max_model_len or (CUDA_CONTEXT if cuda else CPU_CONTEXT),
-        max_loras=engine.max_loras,
-        max_lora_rank=engine.max_lora_rank,
-        extra_args=engine.extra_args,
-        device="cuda" if cuda else "cpu",
-        state_dir=settings.state_dir,
-        log_path=settings.state_dir / "engine" / "engine.log",
-    )
-
-
-def _api_key(settings: Settings, section: VllmSettings | LitellmSettings) -> str:
-    """Give a backend's key; for the local engine, where none is set, the one it makes."""
-    given = secret(section.api_key, section.api_key_file)
-    local = f"http://{settings.engine.host}:{settings.engine.port}/v1"
-    if given or not isinstance(section, VllmSettings) or section.base_url.rstrip("/") != local:
-        return given
-    return ensure_key(settings.state_dir)
-
-
-def build_backend(
-    settings: VllmSettings | LitellmSettings, base_model: str, api_key: str
-) -> Backend:
-    """Build a backend from its section.
-
-    Args:
-        settings: Its section.
-        base_model: The base model it serves.
-        api_key: Its key; empty: none.
-    """
-    if isinstance(settings, LitellmSettings):
-        from tame_router.backends.litellm import LitellmBackend, LitellmSpec
-
-        return LitellmBackend(
-            LitellmSpec(
-                base_model=base_model,
-                revision_model=settings.revision_model,
-                api_base=settings.api_base,
-                api_key=api_key,
-                context_tokens=settings.context_tokens,
-                first_token_timeout_s=settings.first_token_timeout_s,
-                stall_timeout_s=settings.stall_timeout_s,
-            )
-        )
-    return VllmBackend(
-        VllmSpec(
-            base_url=settings.base_url,
-            base_model=base_model,
-            api_key=api_key,
-            connect_timeout_s=settings.connect_timeout_s,
-            first_token_timeout_s=settings.first_token_timeout_s,
-            stall_timeout_s=settings.stall_timeout_s,
-            max_connections=settings.max_connections,
-        )
-    )
-
-
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[str]:
-    """Run the service, and give its address.
+async def running(
+    settings: Settings,
+    directory: Directory | None = None,
+    announce_http: Callable[[str], None] = lambda _: None,
+) -> AsyncIterator[str]:
+    """Run the service, and give its gRPC address.
 
     Leaving the context drains it: NOT_SERVING, no new call, answers under way finish
-    within the grace, backends close.
+    within the grace, records are written, backends close.
+
+    Args:
+        settings: All settings.
+        directory: Knows the tenants; None: the store, unless the service runs insecure.
+        announce_http: Called with the address of the HTTP port, where there is one.
 
     Raises:
         ConfigError: When it cannot start with these settings.
+        StoreUnavailableError: When tenants cannot be read.
     """
     begun = time.perf_counter()
+    require_safe(settings)
     catalog = build_catalog(settings)
-    worker = ThreadPoolExecutor(settings.routing.encoder.threads, thread_name_prefix="encoder")
-    router = build_router(settings, catalog, worker)
-    intake = Intake(settings.store, settings.state_dir)
-    names = base_models(settings)
-    backends = {
-        name: build_backend(section, names[name], _api_key(settings, section))
-        for name, section in settings.backends.items()
-    }
-    pipeline = Pipeline(
-        catalog, router, SingleJoin(Dispatch(backends)), log_texts=settings.log.texts
-    )
-    server = GrpcServer(
-        settings.server,
-        RouterServicer(pipeline, settings.limits, max_answers=settings.server.max_answers),
-        ExpertServicer(catalog),
-        FeedbackServicer(catalog, intake),
-    )
-    try:
-        address = host_port(settings.server.host, await server.start())
+    async with AsyncExitStack() as stack:
+        telemetry = build_telemetry(settings.telemetry, settings.backends)
+        stack.push_async_callback(telemetry.close)
+        recorder = telemetry.recorder
+        worker = ThreadPoolExecutor(settings.routing.encoder.threads, thread_name_prefix="encoder")
+        stack.callback(worker.shutdown, wait=False, cancel_futures=True)
+        router = build_router(settings, catalog, worker)
+        backends = build_backends(settings, base_models(settings))
+        for backend in backends.values():
+            stack.push_async_callback(backend.close)
+        join = SingleJoin(Dispatch(backends))
+        pipeline = Pipeline(catalog, router, join, log_texts=settings.log.texts)
+        office = Office(settings.store, settings.state_dir, catalog.names)
+        stack.push_async_callback(office.close)
+        intake = Intake(settings.store, settings.state_dir)
+        stack.push_async_callback(intake.close)
+        usage = UsageDesk(settings)
+        stack.push_async_callback(usage.close)
+        books = await stack.enter_async_context(open_books(settings, recorder))
+        if not settings.server.insecure:
+            directory = directory or await office.open_directory(settings.tenants)
+        reception = Reception(build_authenticator(settings, directory), directory)
+        stack.push_async_callback(reception.close)
+        desk = Desk(
+            catalog,
+            pipeline,
+            books,
+            policy=router.policy,
+            max_answers=settings.server.max_answers,
+            reserved_completion_tokens=settings.quota.reserved_completion_tokens,
+        )
+        grpc = GrpcServer(
+            settings.server,
+            reception,
+            recorder,
+            RouterServicer(desk, settings.limits),
+            ExpertServicer(desk),
+            FeedbackServicer(desk, intake),
+            AdminServicer(office, usage.usage),
+            settings.tls,
+        )
+        ports = Ports(grpc, build_http(settings, desk, reception, telemetry), settings.server)
+        addresses = await ports.open()
+        if addresses.http:
+            announce_http(addresses.http)
         start_ms = round((time.perf_counter() - begun) * 1e3)
-        telemetry.event(
+        log.event(
             logging.INFO,
             "server.started",
-            address=address,
+            address=addresses.grpc,
+            http=addresses.http,
             experts=catalog.names,
             start_ms=start_ms,
         )
         # Loading the encoder takes a second; the first questions can do without.
-        worker.submit(router.warm).add_done_callback(_report_warm)
+        recorder.encoder(EncoderState.LOADING)
+        worker.submit(router.warm).add_done_callback(
+            partial(_report_warm, recorder, settings.routing.encoder.enabled)
+        )
         try:
-            yield address
+            yield addresses.grpc
         finally:
-            telemetry.event(logging.INFO, "server.draining", grace_s=settings.server.grace_s)
-            await server.stop()
-    finally:
-        for backend in backends.values():
-            await backend.close()
-        await intake.close()
-        worker.shutdown(wait=False, cancel_futures=True)
-    telemetry.event(logging.INFO, "server.stopped")
+            log.event(logging.INFO, "server.draining", grace_s=settings.server.grace_s)
+            await ports.close()
+    log.event(logging.INFO, "server.stopped")
 
 
-def _report_warm(warmed: "Future[bool]") -> None:
-    """Say in the log that the encoder is loaded, or cannot be."""
+def _report_warm(recorder: Recorder, wanted: bool, warmed: "Future[bool]") -> None:
+    """Say in the log and the metrics that the encoder is loaded, or cannot be."""
     if warmed.cancelled():
         return
     error = warmed.exception()
     if error:
-        telemetry.event(logging.ERROR, "encoder.failed", because=str(error))
+        log.event(logging.ERROR, "encoder.failed", because=str(error))
+        recorder.encoder(EncoderState.FAILED)
     elif warmed.result():
-        telemetry.event(logging.INFO, "encoder.ready")
+        log.event(logging.INFO, "encoder.ready")
+        recorder.encoder(EncoderState.READY)
+    else:
+        recorder.encoder(EncoderState.OFF)
+        if wanted:
+            log.event(
+                logging.WARNING,
+                "encoder.absent",
+                because="there is none yet, so questions are decided by words alone, less well;"
+                " run `make encoder`, or set routing.encoder.model",
+            )
 
 
-def run(settings: Settings, announce: Callable[[str], None]) -> None:
+def run(settings: Settings, announce: Callable[[str, str], None]) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Args:
         settings: All settings.
-        announce: Called with the address once calls are taken.
+        announce: Called with the addresses of gRPC and HTTP once calls are taken; the latter is
+            empty where HTTP is switched off.
 
     Raises:
         ConfigError: When the service cannot start with these settings.
     """
-    telemetry.configure(settings.log)
+    log.configure(settings.log)
     uvloop.run(_serve(settings, announce))
 
 
-async def _serve(settings: Settings, announce: Callable[[str], None]) -> None:
+async def _serve(settings: Settings, announce: Callable[[str, str], None]) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in SIGNALS:
         loop.add_signal_handler(number, stopping.set)
     try:
-        async with running(settings) as address:
-            announce(address)
+        http: list[str] = []
+        async with running(settings, announce_http=http.append) as address:
+            announce(address, "".join(http))
             await stopping.wait()
     finally:
         for number in SIGNALS:

@@ -14,6 +14,7 @@ class Role(enum.StrEnum):
     SYSTEM = "system"
     USER = "user"
     ASSISTANT = "assistant"
+    TOOL = "tool"
 
 
 class FinishReason(enum.StrEnum):
@@ -22,14 +23,152 @@ class FinishReason(enum.StrEnum):
     STOP = "stop"
     LENGTH = "length"
     CONTENT_FILTER = "content_filter"
+    TOOL_CALLS = "tool_calls"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A function that an expert wants called.
+
+    Attributes:
+        id: Names the call, so that its result can be sent back.
+        name: Name of the function.
+        arguments: JSON text, as the expert wrote it: it may not be valid.
+    """
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCallDelta:
+    """A piece of a call that an expert wants made.
+
+    Attributes:
+        index: Which of the answer's calls this belongs to, ≥ 0.
+        id: Set in the call's first piece, otherwise empty.
+        name: Set in the call's first piece, otherwise empty.
+        arguments: New characters of the arguments' JSON text.
+    """
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    Attributes:
+        role: Who speaks.
+        content: What is said; may be empty only where there are tool calls.
+        tool_calls: What an assistant's turn wanted called.
+        tool_call_id: In a tool's turn: which call this is the result of.
+    """
 
     role: Role
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A function that an expert may want called.
+
+    Attributes:
+        name: Letters, digits, `_` and `-`, at most 64.
+        description: What it does.
+        parameters: JSON schema of its arguments, as JSON text; empty: it takes none.
+        strict: Hold the arguments to the schema; None: as the backend does by itself.
+    """
+
+    name: str
+    description: str = ""
+    parameters: str = ""
+    strict: bool | None = None
+
+
+class ToolMode(enum.StrEnum):
+    """Whether tools are called, spelt as in OpenAI's chat format."""
+
+    AUTO = "auto"
+    NONE = "none"
+    REQUIRED = "required"
+    NAMED = "named"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolChoice:
+    """Whether tools are called; `name` only with NAMED: the one that must be."""
+
+    mode: ToolMode = ToolMode.AUTO
+    name: str = ""
+
+
+class Format(enum.StrEnum):
+    """The form of an answer, spelt as in OpenAI's chat format."""
+
+    TEXT = "text"
+    JSON_OBJECT = "json_object"
+    JSON_SCHEMA = "json_schema"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseFormat:
+    """The form the backend holds an answer to.
+
+    Attributes:
+        format: Text, any JSON object, or JSON of a schema.
+        name: Name of the schema.
+        schema: The JSON schema as JSON text; with JSON_SCHEMA only.
+        strict: Hold the answer to every part of the schema; None: not said.
+    """
+
+    format: Format = Format.TEXT
+    name: str = ""
+    schema: str = ""
+    strict: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A text the answer is to rest on, given by the caller.
+
+    Attributes:
+        text: What it says.
+        title: What it is called; may be empty.
+        source: Where it is from, for a reference; may be empty.
+    """
+
+    text: str
+    title: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What an answer may consist of, beside plain text; the default asks for nothing.
+
+    Attributes:
+        tools: Functions the expert may want called.
+        tool_choice: Whether it does; None: AUTO where there are tools.
+        parallel_tool_calls: Whether it may want several called at once; None: not said.
+        response_format: The form of the text; None: not said.
+        choices: Answers wanted of the same expert, ≥ 1.
+        top_logprobs: Most probable tokens listed for each token, in [0, 20]; None: no
+            log-probabilities at all.
+    """
+
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    choices: int = 1
+    top_logprobs: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

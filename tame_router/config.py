@@ -6,25 +6,25 @@ Values only; `config_file` reads them. Every object receives its own section, ne
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    SecretStr,
-    Tag,
+from pydantic import Discriminator, Field, SecretStr, Tag
+
+from tame_router.config_access import (
+    AuditSettings,
+    HttpSettings,
+    IdentitySettings,
+    Port,
+    QuotaSettings,
+    ReceiptSettings,
+    Seconds,
+    Section,
+    TelemetrySettings,
+    TenantSettings,
+    TlsSettings,
 )
 
-Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-Port = Annotated[int, Field(ge=0, le=65_535)]
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ServerSettings(_Section):
-    """The gRPC port."""
+class ServerSettings(Section):
+    """The gRPC port, and what both ports share."""
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: Port = Field(50051, description="Port to listen on; 0: any free one.")
@@ -42,9 +42,12 @@ class ServerSettings(_Section):
     )
     keepalive_s: Seconds = Field(60, description="Idle time after which a connection is pinged.")
     reflection: bool = Field(True, description="Serve gRPC reflection.")
+    insecure: bool = Field(
+        False, description="Ask nobody who they are; for this machine's own address only."
+    )
 
 
-class LimitSettings(_Section):
+class LimitSettings(Section):
     """What a request may hold."""
 
     max_messages: int = Field(256, ge=1, description="Messages in one conversation.")
@@ -53,7 +56,7 @@ class LimitSettings(_Section):
     )
 
 
-class EncoderSettings(_Section):
+class EncoderSettings(Section):
     """What looks again where words alone are not enough."""
 
     enabled: bool = Field(True, description="Use an encoder where there is one.")
@@ -67,7 +70,7 @@ class EncoderSettings(_Section):
     )
 
 
-class RoutingSettings(_Section):
+class RoutingSettings(Section):
     """How experts are selected."""
 
     encoder: EncoderSettings = Field(default_factory=EncoderSettings)
@@ -88,7 +91,7 @@ class RoutingSettings(_Section):
     fallback: str = Field("general", description="Expert that answers when none is sure enough.")
 
 
-class VllmSettings(_Section):
+class VllmSettings(Section):
     """A vLLM server, spoken to directly."""
 
     kind: Literal["vllm"] = "vllm"
@@ -108,7 +111,7 @@ class VllmSettings(_Section):
     max_connections: int = Field(1024, ge=1, description="Connections to the server at once.")
 
 
-class LitellmSettings(_Section):
+class LitellmSettings(Section):
     """Any other provider, by way of LiteLLM."""
 
     kind: Literal["litellm"]
@@ -141,7 +144,7 @@ def _default_backends() -> dict[str, VllmSettings | LitellmSettings]:
     return {"local": VllmSettings()}
 
 
-class EngineSettings(_Section):
+class EngineSettings(Section):
     """The local vLLM that `tame engine start` runs."""
 
     python: Path = Field(
@@ -159,11 +162,22 @@ class EngineSettings(_Section):
     )
     max_loras: int = Field(4, ge=1, description="Adapters in one batch.")
     max_lora_rank: int = Field(16, ge=1, description="Largest rank of an adapter.")
+    tool_call_parser: str = Field(
+        "", description="vLLM's reader of tool calls; empty: the base model's, where it is known."
+    )
+    chat_template: Path | None = Field(
+        None, description="Jinja file that renders conversations; absent: the base model's own."
+    )
+    otlp_endpoint: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="OTLP collector for the engine's traces, by gRPC; empty: none.",
+    )
     start_timeout_s: Seconds = Field(900, description="Longest start, downloads included.")
     extra_args: tuple[str, ...] = Field((), description="Further arguments for vLLM.")
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """What is written to standard error."""
 
     format: Literal["auto", "console", "json"] = Field(
@@ -173,8 +187,8 @@ class LogSettings(_Section):
     texts: bool = Field(False, description="Also log questions and answers. Mind privacy.")
 
 
-class StoreSettings(_Section):
-    """The database: feedback."""
+class StoreSettings(Section):
+    """The database: tenants, keys, usage, audit, feedback."""
 
     url: SecretStr = Field(
         SecretStr(""),
@@ -182,12 +196,20 @@ class StoreSettings(_Section):
     )
 
 
-class Settings(_Section):
+class Settings(Section):
     """All settings."""
 
     state_dir: Path = Field(Path(".tame"), description="Folder for what the service builds.")
     experts_dir: Path = Field(Path("experts"), description="Folder of expert folders.")
     server: ServerSettings = Field(default_factory=ServerSettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
+    tls: TlsSettings = Field(default_factory=TlsSettings)
+    identity: IdentitySettings = Field(default_factory=IdentitySettings)
+    tenants: TenantSettings = Field(default_factory=TenantSettings)
+    quota: QuotaSettings = Field(default_factory=QuotaSettings)
+    audit: AuditSettings = Field(default_factory=AuditSettings)
+    receipts: ReceiptSettings = Field(default_factory=ReceiptSettings)
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     routing: RoutingSettings = Field(default_factory=RoutingSettings)
     backends: dict[str, BackendSettings] = Field(default_factory=_default_backends, min_length=1)

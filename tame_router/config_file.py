@@ -24,6 +24,8 @@ from tame_router.errors import ConfigError
 
 PREFIX = "TAME_"
 FILE_VARIABLE = "TAME_CONFIG"
+CLIENT_VARIABLE = "TAME_API_KEY"
+"""Of `tame ask`; no setting, and it may stand in the environment of any command."""
 DEFAULT_FILE = Path("tame.yaml")
 
 
@@ -125,7 +127,7 @@ def _refuse_unknown_variables() -> None:
         section = variable.removeprefix(PREFIX).split("__")[0]
         if (
             variable.startswith(PREFIX)
-            and variable != FILE_VARIABLE
+            and variable not in {FILE_VARIABLE, CLIENT_VARIABLE}
             and section.upper() not in known
         ):
             raise ConfigError(

@@ -5,13 +5,23 @@ TameError
 ├─ RequestError                    the caller is wrong
 │  ├─ InvalidRequestError            INVALID_ARGUMENT     INVALID_REQUEST
 │  │  ├─ RequestTooLargeError          INVALID_ARGUMENT     REQUEST_TOO_LARGE
-│  │  └─ ContextTooLongError           INVALID_ARGUMENT     CONTEXT_TOO_LONG
-│  └─ ExpertNotFoundError            NOT_FOUND            EXPERT_NOT_FOUND
+│  │  ├─ ContextTooLongError           INVALID_ARGUMENT     CONTEXT_TOO_LONG
+│  │  └─ UnsupportedError              INVALID_ARGUMENT     UNSUPPORTED
+│  ├─ ExpertNotFoundError            NOT_FOUND            EXPERT_NOT_FOUND
+│  ├─ RevisionNotFoundError          NOT_FOUND            REVISION_NOT_FOUND
+│  ├─ TenantNotFoundError            NOT_FOUND            TENANT_NOT_FOUND
+│  ├─ KeyNotFoundError               NOT_FOUND            KEY_NOT_FOUND
+│  └─ AlreadyExistsError             ALREADY_EXISTS       ALREADY_EXISTS
+├─ AdmissionError                  the caller may not, or not now
+│  ├─ UnauthenticatedError           UNAUTHENTICATED      UNAUTHENTICATED
+│  ├─ PermissionDeniedError          PERMISSION_DENIED    PERMISSION_DENIED
+│  └─ QuotaExceededError             RESOURCE_EXHAUSTED   QUOTA_EXCEEDED
 ├─ RoutingError                    nobody may answer
 │  └─ NoExpertError                  FAILED_PRECONDITION  NO_EXPERT_ALLOWED
 ├─ ServiceError                    the router itself cannot take the call now
 │  ├─ OverloadedError                RESOURCE_EXHAUSTED   ROUTER_OVERLOADED
-│  └─ StoreUnavailableError          UNAVAILABLE          STORE_UNAVAILABLE
+│  ├─ StoreUnavailableError          UNAVAILABLE          STORE_UNAVAILABLE
+│  └─ AuditUnavailableError          UNAVAILABLE          AUDIT_UNAVAILABLE
 ├─ BackendError                    what stands behind an expert is wrong
 │  ├─ BackendUnavailableError        UNAVAILABLE          BACKEND_UNAVAILABLE
 │  │  ├─ BackendSilentError            UNAVAILABLE          BACKEND_SILENT
@@ -32,37 +42,13 @@ It never holds a secret, a path of the server's disk (start-up errors excepted),
 or the text of a question.
 """
 
-import enum
 from collections.abc import Mapping
 from typing import ClassVar
 
+from tame_router.canonical_code import Code
+
 DOMAIN = "tame-router"
 """The `domain` of every `google.rpc.ErrorInfo` of this service."""
-
-
-class Code(enum.IntEnum):
-    """The canonical status codes, by their numbers on the wire.
-
-    Source: https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
-    """
-
-    OK = 0
-    CANCELLED = 1
-    UNKNOWN = 2
-    INVALID_ARGUMENT = 3
-    DEADLINE_EXCEEDED = 4
-    NOT_FOUND = 5
-    ALREADY_EXISTS = 6
-    PERMISSION_DENIED = 7
-    RESOURCE_EXHAUSTED = 8
-    FAILED_PRECONDITION = 9
-    ABORTED = 10
-    OUT_OF_RANGE = 11
-    UNIMPLEMENTED = 12
-    INTERNAL = 13
-    UNAVAILABLE = 14
-    DATA_LOSS = 15
-    UNAUTHENTICATED = 16
 
 
 class TameError(Exception):
@@ -127,11 +113,70 @@ class ContextTooLongError(InvalidRequestError):
     reason = "CONTEXT_TOO_LONG"
 
 
+class UnsupportedError(InvalidRequestError):
+    """The request asks for something that this service does not do; the message names it."""
+
+    reason = "UNSUPPORTED"
+
+
 class ExpertNotFoundError(RequestError):
     """The caller named an expert that is not in the catalog."""
 
     code = Code.NOT_FOUND
     reason = "EXPERT_NOT_FOUND"
+
+
+class RevisionNotFoundError(RequestError):
+    """The expert has no such revision that the caller may use."""
+
+    code = Code.NOT_FOUND
+    reason = "REVISION_NOT_FOUND"
+
+
+class TenantNotFoundError(RequestError):
+    """There is no tenant of that name."""
+
+    code = Code.NOT_FOUND
+    reason = "TENANT_NOT_FOUND"
+
+
+class KeyNotFoundError(RequestError):
+    """The tenant has no such key."""
+
+    code = Code.NOT_FOUND
+    reason = "KEY_NOT_FOUND"
+
+
+class AlreadyExistsError(RequestError):
+    """What is to be made is there already."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "ALREADY_EXISTS"
+
+
+class AdmissionError(TameError):
+    """The caller may not do this, or not now."""
+
+
+class UnauthenticatedError(AdmissionError):
+    """Nobody knows who calls: no key, certificate or token, or one that does not count."""
+
+    code = Code.UNAUTHENTICATED
+    reason = "UNAUTHENTICATED"
+
+
+class PermissionDeniedError(AdmissionError):
+    """It is known who calls, and it lacks the scope that this takes."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "PERMISSION_DENIED"
+
+
+class QuotaExceededError(AdmissionError):
+    """The tenant has used up what it may use for now; `retry_after_s` says until when."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "QUOTA_EXCEEDED"
 
 
 class RoutingError(TameError):
@@ -161,6 +206,13 @@ class StoreUnavailableError(ServiceError):
 
     code = Code.UNAVAILABLE
     reason = "STORE_UNAVAILABLE"
+
+
+class AuditUnavailableError(ServiceError):
+    """What is answered cannot be recorded now, so nothing is answered."""
+
+    code = Code.UNAVAILABLE
+    reason = "AUDIT_UNAVAILABLE"
 
 
 class BackendError(TameError):

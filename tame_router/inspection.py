@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from tame_router.app import base_models
 from tame_router.catalog.evaluation import read_evaluation
 from tame_router.catalog.loader import expert_folders, read_catalog
 from tame_router.catalog.problem import Problem
 from tame_router.config import Settings
+from tame_router.local_engine import base_models
 from tame_router.teaching.corpus import read_corpus
 from tame_router.teaching.corpus_check import check_corpus
 

@@ -11,7 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, MetaData, Table, create_engine, event, make_url
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+)
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -28,6 +39,16 @@ BUSY_TIMEOUT_S = 5
 
 METADATA = MetaData()
 """All tables; a module that keeps something adds its own."""
+
+_MAKING_TABLES = 0x7A3E_7AB1E5
+"""Number of the lock, PostgreSQL's, under which tables are made."""
+
+_ONE_MOMENT = {
+    # Python's driver for SQLite begins no transaction before the first change.
+    "sqlite": "BEGIN",
+    "postgresql": "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+}
+"""What makes a transaction see one moment; the other databases do so by themselves."""
 
 _SECRET = re.compile(r"://\S*@|password=\S+", re.IGNORECASE)
 
@@ -56,6 +77,9 @@ class Database:
             StoreUnavailableError: When the database cannot be used.
         """
         with self._alone(), self.transaction() as connection:
+            if connection.dialect.name == "postgresql":
+                # Two that make the same table at once collide there, whatever IF NOT EXISTS says.
+                connection.execute(select(func.pg_advisory_xact_lock(_MAKING_TABLES)))
             connection.execute(CreateTable(table, if_not_exists=True))
             for index in sorted(table.indexes, key=lambda index: str(index.name)):
                 connection.execute(CreateIndex(index, if_not_exists=True))
@@ -78,6 +102,19 @@ class Database:
             raise _unavailable(error.orig or error) from error
         except PoolTimeoutError as error:
             raise _unavailable(error) from error
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection whose queries all see the same moment.
+
+        Raises:
+            StoreUnavailableError: As `transaction` does.
+        """
+        with self.transaction() as connection:
+            begin = _ONE_MOMENT.get(connection.dialect.name)
+            if begin:
+                connection.exec_driver_sql(begin)
+            yield connection
 
     def close(self) -> None:
         """Close the connections; the database can be asked again."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tame_router import telemetry
 from tame_router.catalog.expert import Catalog
 from tame_router.config import EncoderSettings, RoutingSettings, Settings
 from tame_router.errors import ArtefactError
@@ -26,6 +25,7 @@ from tame_router.routing.sentence_encoder import SentenceEncoder
 from tame_router.teaching.corpus import load_corpus
 from tame_router.teaching.embedding import EmbeddingStore
 from tame_router.teaching.training import Progress, train
+from tame_router.telemetry import log
 
 EMBEDDED_ENCODER = Path("encoders") / "multilingual-e5-small"
 """Where `make encoder` puts the embedded encoder, below the state folder."""
@@ -77,7 +77,7 @@ def build_router(settings: Settings, catalog: Catalog, worker: Executor | None =
     try:
         artefact = load_trained(lesson, encoder)
     except ArtefactError as stale:
-        telemetry.event(logging.INFO, "router.training", because=stale.message)
+        log.event(logging.INFO, "router.training", because=stale.message)
         _train_aside(lesson)
         artefact = load_trained(lesson, encoder)
     return assemble(artefact, encoder, settings.routing, worker)

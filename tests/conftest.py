@@ -8,7 +8,13 @@ from hypothesis import settings
 
 from tests.fakes.vllm import FakeVllm
 
-pytest_plugins = ("tests.router_fixture", "tests.school")
+pytest_plugins = (
+    "tests.admin_fixture",
+    "tests.database_fixture",
+    "tests.redis_fixture",
+    "tests.router_fixture",
+    "tests.school",
+)
 
 # In CI the same examples are drawn every time: a red run says something about the change.
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)

@@ -49,7 +49,8 @@ def trained_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         {
             "state_dir": root / "state",
             "experts_dir": write_experts(root),
-            "server": {"port": 0, "grace_s": 5},
+            "server": {"port": 0, "grace_s": 5, "insecure": True},
+            "http": {"port": 0},
             "backends": {"local": {"base_model": BASE_MODEL}},
             "log": {"format": "json"},
         }
@@ -77,6 +78,14 @@ async def address(settings: Settings) -> AsyncIterator[str]:
     """Give the address of a router that serves."""
     async with app.running(settings) as address:
         yield address
+
+
+@pytest.fixture
+async def http_url(settings: Settings) -> AsyncIterator[str]:
+    """Give the root of the HTTP port of a router that serves."""
+    found: list[str] = []
+    async with app.running(settings, announce_http=found.append):
+        yield f"http://{found[0]}"
 
 
 @pytest.fixture

@@ -6,7 +6,9 @@ from typing import Any
 
 import grpc
 
+from tame_router.admission.reception import Reception
 from tame_router.api.grpc_edge import EdgeInterceptor
+from tame_router.identity.authenticator import Insecure
 from tame_router.v1 import (
     expert_service_pb2_grpc,
     feedback_service_pb2_grpc,
@@ -27,7 +29,9 @@ async def serving(
         feedback: Servicer of `FeedbackService`; None: not served.
         edge: Put this project's edge before the servicers.
     """
-    server = grpc.aio.server(interceptors=[EdgeInterceptor()] if edge else None)
+    server = grpc.aio.server(
+        interceptors=[EdgeInterceptor(Reception(Insecure()))] if edge else None
+    )
     if router is not None:
         router_service_pb2_grpc.add_RouterServiceServicer_to_server(router, server)
     if experts is not None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tame_router import app, telemetry
+from tame_router import app, local_engine
+from tame_router.backends import building
 from tame_router.backends.engine import ensure_key
 from tame_router.backends.vllm import VllmBackend
 from tame_router.catalog.expert import Catalog
@@ -20,6 +21,7 @@ from tame_router.client.async_client import AsyncClient
 from tame_router.client.client import Client
 from tame_router.config import LitellmSettings, Settings, VllmSettings
 from tame_router.errors import ArtefactError, CatalogError, ConfigError
+from tame_router.telemetry import log
 from tame_router.trained_router import build_router
 from tests.fakes.vllm import BASE_MODEL, FakeVllm
 from tests.router_fixture import changed
@@ -41,7 +43,7 @@ def test_a_router_that_does_not_fit_its_experts_is_trained_anew(
     settings: Settings, catalog: Catalog, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A new teaching line makes the artefact stale; it is made again, once, and says so."""
-    caplog.set_level(logging.INFO, telemetry.LOGGER.name)
+    caplog.set_level(logging.INFO, log.LOGGER.name)
     own = copied(settings, tmp_path)
     shutil.copytree(settings.state_dir, own.state_dir)
     lines = own.experts_dir / "legal" / "utterances.en.txt"
@@ -102,14 +104,14 @@ def test_two_names_of_one_expert_stop_the_start(settings: Settings, tmp_path: Pa
 @pytest.mark.anyio
 async def test_each_kind_of_backend_is_built_from_its_section(fake_vllm: FakeVllm) -> None:
     """A vLLM server is spoken to directly; everything else goes by way of LiteLLM."""
-    direct = app.build_backend(VllmSettings(base_url=fake_vllm.base_url), BASE_MODEL, "")
+    direct = building.build_backend(VllmSettings(base_url=fake_vllm.base_url), BASE_MODEL, "")
     assert isinstance(direct, VllmBackend)
     assert await direct.context_tokens() == fake_vllm.max_model_len
     await direct.close()
     section = LitellmSettings.model_validate(
         {"kind": "litellm", "base_model": "openai/tame", "context_tokens": 4096}
     )
-    other = app.build_backend(section, section.base_model, "key")
+    other = building.build_backend(section, section.base_model, "key")
     assert await other.context_tokens() == 4096
     await other.close()
 
@@ -135,7 +137,7 @@ async def test_words_are_logged_only_for_those_who_ask(
     settings: Settings, fake_vllm: FakeVllm, caplog: pytest.LogCaptureFixture
 ) -> None:
     """`log.texts` is what decides whether question and answer are in the log."""
-    caplog.set_level(logging.INFO, telemetry.LOGGER.name)
+    caplog.set_level(logging.INFO, log.LOGGER.name)
     fake_vllm.text = "祕密的回答"
     for texts in (False, True):
         caplog.clear()
@@ -151,7 +153,7 @@ async def test_words_are_logged_only_for_those_who_ask(
 def test_the_service_runs_until_a_signal(settings: Settings, fake_vllm: FakeVllm) -> None:
     """It takes calls when it announces its address, and a signal ends it in good order."""
     heard: list[str] = []
-    root, own = logging.getLogger(), telemetry.LOGGER
+    root, own = logging.getLogger(), log.LOGGER
     before = (list(root.handlers), root.level, own.level)
 
     def use(address: str) -> None:
@@ -163,7 +165,7 @@ def test_the_service_runs_until_a_signal(settings: Settings, fake_vllm: FakeVllm
 
     threads: list[threading.Thread] = []
 
-    def announce(address: str) -> None:
+    def announce(address: str, http_address: str) -> None:
         threads.append(threading.Thread(target=use, args=(address,)))
         threads[0].start()
 
@@ -203,8 +205,11 @@ async def test_the_local_engines_key_is_found(
 def test_the_local_engine_serves_the_live_adapters(settings: Settings, catalog: Catalog) -> None:
     """What is started is what the catalog would ask for, in a context that fits the machine."""
     asked = changed(settings, engine={"base_model": "someone/base", "max_model_len": 512})
-    spec = app.engine_spec(asked)
+    spec = local_engine.engine_spec(asked)
     live = {catalog.expert(name).live_revision for name in catalog.names} - {""}
     assert {name for name, _ in spec.adapters} == live
     assert (spec.served_name, spec.max_model_len) == ("base", 512)
-    assert app.engine_spec(settings).max_model_len in {app.CPU_CONTEXT, app.CUDA_CONTEXT}
+    assert local_engine.engine_spec(settings).max_model_len in {
+        local_engine.CPU_CONTEXT,
+        local_engine.CUDA_CONTEXT,
+    }

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from tame_router import errors
-from tame_router.errors import Code, ConfigError, InvalidRequestError, TameError
+from tame_router.canonical_code import Code
+from tame_router.errors import ConfigError, InvalidRequestError, TameError
 
 
 def leaves(root: type[TameError]) -> list[type[TameError]]:

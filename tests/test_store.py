@@ -151,3 +151,14 @@ def test_a_database_that_is_busy_for_too_long_is_told(
     other.close()
     assert count(database) == 0
     database.close()
+
+
+def test_a_table_is_made_on_every_kind_of_database(database: Database) -> None:
+    """Making it again changes nothing, and a row that breaks a constraint is told."""
+    database.create(PLACE)
+    with database.transaction() as connection:
+        connection.execute(PLACE.insert().values(number=1))
+    database.create(PLACE)
+    with pytest.raises(IntegrityError), database.transaction() as connection:
+        connection.execute(PLACE.insert().values(number=1))
+    assert count(database) == 1

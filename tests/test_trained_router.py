@@ -4,13 +4,14 @@ import logging
 import shutil
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import anyio
 import grpc
 import pytest
 
-from tame_router import app, telemetry
+from tame_router import app
 from tame_router.catalog.expert import Catalog
 from tame_router.chat import Message, Role
 from tame_router.client.async_client import AsyncClient
@@ -20,6 +21,8 @@ from tame_router.routing.artefact_folder import load_artefact, save_artefact
 from tame_router.routing.decision import Stage
 from tame_router.routing.onnx_encoder import GRAPH_FILE, OnnxEncoder
 from tame_router.routing.sentence_encoder import SentenceEncoder
+from tame_router.telemetry import log
+from tame_router.telemetry.recorder import Recorder
 from tame_router.trained_router import (
     EMBEDDED_ENCODER,
     assemble,
@@ -80,7 +83,7 @@ def test_a_router_is_trained_anew_when_the_encoder_changes(
     own: Settings, catalog: Catalog, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An encoder that comes or goes makes the artefact stale, and the reason is logged."""
-    caplog.set_level(logging.INFO, telemetry.LOGGER.name)
+    caplog.set_level(logging.INFO, log.LOGGER.name)
     without = with_encoder(own, own.state_dir, enabled=False)
     train_router(plan_lesson(without, catalog), lambda _: None)
     for _ in range(2):
@@ -133,7 +136,7 @@ async def test_an_encoder_that_fails_later_is_logged_and_told(
     own: Settings, catalog: Catalog, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A call that needs it gets a clean error, the log says why, and there is no stack trace."""
-    caplog.set_level(logging.INFO, telemetry.LOGGER.name)
+    caplog.set_level(logging.INFO, log.LOGGER.name)
     artefact = train_router(plan_lesson(own, catalog), lambda _: None)
     folder = damage(own)
     assert artefact.dense
@@ -159,7 +162,7 @@ async def test_a_service_says_that_its_encoder_is_ready(
     own: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Once it is loaded the log says so, after the start, and answers come."""
-    caplog.set_level(logging.INFO, telemetry.LOGGER.name)
+    caplog.set_level(logging.INFO, log.LOGGER.name)
     async with app.running(own) as address, AsyncClient(address, attempts=1) as client:
         assert (await client.route(LEGAL.content)).expert == "legal"
         with anyio.fail_after(10):
@@ -171,6 +174,6 @@ async def test_a_service_says_that_its_encoder_is_ready(
 def test_a_warm_up_that_was_called_off_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
     """A service that ends before its encoder is loaded says nothing of it."""
     called_off: Future[bool] = Future()
-    called_off.add_done_callback(app._report_warm)
+    called_off.add_done_callback(partial(app._report_warm, Recorder(), True))
     assert called_off.cancel()
     assert caplog.records == []

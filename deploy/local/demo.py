@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""The whole system at work: a real vLLM, the router before it, ten questions over gRPC.
+"""The whole system at work: a real vLLM, the router before it, a tenant that asks it.
+
+Ten questions go over gRPC with the tenant's key, one over the OpenAI API; then what the
+tenant used is shown, and the audit records are verified.
 
     python deploy/local/demo.py
 
@@ -12,7 +15,7 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,8 +25,10 @@ from rich.table import Table
 # Run by path, Python puts this folder on its path and not the repository.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from deploy.local.demo_http import ask_over_http
 from deploy.local.demo_questions import QUESTIONS, DemoQuestion
-from deploy.local.router_process import router
+from deploy.local.demo_tenant import Operator, fresh_store
+from deploy.local.router_process import Addresses, router
 from tame_router import app
 from tame_router.backends.engine import key_file, launch, stop, wait_ready
 from tame_router.backends.engine_state import EngineState
@@ -40,6 +45,7 @@ from tame_router.client.event import (
 from tame_router.config import Settings
 from tame_router.config_file import load_settings
 from tame_router.errors import TameError
+from tame_router.local_engine import engine_spec
 
 MAX_TOKENS = 64
 """Long enough to hear the expert, short enough for two cores."""
@@ -75,23 +81,31 @@ def main() -> int:
     settings = settings.model_copy(update={"state_dir": settings.state_dir / "demo"})
     catalog = app.build_catalog(load_settings())
     try:
-        with engine(settings) as state, running_router(settings, state) as address:
-            console.print(f"[dim]router at {address} after {time.monotonic() - begun:.0f} s[/]\n")
-            with Client(address) as client:
+        store = fresh_store(settings.state_dir)
+        operator = Operator(console, store)
+        key = operator.make_tenant()
+        with engine(settings) as state, running_router(settings, state, store) as addresses:
+            console.print(
+                f"[dim]router at {addresses.grpc}, HTTP at {addresses.http}"
+                f" after {time.monotonic() - begun:.0f} s[/]\n"
+            )
+            with Client(addresses.grpc, api_key=key) as client:
                 outcomes = [ask(client, question, catalog) for question in QUESTIONS]
+            checks = {"the OpenAI API": ask_over_http(console, addresses.http, key)}
+        checks["the audit records"] = operator.account()
     except (TameError, RuntimeError) as error:
         console.print(f"[red]demo: {error}[/]")
         return 1
     except KeyboardInterrupt:
         return 130
-    return summarise(outcomes, time.monotonic() - begun)
+    return summarise(outcomes, checks, time.monotonic() - begun)
 
 
 @contextlib.contextmanager
 def engine(settings: Settings) -> Iterator[EngineState]:
     """Run a vLLM with the experts' adapters on a free port."""
     spec = replace(
-        app.engine_spec(load_settings()),
+        engine_spec(load_settings()),
         port=0,
         state_dir=settings.state_dir,
         log_path=settings.state_dir / "engine" / "engine.log",
@@ -115,15 +129,18 @@ def engine(settings: Settings) -> Iterator[EngineState]:
 
 
 @contextlib.contextmanager
-def running_router(settings: Settings, state: EngineState) -> Iterator[str]:
-    """Run the router before an engine, and give its address."""
+def running_router(
+    settings: Settings, state: EngineState, store: Mapping[str, str]
+) -> Iterator[Addresses]:
+    """Run the router before an engine, and give its addresses."""
     environment = {
+        **store,
         "TAME_BACKENDS__LOCAL__BASE_URL": state.base_url,
         "TAME_BACKENDS__LOCAL__API_KEY_FILE": str(key_file(settings.state_dir)),
         "TAME_LOG__FORMAT": "json",
     }
-    with router(environment, settings.state_dir / "router.log") as address:
-        yield address
+    with router(environment, settings.state_dir / "router.log") as addresses:
+        yield addresses
 
 
 def ask(client: Client, question: DemoQuestion, catalog: Catalog) -> Outcome:
@@ -184,8 +201,8 @@ def _fault(outcome: Outcome, catalog: Catalog) -> str:
     return ""
 
 
-def summarise(outcomes: list[Outcome], elapsed_s: float) -> int:
-    """Show the table, and give the exit code."""
+def summarise(outcomes: list[Outcome], checks: Mapping[str, str], elapsed_s: float) -> int:
+    """Show the table and the checks, and give the exit code."""
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
     for heading in ("", "question", "expert"):
         table.add_column(heading)
@@ -208,9 +225,11 @@ def summarise(outcomes: list[Outcome], elapsed_s: float) -> int:
     faults = [o for o in outcomes if o.fault]
     for outcome in faults:
         console.print(f"[red]✗ {outcome.question.title}: {outcome.fault}[/]")
+    for name, fault in checks.items():
+        console.print(f"[red]✗ {name}: {fault}[/]" if fault else f"[green]✓[/]  {name}")
     answered = len(outcomes) - len(faults)
     console.print(f"\n{answered} of {len(outcomes)} answered, {elapsed_s:.0f} s in all")
-    return 1 if faults else 0
+    return 1 if faults or any(checks.values()) else 0
 
 
 if __name__ == "__main__":

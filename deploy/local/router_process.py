@@ -8,17 +8,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from tame_router.backends.engine_state import find_process
 
 READY = "serving on "
+HTTP_READY = "serving HTTP on "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Where a router listens, `host:port` each."""
+
+    grpc: str
+    http: str
 
 
 @contextlib.contextmanager
-def router(environment: Mapping[str, str], log: Path) -> Iterator[str]:
-    """Run `tame serve` on a free port, and give its address.
+def router(environment: Mapping[str, str], log: Path) -> Iterator[Addresses]:
+    """Run `tame serve` on free ports, and give its addresses.
 
     Args:
         environment: `TAME_` variables for it.
@@ -28,9 +38,9 @@ def router(environment: Mapping[str, str], log: Path) -> Iterator[str]:
         RuntimeError: When it does not come up; the message holds the end of its log.
     """
     with log.open("w", encoding="utf-8") as errors:
-        process = start({**environment, "TAME_SERVER__PORT": "0"}, errors)
+        process = start({**environment, "TAME_SERVER__PORT": "0", "TAME_HTTP__PORT": "0"}, errors)
         try:
-            yield read_address(process, log)
+            yield read_addresses(process, log)
         finally:
             process.terminate()
             process.wait()
@@ -48,8 +58,15 @@ def start(environment: Mapping[str, str], errors: IO[str]) -> subprocess.Popen[s
     )
 
 
-def read_address(process: subprocess.Popen[str], log: Path) -> str:
-    """Wait for the line that tells the address.
+def read_addresses(
+    process: subprocess.Popen[str], log: Path, *, http_enabled: bool = True
+) -> Addresses:
+    """Wait for the lines that tell the addresses.
+
+    Args:
+        process: The router.
+        log: File that gets its log.
+        http_enabled: It serves HTTP, and tells where.
 
     Raises:
         RuntimeError: When the process ends first.
@@ -58,7 +75,9 @@ def read_address(process: subprocess.Popen[str], log: Path) -> str:
         raise RuntimeError("the process was started without a pipe for its output")
     for line in process.stdout:
         if line.startswith(READY):
-            return line.removeprefix(READY).strip()
+            told = process.stdout.readline() if http_enabled else ""
+            http = told.removeprefix(HTTP_READY).strip()
+            return Addresses(grpc=line.removeprefix(READY).strip(), http=http)
     tail = "".join(log.read_text(encoding="utf-8").splitlines(keepends=True)[-15:])
     raise RuntimeError(f"the router did not start (exit code {process.wait()}):\n{tail}")
 
@@ -73,16 +92,21 @@ class RouterPidFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def write(self, pid: int, address: str) -> None:
+    def write(self, pid: int, addresses: Addresses) -> None:
         """Remember a process, and the time it was started, so that its number is not enough."""
         entry = find_process(pid)
-        facts = {"pid": pid, "started": entry.started_ticks if entry else 0, "address": address}
+        facts = {
+            "pid": pid,
+            "started": entry.started_ticks if entry else 0,
+            "address": addresses.grpc,
+            "http": addresses.http,
+        }
         self._path.write_text(json.dumps(facts) + "\n", encoding="utf-8")
 
-    def address(self) -> str | None:
-        """Give the address of the router where it still runs."""
+    def addresses(self) -> Addresses | None:
+        """Give the addresses of the router where it still runs."""
         running = self._running()
-        return running["address"] if running else None
+        return Addresses(grpc=running["address"], http=running.get("http", "")) if running else None
 
     def stop(self, timeout_s: float) -> bool:
         """Ask the router to end and wait for it; tell whether one ran."""

@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tame_router.answering.prompt import compose
 from tame_router.answering.question import Question
 from tame_router.backends.backend import Backend, Generation, Piece
 from tame_router.catalog.expert import Expert
+from tame_router.chat import Format, Sampling, Shape, ToolMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,27 @@ class Dispatch:
         """
         generation = Generation(
             revision=expert.live_revision,
-            messages=compose(expert.prompt, question.messages),
-            sampling=question.sampling.over(expert.sampling),
+            messages=compose(expert, question.messages, question.documents),
+            sampling=_sampling(expert, question),
             request_id=question.answer_id,
             deadline=question.deadline,
             strict_max_tokens=question.sampling.max_tokens is not None,
+            shape=question.shape,
+            trace=question.trace,
         )
         return self.backends[expert.backend].open(generation)
+
+
+def _sampling(expert: Expert, question: Question) -> Sampling:
+    sampling = question.sampling.over(expert.sampling)
+    if _ends_by_itself(question.shape):
+        # An expert's stop string may stand inside the JSON, and would cut it in two.
+        return replace(sampling, stop=question.sampling.stop)
+    return sampling
+
+
+def _ends_by_itself(shape: Shape) -> bool:
+    """Tell whether the backend holds the whole answer to a form, which says where it ends."""
+    held = shape.response_format is not None and shape.response_format.format is not Format.TEXT
+    choice = shape.tool_choice
+    return held or (choice is not None and choice.mode in {ToolMode.REQUIRED, ToolMode.NAMED})

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from tame_router import telemetry
 from tame_router.answering.event import DecisionMade, ExpertFinish, Final
 from tame_router.answering.join import Emit, Join
 from tame_router.answering.question import Question
@@ -14,6 +13,7 @@ from tame_router.chat import Message, Usage
 from tame_router.errors import TameError
 from tame_router.routing.decision import Constraints, Decision
 from tame_router.routing.router import Router
+from tame_router.telemetry import log
 
 
 class Pipeline:
@@ -35,16 +35,27 @@ class Pipeline:
         self._log_texts = log_texts
 
     async def route(
-        self, messages: Sequence[Message], constraints: Constraints, *, explain: bool = False
+        self,
+        messages: Sequence[Message],
+        constraints: Constraints,
+        *,
+        visible: frozenset[str] | None = None,
+        explain: bool = False,
     ) -> Decision:
         """Decide who would answer, and ask nobody.
 
         Raises:
             ExpertNotFoundError: When a constraint names an expert that does not exist.
             InvalidRequestError: When the constraints contradict each other.
+            RevisionNotFoundError: When they name a revision that does not answer now.
             NoExpertError: When they leave nobody.
         """
-        return await self._router.decide(messages, constraints, explain=explain)
+        decision = await self._router.decide(
+            messages, constraints, visible=visible, explain=explain
+        )
+        if constraints.revision:
+            self._catalog.expert(decision.lead).require(constraints.revision)
+        return decision
 
     async def answer(self, question: Question, emit: Emit) -> None:
         """Answer a question, event by event.
@@ -54,7 +65,9 @@ class Pipeline:
         """
         clock = asyncio.get_running_loop().time
         begun = clock()
-        decision = await self.route(question.messages, question.constraints)
+        decision = await self.route(
+            question.messages, question.constraints, visible=question.visible
+        )
         if self._log_texts:
             emit = Transcript(question, emit).emit
         await emit(DecisionMade(answer_id=question.answer_id, decision=decision))
@@ -80,7 +93,7 @@ def _log(
 ) -> None:
     lead = finishes[0]
     first = lead.time_to_first_token_s
-    telemetry.event(
+    log.event(
         logging.INFO,
         "answer.finished",
         request_id=question.answer_id,

@@ -2,19 +2,27 @@
 
 from collections.abc import Sequence
 
-from tame_router.chat import Message, Role
+from tame_router.answering.reference import refer
+from tame_router.catalog.expert import Expert
+from tame_router.chat import Document, Message, Role
 
 
-def compose(prompt: str, messages: Sequence[Message]) -> tuple[Message, ...]:
+def compose(
+    expert: Expert, messages: Sequence[Message], documents: Sequence[Document] = ()
+) -> tuple[Message, ...]:
     """Put an expert's prompt before a conversation.
 
     The caller's system messages are joined to the expert's, because chat templates
-    take one system message and only at the beginning.
+    take one system message and only at the beginning. Given documents stand last in it:
+    what is the same in every question stays in front, where the backend has it cached.
 
     Args:
-        prompt: The expert's system prompt.
+        expert: Whose prompt, and whose wording for documents.
         messages: The conversation; system messages only before all others.
+        documents: What the answer is to rest on.
     """
-    instructions = [m.content for m in messages if m.role is Role.SYSTEM]
-    system = Message(role=Role.SYSTEM, content="\n\n".join([prompt, *instructions]))
+    parts = [expert.prompt, *(m.content for m in messages if m.role is Role.SYSTEM)]
+    if documents:
+        parts.append(refer(expert.documents, documents))
+    system = Message(role=Role.SYSTEM, content="\n\n".join(parts))
     return (system, *(m for m in messages if m.role is not Role.SYSTEM))

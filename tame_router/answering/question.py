@@ -1,8 +1,9 @@
 """A question on its way through the router."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tame_router.chat import Message, Sampling
+from tame_router.chat import Document, Message, Sampling, Shape
 from tame_router.routing.decision import Constraints
 
 
@@ -12,10 +13,15 @@ class Question:
 
     Attributes:
         answer_id: Names the answer everywhere.
-        messages: The conversation, oldest first; the last is the user's.
+        messages: The conversation, oldest first; the last is the user's, or a tool's result.
         constraints: The caller's wishes about who answers.
         sampling: The caller's values; None leaves them to the expert.
         deadline: Point on the event loop's clock, in seconds; None: no deadline.
+        documents: Texts the answer is to rest on.
+        shape: What the answer may consist of, beside plain text.
+        user: The caller's own name for the person that asks; for audit, never sent on.
+        visible: Experts the caller may use; None: all there are.
+        trace: Headers that carry the trace on to backends, `traceparent` among them.
     """
 
     answer_id: str
@@ -23,3 +29,8 @@ class Question:
     constraints: Constraints = field(default_factory=Constraints)
     sampling: Sampling = field(default_factory=Sampling)
     deadline: float | None = None
+    documents: tuple[Document, ...] = ()
+    shape: Shape = field(default_factory=Shape)
+    user: str = ""
+    visible: frozenset[str] | None = None
+    trace: Mapping[str, str] = field(default_factory=dict)

@@ -34,20 +34,32 @@ class SingleJoin:
         clock = asyncio.get_running_loop().time
         begun = clock()
         first: float | None = None
-        finish_reason, usage = FinishReason.STOP, Usage()
+        reasons = [FinishReason.STOP] * question.shape.choices
+        usage = Usage()
         await emit(ExpertStart(expert=name, revision=revision, notice=notice))
         async with self._dispatch.open(expert, question) as pieces:
             async for piece in pieces:
-                if piece.text:
+                if piece.text or piece.tool_calls or piece.logprobs:
                     if first is None:
                         first = clock() - begun
-                    await emit(Delta(expert=name, revision=revision, text=piece.text))
-                finish_reason = piece.finish_reason or finish_reason
+                    await emit(
+                        Delta(
+                            expert=name,
+                            revision=revision,
+                            text=piece.text,
+                            choice=piece.choice,
+                            tool_calls=piece.tool_calls,
+                            logprobs=piece.logprobs,
+                        )
+                    )
+                if piece.finish_reason:
+                    reasons[piece.choice] = piece.finish_reason
                 usage = piece.usage or usage
         finish = ExpertFinish(
             expert=name,
             revision=revision,
-            finish_reason=finish_reason,
+            finish_reason=reasons[0],
+            other_reasons=tuple(reasons[1:]),
             usage=usage,
             time_to_first_token_s=first,
             elapsed_s=clock() - begun,

@@ -2,10 +2,11 @@
 
 import logging
 
-from tame_router import telemetry
 from tame_router.answering.event import Delta, Event, Final
 from tame_router.answering.join import Emit
 from tame_router.answering.question import Question
+from tame_router.chat import Role
+from tame_router.telemetry import log
 
 
 class Transcript:
@@ -27,10 +28,16 @@ class Transcript:
             self._texts.append(event.text)
         await self._emit(event)
         if isinstance(event, Final):
-            telemetry.event(
+            log.event(
                 logging.INFO,
                 "answer.texts",
                 request_id=self._question.answer_id,
-                question=self._question.messages[-1].content,
+                question=_asked(self._question),
                 answer="".join(self._texts),
             )
+
+
+def _asked(question: Question) -> str:
+    """Give the user's last turn, which a tool's result may follow."""
+    turns = (m.content for m in reversed(question.messages) if m.role is Role.USER)
+    return next(turns, "")

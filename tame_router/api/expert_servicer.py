@@ -2,9 +2,9 @@
 
 from bisect import bisect_right
 
-from tame_router.api.grpc_edge import Context
+from tame_router.admission.desk import Desk
+from tame_router.api.grpc_edge import Context, caller
 from tame_router.api.grpc_response import write_expert
-from tame_router.catalog.expert import Catalog
 from tame_router.errors import InvalidRequestError
 from tame_router.v1 import expert_service_pb2, expert_service_pb2_grpc
 
@@ -16,11 +16,11 @@ class ExpertServicer(expert_service_pb2_grpc.ExpertServiceServicer):
     """Serves `tame_router.v1.ExpertService`.
 
     Args:
-        catalog: The experts.
+        desk: Knows which experts exist for a caller.
     """
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
 
     async def ListExperts(
         self, request: expert_service_pb2.ListExpertsRequest, context: Context
@@ -31,12 +31,13 @@ class ExpertServicer(expert_service_pb2_grpc.ExpertServiceServicer):
                 f"page_size is {request.page_size}; expected 0 to {MAX_PAGE_SIZE}",
                 field="page_size",
             )
-        names = self._catalog.names
+        catalog = self._desk.catalog(caller())
+        names = catalog.names
         begin = bisect_right(names, request.page_token) if request.page_token else 0
         page = names[begin : begin + (request.page_size or DEFAULT_PAGE_SIZE)]
         more = begin + len(page) < len(names)
         return expert_service_pb2.ListExpertsResponse(
-            experts=[write_expert(self._catalog.expert(name)) for name in page],
+            experts=[write_expert(catalog.expert(name)) for name in page],
             next_page_token=page[-1] if more else "",
         )
 
@@ -47,5 +48,5 @@ class ExpertServicer(expert_service_pb2_grpc.ExpertServiceServicer):
         if not request.name:
             raise InvalidRequestError("name is empty; ListExperts tells the names", field="name")
         return expert_service_pb2.GetExpertResponse(
-            expert=write_expert(self._catalog.expert(request.name))
+            expert=write_expert(self._desk.catalog(caller()).expert(request.name))
         )

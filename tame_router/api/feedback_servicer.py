@@ -1,5 +1,6 @@
 """`FeedbackService`: take what people say about the choice of an expert."""
 
+import hashlib
 import logging
 import re
 import secrets
@@ -7,9 +8,8 @@ from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tame_router import telemetry
-from tame_router.api.grpc_edge import Context
-from tame_router.catalog.expert import Catalog
+from tame_router.admission.desk import Desk
+from tame_router.api.grpc_edge import Context, caller
 from tame_router.errors import InvalidRequestError, RequestTooLargeError
 from tame_router.feedback.feedback import (
     LONGEST_COMMENT_CHARS,
@@ -17,6 +17,7 @@ from tame_router.feedback.feedback import (
     Feedback,
 )
 from tame_router.feedback.intake import Intake
+from tame_router.telemetry import log
 from tame_router.v1 import feedback_service_pb2, feedback_service_pb2_grpc
 
 _ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -29,27 +30,31 @@ class FeedbackServicer(feedback_service_pb2_grpc.FeedbackServiceServicer):
     """Serves `tame_router.v1.FeedbackService`.
 
     Args:
-        catalog: The experts.
+        desk: Knows which experts exist for a caller.
         intake: Takes feedback in.
     """
 
-    def __init__(self, catalog: Catalog, intake: Intake) -> None:
-        self._catalog = catalog
+    def __init__(self, desk: Desk, intake: Intake) -> None:
+        self._desk = desk
         self._intake = intake
 
     async def SubmitFeedback(
         self, request: feedback_service_pb2.SubmitFeedbackRequest, context: Context
     ) -> feedback_service_pb2.SubmitFeedbackResponse:
         """Store feedback, once for each request id."""
-        given = read_feedback(request, feedback_id=secrets.token_hex(_ID_BYTES))
-        self._catalog.expert(given.expert)
+        given = read_feedback(
+            request,
+            feedback_id=secrets.token_hex(_ID_BYTES),
+            tenant=caller().tenant.name,
+        )
+        self._desk.catalog(caller()).expert(given.expert)
         kept = await self._intake.add(given)
         if not kept.repeats(given):
             raise InvalidRequestError(
                 "request_id has named other feedback before; give each submission an id of its own",
                 field="request_id",
             )
-        telemetry.event(
+        log.event(
             logging.INFO,
             "feedback.stored",
             feedback_id=kept.feedback_id,
@@ -64,9 +69,12 @@ class FeedbackServicer(feedback_service_pb2_grpc.FeedbackServiceServicer):
 
 
 def read_feedback(
-    proto: feedback_service_pb2.SubmitFeedbackRequest, *, feedback_id: str
+    proto: feedback_service_pb2.SubmitFeedbackRequest, *, feedback_id: str, tenant: str
 ) -> Feedback:
     """Check feedback; whether the expert exists is checked where experts are known.
+
+    Its request id is kept together with the tenant, as one digest: no tenant can meet, or
+    learn of, another's.
 
     Raises:
         RequestTooLargeError: When a text is longer than is kept.
@@ -94,8 +102,13 @@ def read_feedback(
         comment=_read_text("comment", proto.comment, LONGEST_COMMENT_CHARS),
         question=_read_text("question", proto.question, LONGEST_QUESTION_CHARS),
         create_time=datetime.now(UTC),
-        request_id=proto.request_id,
+        request_id=_own_id(tenant, proto.request_id),
     )
+
+
+def _own_id(tenant: str, request_id: str) -> str:
+    text = f"{tenant} {request_id}"
+    return hashlib.sha256(text.encode()).hexdigest() if request_id else ""
 
 
 def _read_text(field: str, text: str, limit: int) -> str:

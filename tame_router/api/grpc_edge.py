@@ -1,4 +1,4 @@
-"""What every call of our own services passes through: a request id, an error mapping, a log line.
+"""What every call of our services passes through: an id, who calls, an error mapping, a log line.
 
 Bytes that are not the request's message, and errors nobody expected, end here; no
 stack trace reaches a caller.
@@ -6,9 +6,7 @@ stack trace reaches a caller.
 
 import asyncio
 import logging
-import re
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -16,17 +14,20 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from google.protobuf.message import DecodeError
 
-from tame_router import telemetry
+from tame_router.admission.caller import Caller
+from tame_router.admission.reception import Reception
+from tame_router.api.grpc_credentials import read_credentials
 from tame_router.api.grpc_status import DETAILS_KEY, STATUS_CODES, rich_status
-from tame_router.errors import (
-    ConfigError,
-    DeadlineExceededError,
-    InvalidRequestError,
-    TameError,
-)
+from tame_router.api.reflection_guard import METHODS as REFLECTION_METHODS
+from tame_router.api.reflection_guard import guarded_reflection
+from tame_router.api.request_id import REQUEST_ID_KEY, choose_request_id
+from tame_router.api.told_error import crashed, for_callers, timed_out
+from tame_router.errors import InvalidRequestError, TameError
+from tame_router.telemetry import log
+from tame_router.telemetry.recorder import Recorder
+from tame_router.telemetry.recording import current
+from tame_router.telemetry.trace import read_carrier
 
-REQUEST_ID_KEY = "x-request-id"
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _OWN_METHODS = "/tame_router.v1."
 
 if TYPE_CHECKING:  # generic in the stubs only
@@ -41,6 +42,7 @@ _CALLER_GONE = (grpc.aio.InternalError, grpc.aio.UsageError)
 """What writing to a call raises in the moment between its end and the news of it."""
 
 _CALL_ID: ContextVar[str] = ContextVar("call_id")
+_CALLER: ContextVar[Caller] = ContextVar("caller")
 
 
 class _Unreadable:
@@ -52,12 +54,18 @@ def request_id() -> str:
     return _CALL_ID.get()
 
 
+def caller() -> Caller:
+    """Give who makes the call that is being served."""
+    return _CALLER.get()
+
+
 def _new_request_id(context: Context) -> str:
     """Take the caller's `x-request-id` where it is well formed, make an id otherwise."""
-    for key, value in context.invocation_metadata() or ():
-        if key == REQUEST_ID_KEY and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
-            return value
-    return uuid.uuid4().hex
+    return choose_request_id(
+        value
+        for key, value in context.invocation_metadata() or ()
+        if key == REQUEST_ID_KEY and isinstance(value, str)
+    )
 
 
 def deadline(context: Context) -> float | None:
@@ -69,7 +77,16 @@ def deadline(context: Context) -> float | None:
 
 
 class EdgeInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps the methods of our services; health and reflection pass through."""
+    """Wraps the methods of our services and reflection; health passes through.
+
+    Args:
+        reception: Finds out who calls.
+        recorder: Records calls; None: one that nobody reads.
+    """
+
+    def __init__(self, reception: Reception, recorder: Recorder | None = None) -> None:
+        self._reception = reception
+        self._recorder = recorder or Recorder()
 
     async def intercept_service(
         self,
@@ -79,7 +96,12 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         """Give the handler of a method, wrapped where it is ours."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or not method.startswith(_OWN_METHODS):
+        if handler is None:
+            self._recorder.unknown("grpc")
+            return None
+        if method.startswith(REFLECTION_METHODS):
+            return guarded_reflection(handler, self._reception)
+        if not method.startswith(_OWN_METHODS):
             return handler
         make = (
             grpc.unary_stream_rpc_method_handler
@@ -87,20 +109,39 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
             else grpc.unary_unary_rpc_method_handler
         )
         inner = handler.unary_stream if handler.response_streaming else handler.unary_unary
+        name = method.rsplit("/", 1)[-1]
         return make(
-            _guard(method.rsplit("/", 1)[-1], inner),
+            _recorded(name, _guard(name, inner, self._reception), self._recorder),
             request_deserializer=_lenient(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
 
 
-def _guard(method: str, inner: Any) -> Method:
+def _recorded(method: str, inner: Method, recorder: Recorder) -> Method:
+    async def recorded(request: Any, context: Context) -> Any:
+        carrier = read_carrier(context.invocation_metadata() or ())
+        recording = recorder.begin("grpc", method, carrier)
+        try:
+            return await inner(request, context)
+        except asyncio.CancelledError:
+            recording.cancelled()
+            raise
+        finally:
+            recorder.finish(recording)
+
+    return recorded
+
+
+def _guard(method: str, inner: Any, reception: Reception) -> Method:
     async def guarded(request: Any, context: Context) -> Any:
         call_id = _new_request_id(context)
         _CALL_ID.set(call_id)
         begun = time.perf_counter()
         error: TameError
         try:
+            known = await reception.receive(read_credentials(context))
+            current().identified(known.tenant.name)
+            _CALLER.set(known)
             return await inner(_readable(request), context)
         except asyncio.CancelledError:
             _log(logging.INFO, "call.cancelled", method, call_id, begun)
@@ -111,16 +152,15 @@ def _guard(method: str, inner: Any) -> Method:
         except TameError as raised:
             error = raised
         except TimeoutError:
-            error = DeadlineExceededError("the deadline passed before the answer was finished")
+            error = timed_out()
         except Exception:
-            telemetry.LOGGER.exception(
+            log.LOGGER.exception(
                 "call.crashed", extra={"facts": {"method": method, "request_id": call_id}}
             )
-            error = TameError(
-                "an internal error; the operator finds it in the log by its request id"
-            )
+            error = crashed()
+        current().failed(error)
         _log(logging.WARNING, "call.failed", method, call_id, begun, error)
-        told = _for_callers(error)
+        told = for_callers(error)
         status = rich_status(told, call_id)
         trailing = ((DETAILS_KEY, status.SerializeToString()), (REQUEST_ID_KEY, call_id))
         try:
@@ -129,18 +169,6 @@ def _guard(method: str, inner: Any) -> Method:
             raise asyncio.CancelledError from gone
 
     return guarded
-
-
-def _for_callers(error: TameError) -> TameError:
-    """Give what a caller is told: what the operator set wrongly is none of theirs to mend."""
-    if not isinstance(error, ConfigError):
-        return error
-    return type(error)(
-        "a part of this service cannot be used as its operator has set it up;"
-        " the operator finds which, and what to do, in the log by the request id",
-        metadata=error.metadata,
-        retry_after_s=error.retry_after_s,
-    )
 
 
 def _readable(request: Any) -> Any:
@@ -172,4 +200,4 @@ def _log(
         facts |= {"code": error.code.name, "reason": error.reason, "message": error.message}
         facts |= error.metadata
     elapsed_ms = round((time.perf_counter() - begun) * 1e3, 1)
-    telemetry.event(level, name, **facts, elapsed_ms=elapsed_ms)
+    log.event(level, name, **facts, elapsed_ms=elapsed_ms)

@@ -12,6 +12,7 @@ from tame_router.answering.event import (
     ExpertStart,
     Final,
 )
+from tame_router.api.grpc_logprobs import write_logprobs
 from tame_router.catalog.expert import Expert
 from tame_router.chat import FinishReason, Sampling, Usage
 from tame_router.routing.decision import Decision, ExpertProbability, Join, Stage
@@ -21,6 +22,7 @@ _FINISH_REASONS = {
     FinishReason.STOP: chat_pb2.FINISH_REASON_STOP,
     FinishReason.LENGTH: chat_pb2.FINISH_REASON_LENGTH,
     FinishReason.CONTENT_FILTER: chat_pb2.FINISH_REASON_CONTENT_FILTER,
+    FinishReason.TOOL_CALLS: chat_pb2.FINISH_REASON_TOOL_CALLS,
 }
 _STAGES = {
     Stage.FAST: decision_pb2.STAGE_FAST,
@@ -61,6 +63,11 @@ def _write_probability(found: ExpertProbability) -> decision_pb2.ExpertProbabili
     )
 
 
+def write_reason(reason: FinishReason) -> chat_pb2.FinishReason.ValueType:
+    """Write why an answer ended."""
+    return _FINISH_REASONS[reason]
+
+
 def write_usage(usage: Usage) -> chat_pb2.Usage:
     """Write a token count."""
     return chat_pb2.Usage(
@@ -78,6 +85,8 @@ def write_finish(finish: ExpertFinish) -> router_service_pb2.ExpertFinish:
         elapsed=duration(finish.elapsed_s),
         notice=finish.notice,
     )
+    if finish.other_reasons:
+        proto.other_reasons.extend(write_reason(reason) for reason in finish.other_reasons)
     if finish.time_to_first_token_s is not None:
         proto.time_to_first_token.CopyFrom(duration(finish.time_to_first_token_s))
     return proto
@@ -89,18 +98,30 @@ def write_final(final: Final) -> router_service_pb2.Final:
         finish_reason=_FINISH_REASONS[final.finish_reason],
         usage=write_usage(final.usage),
         elapsed=duration(final.elapsed_s),
+        receipt=final.receipt,
     )
+
+
+def _write_delta(delta: Delta) -> router_service_pb2.StreamChatResponse:
+    # Assigning takes a quarter of the time of building from keywords, and a chunk of plain
+    # text, of which there are many, does not pay for the rest.
+    response = router_service_pb2.StreamChatResponse()
+    proto = response.delta
+    proto.expert, proto.revision, proto.text = delta.expert, delta.revision, delta.text
+    if delta.choice:
+        proto.choice = delta.choice
+    for call in delta.tool_calls:
+        proto.tool_calls.add(index=call.index, id=call.id, name=call.name, arguments=call.arguments)
+    if delta.logprobs:
+        proto.logprobs.extend(write_logprobs(delta.logprobs))
+    return response
 
 
 def write_event(event: Event) -> router_service_pb2.StreamChatResponse:
     """Write one event of a stream."""
     match event:
         case Delta():
-            return router_service_pb2.StreamChatResponse(
-                delta=router_service_pb2.Delta(
-                    expert=event.expert, revision=event.revision, text=event.text
-                )
-            )
+            return _write_delta(event)
         case DecisionMade():
             return router_service_pb2.StreamChatResponse(
                 decision_made=router_service_pb2.DecisionMade(

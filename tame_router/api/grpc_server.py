@@ -4,15 +4,24 @@ import grpc
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from tame_router.admission.reception import Reception
+from tame_router.api.admin_servicer import AdminServicer
 from tame_router.api.expert_servicer import ExpertServicer
 from tame_router.api.feedback_servicer import FeedbackServicer
 from tame_router.api.grpc_edge import EdgeInterceptor
+from tame_router.api.grpc_tls import server_credentials
 from tame_router.api.health_servicer import SERVICE_NAME as HEALTH_SERVICE
 from tame_router.api.health_servicer import HealthServicer
 from tame_router.api.router_servicer import RouterServicer
 from tame_router.config import ServerSettings
+from tame_router.config_access import TlsSettings
 from tame_router.errors import ConfigError
+from tame_router.identity.tls_files import TlsMaterial, read_material, tls_paths
+from tame_router.identity.watched_files import WatchedFiles
+from tame_router.telemetry.recorder import Recorder
 from tame_router.v1 import (
+    admin_service_pb2,
+    admin_service_pb2_grpc,
     expert_service_pb2,
     expert_service_pb2_grpc,
     feedback_service_pb2,
@@ -25,6 +34,7 @@ OWN_SERVICES = (
     router_service_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name,
     expert_service_pb2.DESCRIPTOR.services_by_name["ExpertService"].full_name,
     feedback_service_pb2.DESCRIPTOR.services_by_name["FeedbackService"].full_name,
+    admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name,
 )
 
 
@@ -33,24 +43,40 @@ class GrpcServer:
 
     Args:
         settings: Address and limits.
+        reception: Finds out who calls.
+        recorder: Records calls.
         router: Decides and answers.
         experts: Tells who can answer.
         feedback: Takes what people say about the choice.
+        admin: Changes tenants.
+        tls: Its certificates; None: no TLS.
+
+    Attributes:
+        certificate_port: Port that requires client certificates, once it listens; None: none.
     """
 
     def __init__(
         self,
         settings: ServerSettings,
+        reception: Reception,
+        recorder: Recorder,
         router: RouterServicer,
         experts: ExpertServicer,
         feedback: FeedbackServicer,
+        admin: AdminServicer,
+        tls: TlsSettings | None = None,
     ) -> None:
         self._settings = settings
+        self._tls = tls or TlsSettings()
+        self.certificate_port: int | None = None
         self._health = HealthServicer(OWN_SERVICES)
-        self._server = grpc.aio.server(interceptors=[EdgeInterceptor()], options=_options(settings))
+        self._server = grpc.aio.server(
+            interceptors=[EdgeInterceptor(reception, recorder)], options=_options(settings)
+        )
         router_service_pb2_grpc.add_RouterServiceServicer_to_server(router, self._server)
         expert_service_pb2_grpc.add_ExpertServiceServicer_to_server(experts, self._server)
         feedback_service_pb2_grpc.add_FeedbackServiceServicer_to_server(feedback, self._server)
+        admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
             names = (*OWN_SERVICES, HEALTH_SERVICE, reflection.SERVICE_NAME)
@@ -60,19 +86,41 @@ class GrpcServer:
         """Listen, and give the port.
 
         Raises:
-            ConfigError: When the address cannot be listened on.
+            ConfigError: When the address cannot be listened on, or TLS's files cannot be used.
         """
-        address = host_port(self._settings.host, self._settings.port)
-        try:
-            port = self._server.add_insecure_port(address)
-        except RuntimeError:
-            raise ConfigError(
-                f"server.host and server.port: cannot listen on {address}: the port is in use or"
-                " the address is not this machine's; stop the other program or set"
-                " TAME_SERVER__PORT"
-            ) from None
+        tls, files = self._tls, None
+        if tls.certificate and not tls.terminated_elsewhere:
+            files = WatchedFiles(tls_paths(tls), lambda: read_material(tls))
+        required = tls.require_client_certificate
+        port = self._listen("server.port", self._settings.port, files, certificates=required)
+        if files and tls.grpc_certificate_port is not None:
+            self.certificate_port = self._listen(
+                "tls.grpc_certificate_port", tls.grpc_certificate_port, files, certificates=True
+            )
         await self._server.start()
         return port
+
+    def _listen(
+        self,
+        setting: str,
+        port: int,
+        files: WatchedFiles[TlsMaterial] | None,
+        *,
+        certificates: bool,
+    ) -> int:
+        """Take a port, and give its number."""
+        address = host_port(self._settings.host, port)
+        try:
+            if files is None:
+                return self._server.add_insecure_port(address)
+            credentials = server_credentials(files, certificates=certificates)
+            return self._server.add_secure_port(address, credentials)
+        except RuntimeError:
+            raise ConfigError(
+                f"server.host and {setting}: cannot listen on {address}: the port is in use or"
+                " the address is not this machine's; stop the other program or set"
+                f" TAME_{setting.upper().replace('.', '__')}"
+            ) from None
 
     async def stop(self) -> None:
         """Say NOT_SERVING, take no new call, and let answers under way finish within the grace."""
@@ -96,6 +144,8 @@ def _options(settings: ServerSettings) -> list[tuple[str, int]]:
         # Without this a second server on the same port starts without a word.
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
+        # Tokens have up to 8 KiB, and other metadata stands beside them.
+        ("grpc.max_metadata_size", 12 * 2**10),
         ("grpc.max_concurrent_streams", settings.max_streams_per_connection),
         ("grpc.keepalive_time_ms", keepalive_ms),
         ("grpc.keepalive_timeout_ms", 20_000),

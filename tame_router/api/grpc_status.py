@@ -7,7 +7,8 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
-from tame_router.errors import DOMAIN, Code, InvalidRequestError, TameError
+from tame_router.canonical_code import Code
+from tame_router.errors import DOMAIN, InvalidRequestError, TameError
 
 DETAILS_KEY = "grpc-status-details-bin"
 """Trailing metadata key of the rich status. Source: gRPC's error handling guide."""

@@ -14,6 +14,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tame_router.api.grpc_edge import Context
 
+MAX_WATCHERS = 1024
+"""Open `Watch` calls; anyone may open one, and each is held until the end."""
+
 SERVICE_NAME: str = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 
@@ -27,6 +30,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # h
     def __init__(self, services: Collection[str]) -> None:
         self._services = ("", *services)
         self._draining = asyncio.Event()
+        self._watchers = 0
 
     def drain(self) -> None:
         """Say NOT_SERVING from now on, also to those who watch."""
@@ -52,9 +56,17 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # h
 
     async def Watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> None:
         """Tell about one service now and when it changes, which is once."""
-        await context.write(self._status(request.service))
-        await self._draining.wait()
-        await context.write(self._status(request.service))
+        if self._watchers >= MAX_WATCHERS:
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, "too many watch already; use Check"
+            )
+        self._watchers += 1
+        try:
+            await context.write(self._status(request.service))
+            await self._draining.wait()
+            await context.write(self._status(request.service))
+        finally:
+            self._watchers -= 1
 
     def _status(self, service: str) -> health_pb2.HealthCheckResponse:
         statuses = health_pb2.HealthCheckResponse

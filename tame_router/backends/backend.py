@@ -4,12 +4,12 @@ A backend takes one `Generation` and streams `Piece`s back. It decides nothing a
 who answers or how answers are joined.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from tame_router.chat import FinishReason, Message, Sampling, Usage
+from tame_router.chat import FinishReason, Message, Sampling, Shape, ToolCallDelta, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,8 @@ class Generation:
         deadline: Point on the event loop's clock (`loop.time()`), in seconds; None: no deadline.
         strict_max_tokens: The caller named `max_tokens`: refuse what does not fit the context,
             instead of answering shorter.
+        shape: What the answer may consist of, beside plain text.
+        trace: Headers that carry the trace on, `traceparent` among them; empty: none.
     """
 
     revision: str
@@ -33,6 +35,8 @@ class Generation:
     request_id: str
     deadline: float | None = None
     strict_max_tokens: bool = False
+    shape: Shape = field(default_factory=Shape)
+    trace: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,11 +47,17 @@ class Piece:
         text: New characters of the answer; may be empty when only the end arrived.
         finish_reason: Set on the last piece that ends the answer.
         usage: Set once, on or after the finishing piece.
+        choice: Which of several answers it belongs to, ≥ 0.
+        tool_calls: Pieces of calls the expert wants made.
+        logprobs: JSON text of OpenAI's `logprobs.content` list for this text; empty: none.
     """
 
     text: str = ""
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
+    choice: int = 0
+    tool_calls: tuple[ToolCallDelta, ...] = ()
+    logprobs: bytes = b""
 
 
 class Backend(Protocol):

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from tame_router.catalog.base_model_name import canonical_name
 
@@ -11,6 +12,10 @@ EMBEDDED = "smollm2-135m-instruct"
 
 FOR_CUDA = "yentinglin/Llama-3-Taiwan-8B-Instruct"
 """Hub name of the base model for machines with one."""
+
+
+_PARSERS: Final = ((EMBEDDED, "hermes"), ("llama-3-taiwan", "llama3_json"))
+_TEMPLATE: Final = Path(__file__).with_name("smollm2_tools.jinja")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +29,17 @@ class BaseModel:
 
     source: str
     served_name: str
+
+    @property
+    def tool_call_parser(self) -> str:
+        """Name by which vLLM knows how it writes tool calls; empty: not known."""
+        name = canonical_name(self.source)
+        return next((parser for start, parser in _PARSERS if name.startswith(start)), "")
+
+    @property
+    def chat_template(self) -> Path | None:
+        """A template of ours, for the one whose own knows no tools; None: its own is used."""
+        return _TEMPLATE if canonical_name(self.source) == EMBEDDED else None
 
 
 def cuda_present() -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import deque
 from typing import Final
 
 from tame_router.backends.backend import Generation, Piece
@@ -21,6 +22,8 @@ _TICK_S: Final = 0.001
 class ChatStream:
     """An asynchronous iterator over pieces; everything that one read brought is one piece.
 
+    Where several answers were asked for, it is one piece for each of them.
+
     One timer watches the whole answer: a timeout around every read would cost more than the
     read. It counts only the time spent waiting here, not the time the reader takes for a piece.
 
@@ -34,6 +37,7 @@ class ChatStream:
         "_decoder",
         "_loop",
         "_patience",
+        "_pieces",
         "_silent_since",
         "_source",
         "_spoke",
@@ -45,6 +49,7 @@ class ChatStream:
         self._source = source
         self._decoder = ChatDecoder(generation)
         self._patience = patience
+        self._pieces: deque[Piece] = deque()
         self._loop = asyncio.get_running_loop()
         self._spoke = False
         self._silent_since: float | None = None
@@ -62,33 +67,40 @@ class ChatStream:
         Raises:
             BackendError: When the answer cannot be finished, or its time is up.
         """
+        if self._pieces:
+            return self._pieces.popleft()
         decoder = self._decoder
         self._silent_since = self._loop.time()
         while decoder.failure is None:
             if decoder.done:
                 await self._finish()
                 raise StopAsyncIteration
-            try:
-                data = await self._source.read()
-            except StreamBrokenError:
-                if self._too_late is not None:
-                    raise self._too_late from None
-                if not decoder.finished:
-                    raise
-                data = b""  # the words are all there
+            data = await self._read()
             if not data:
                 decoder.end()
                 continue
-            piece = decoder.feed(data)
-            if piece is not None:
+            pieces = decoder.feed(data)
+            if pieces:
                 self._heard()
-                return piece
+                if len(pieces) > 1:
+                    self._pieces.extend(pieces[1:])
+                return pieces[0]
         raise decoder.failure
 
     def close(self) -> None:
         """Stop watching and let the connection go: closed at once if the answer is not over."""
         self._unwatch()
         self._source.close()
+
+    async def _read(self) -> bytes:
+        try:
+            return await self._source.read()
+        except StreamBrokenError:
+            if self._too_late is not None:
+                raise self._too_late from None
+            if not self._decoder.finished:
+                raise
+            return b""  # the words are all there
 
     def _heard(self) -> None:
         self._silent_since = None

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from tame_router.backends.backend import Generation
-from tame_router.chat import Message
 from tame_router.errors import ContextTooLongError
 
 _TEMPLATE_TOKENS = 64
 _TEMPLATE_TOKENS_PER_MESSAGE = 16
+_TEMPLATE_TOKENS_PER_TOOL = 96
+_TEMPLATE_TOKENS_FOR_TOOLS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +64,26 @@ class ContextWindow:
         return facts if wanted is None else {**facts, "max_tokens": str(wanted)}
 
 
-def most_prompt_tokens(messages: tuple[Message, ...]) -> int:
+def most_prompt_tokens(generation: Generation) -> int:
     """Give a number of tokens that a prompt does not exceed, without a tokenizer.
 
     A byte-level tokenizer makes at most one token of a UTF-8 byte; the chat template adds a
-    few for each message and a few for the whole.
+    few for each message and a few for the whole, more where it explains tools. Schemas grow
+    when a template writes them again, with a space behind every mark, so they count twice.
     """
-    return _TEMPLATE_TOKENS + sum(
-        _TEMPLATE_TOKENS_PER_MESSAGE + len(message.content.encode("utf-8", "surrogatepass"))
-        for message in messages
-    )
+    count = _TEMPLATE_TOKENS
+    for message in generation.messages:
+        count += _TEMPLATE_TOKENS_PER_MESSAGE + _bytes(message.content)
+        for call in message.tool_calls:
+            count += _TEMPLATE_TOKENS_PER_TOOL + _bytes(call.name) + 2 * _bytes(call.arguments)
+    tools = generation.shape.tools
+    if tools:
+        count += _TEMPLATE_TOKENS_FOR_TOOLS
+    for tool in tools:
+        count += _TEMPLATE_TOKENS_PER_TOOL + _bytes(tool.name)
+        count += 2 * (_bytes(tool.description) + _bytes(tool.parameters))
+    return count
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))

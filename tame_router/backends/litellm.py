@@ -1,27 +1,33 @@
 """Any provider that LiteLLM knows: for experts that do not live on a vLLM server."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tame_router.backends.backend import Generation, Piece
+from tame_router.backends.chat_choice import finish_of
+from tame_router.backends.chat_request import encode_chat
 from tame_router.backends.litellm_failure import failure_of
 from tame_router.backends.litellm_library import (
     close_connections,
     litellm_library,
     require_installed,
 )
-from tame_router.backends.openai_wire import finish_reason_of
 from tame_router.backends.patience import Patience
 from tame_router.backends.refusal import RETRY_AFTER_S
-from tame_router.chat import FinishReason, Usage
-from tame_router.errors import BackendProtocolError, StreamBrokenError, TameError
+from tame_router.backends.vllm_server import headers_of
+from tame_router.chat import FinishReason, ToolCallDelta, Usage
+from tame_router.errors import InvalidRequestError, StreamBrokenError, TameError
 
 _NO_KEY: Final = "none"
 """Sent to a server of one's own that needs no key: without it LiteLLM would send it the key of
 the big provider from the environment."""
+
+
+_NOTHING: Final = Piece()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +90,7 @@ class LitellmBackend:
             first_token_timeout_s=self._spec.first_token_timeout_s,
             stall_timeout_s=self._spec.stall_timeout_s,
         )
+        _refuse_several(generation)
         self._used = True
         chunks = await self._start(generation, patience)
         try:
@@ -118,30 +125,21 @@ class LitellmBackend:
             ) from error
 
     def _arguments(self, generation: Generation) -> dict[str, Any]:
-        spec, sampling = self._spec, generation.sampling
+        spec = self._spec
         name = spec.base_model
         if generation.revision and spec.revision_model:
             name = spec.revision_model.replace("{revision}", generation.revision)
-        wanted = {
-            "max_tokens": sampling.max_tokens,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "presence_penalty": sampling.presence_penalty,
-            "frequency_penalty": sampling.frequency_penalty,
-            "seed": sampling.seed,
-            "stop": list(sampling.stop) or None,
+        wanted: dict[str, Any] = {
             "api_base": spec.api_base or None,
             "api_key": spec.api_key or (_NO_KEY if spec.api_base else None),
-            "extra_headers": {"X-Request-Id": generation.request_id} if spec.api_base else None,
+            "extra_headers": headers_of(generation) if spec.api_base else None,
         }
+        if generation.shape.tools:
+            # Else LiteLLM imports its MCP client, whose packages nobody has installed.
+            wanted["_skip_mcp_handler"] = True
+        # LiteLLM takes OpenAI's own words: the request that vLLM would get, read again.
         return {
-            "model": name,
-            "messages": [
-                {"role": str(message.role), "content": message.content}
-                for message in generation.messages
-            ],
-            "stream": True,
-            "stream_options": {"include_usage": True},
+            **json.loads(encode_chat(name, generation)),
             "timeout": max(spec.first_token_timeout_s, spec.stall_timeout_s),
             "max_retries": 0,
             **{key: value for key, value in wanted.items() if value is not None},
@@ -163,6 +161,7 @@ class LitellmStream:
         self._patience = patience
         self._spoke = False
         self._finished = False
+        self._called = False
 
     def __aiter__(self) -> "LitellmStream":
         """Give itself: an answer is read once."""
@@ -204,6 +203,9 @@ class LitellmStream:
         if chunk.choices:
             choice = chunk.choices[0]
             piece.text = choice.delta.content or ""
+            piece.tool_calls = _calls(choice.delta)
+            self._called = self._called or bool(piece.tool_calls)
+            piece.logprobs = _logprobs(choice)
             if choice.finish_reason and not self._finished:
                 piece.finish_reason = self._finish(str(choice.finish_reason))
         usage = getattr(chunk, "usage", None)
@@ -212,18 +214,13 @@ class LitellmStream:
                 prompt_tokens=usage.prompt_tokens or 0,
                 completion_tokens=usage.completion_tokens or 0,
             )
-        return piece if piece.text or piece.finish_reason or piece.usage else None
+        return piece if piece != _NOTHING else None
 
     def _finish(self, word: str) -> FinishReason:
         # LiteLLM makes up a "stop" where the provider sent none: a cut answer would look whole.
         if not (self._chunks.received_finish_reason or self._chunks.intermittent_finish_reason):
             raise self._broken()
-        reason = finish_reason_of(word)
-        if reason is None:
-            raise BackendProtocolError(
-                f"the provider ended the answer with finish_reason {word[:32]!r}; expected stop,"
-                " length or content_filter: this router asks for plain text only"
-            )
+        reason = finish_of(word, self._generation, called=self._called)
         self._finished = True
         return reason
 
@@ -233,3 +230,30 @@ class LitellmStream:
             metadata={"revision": self._generation.revision},
             retry_after_s=RETRY_AFTER_S,
         )
+
+
+def _refuse_several(generation: Generation) -> None:
+    # LiteLLM keeps one finish_reason a stream: nobody could tell whether the others are whole.
+    if generation.shape.choices > 1:
+        raise InvalidRequestError(
+            f"{generation.shape.choices} answers were asked for, and this expert's provider gives"
+            " one at a time; leave n at 1, and ask again for another",
+            field="n",
+        )
+
+
+def _calls(delta: Any) -> tuple[ToolCallDelta, ...]:
+    return tuple(
+        ToolCallDelta(
+            index=call.index,
+            id=call.id or "",
+            name=call.function.name or "",
+            arguments=call.function.arguments or "",
+        )
+        for call in getattr(delta, "tool_calls", None) or ()
+    )
+
+
+def _logprobs(choice: Any) -> bytes:
+    tokens = getattr(getattr(choice, "logprobs", None), "content", None) or ()
+    return json.dumps([token.model_dump() for token in tokens]).encode() if tokens else b""

@@ -1,6 +1,6 @@
-"""The JSON that vLLM and its like speak: only the fields that this router uses.
+"""The JSON that vLLM and its like answer with: only the fields that this router uses.
 
-Encodes requests, decodes answers; decides nothing about what an answer means.
+Decodes; decides nothing about what an answer means. Requests are `chat_request`.
 
 Source: https://docs.vllm.ai/en/latest/serving/openai_compatible_server/
 """
@@ -9,52 +9,47 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from tame_router.chat import FinishReason, Message, Sampling
-from tame_router.errors import BackendProtocolError, InvalidRequestError
+from tame_router.chat import FinishReason
+from tame_router.errors import BackendProtocolError
 
 _T = TypeVar("_T")
 
 
-class StreamOptions(msgspec.Struct, frozen=True):
-    """What a stream carries besides the answer."""
+class FunctionPiece(msgspec.Struct, frozen=True, gc=False):
+    """A piece of a call's function; its name comes with the first one."""
 
-    include_usage: bool = True
-
-
-class ChatRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Body of `POST /v1/chat/completions`; what is None is not sent."""
-
-    model: str
-    messages: tuple[Message, ...]
-    stream: bool
-    stream_options: StreamOptions | None = None
-    max_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
+    name: str | None = None
+    arguments: str | None = None
 
 
-class TokenizeRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Body of vLLM's `POST /tokenize`."""
+class CallPiece(msgspec.Struct, frozen=True, gc=False):
+    """A piece of a call; its id comes with the first one."""
 
-    model: str
-    messages: tuple[Message, ...]
+    index: int = 0
+    id: str | None = None
+    function: FunctionPiece = FunctionPiece()
 
 
 class Delta(msgspec.Struct, frozen=True, gc=False):
     """What a chunk adds to the message."""
 
     content: str | None = None
+    tool_calls: tuple[CallPiece, ...] | None = None
+
+
+class Logprobs(msgspec.Struct, frozen=True, gc=False):
+    """Log-probabilities of a chunk's tokens; the list, or null, is passed on as it is."""
+
+    content: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class Choice(msgspec.Struct, frozen=True, gc=False):
-    """One of the answers of a chunk; this router always asks for one."""
+    """A piece of one of the answers; a server that writes only one may leave the index out."""
 
+    index: int = 0
     delta: Delta = Delta()
     finish_reason: str | None = None
+    logprobs: Logprobs | None = None
 
 
 class TokenCounts(msgspec.Struct, frozen=True, gc=False):
@@ -115,51 +110,13 @@ _FINISH_REASONS: Final = {
     "stop": FinishReason.STOP,
     "length": FinishReason.LENGTH,
     "content_filter": FinishReason.CONTENT_FILTER,
+    "tool_calls": FinishReason.TOOL_CALLS,
     # vLLM cut the answer short because it repeated itself.
     "repetition": FinishReason.LENGTH,
 }
 
-_USAGE_WANTED: Final = StreamOptions()
-_encoder = msgspec.json.Encoder()
 _chunk_decoder = msgspec.json.Decoder(Chunk)
 _error_decoder = msgspec.json.Decoder(ErrorBody)
-
-
-def encode_chat(model: str, messages: tuple[Message, ...], sampling: Sampling) -> bytes:
-    """Write the body that asks for a streamed answer with its usage.
-
-    Args:
-        model: Name the server knows the adapter revision, or the base model, by.
-        messages: The whole prompt.
-        sampling: What is None is left to the server.
-
-    Raises:
-        InvalidRequestError: When a text cannot be written as UTF-8.
-    """
-    return _encode(
-        ChatRequest(
-            model=model,
-            messages=messages,
-            stream=True,
-            stream_options=_USAGE_WANTED,
-            max_tokens=sampling.max_tokens,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            presence_penalty=sampling.presence_penalty,
-            frequency_penalty=sampling.frequency_penalty,
-            seed=sampling.seed,
-            stop=sampling.stop,
-        )
-    )
-
-
-def encode_tokenize(model: str, messages: tuple[Message, ...]) -> bytes:
-    """Write the body that asks for the length of a prompt.
-
-    Raises:
-        InvalidRequestError: When a text cannot be written as UTF-8.
-    """
-    return _encode(TokenizeRequest(model=model, messages=messages))
 
 
 def decode_chunk(payload: bytes) -> Chunk:
@@ -215,14 +172,3 @@ def decode_answer(kind: type[_T], body: bytes, what: str) -> _T:
 def finish_reason_of(word: str) -> FinishReason | None:
     """Translate why an answer ended; None for a word whose meaning is not known here."""
     return _FINISH_REASONS.get(word)
-
-
-def _encode(body: ChatRequest | TokenizeRequest) -> bytes:
-    try:
-        return _encoder.encode(body)
-    except UnicodeEncodeError as error:
-        raise InvalidRequestError(
-            "a message holds half of a surrogate pair, which is no character;"
-            " expected text that can be written as UTF-8",
-            field="messages",
-        ) from error

@@ -164,7 +164,9 @@ def _quotes(text: str, messages: Sequence[Message]) -> bool:
     Noticed always: four Chinese characters in a row, fourteen characters of anything, and a
     whole message.
     """
-    contents = [" ".join(message.content.split()) for message in messages]
+    texts = [message.content for message in messages]
+    texts += [call.arguments for message in messages for call in message.tool_calls]
+    contents = [" ".join(text.split()) for text in texts]
     stretches = [
         text[start : start + _QUOTE_CHARS]
         for start in range(0, len(text) - _QUOTE_CHARS + 1, _QUOTE_STEP)

@@ -113,7 +113,7 @@ class VllmBackend:
         """Get the stream of an answer, of a shorter one where only that fits and is allowed."""
         served_name = generation.revision or self._spec.base_model or (await self._base()).id
         if await self._may_be_cut(generation):
-            window = await self._server.measure(served_name, generation.messages)
+            window = await self._server.measure(served_name, generation)
             if window is not None:
                 window.max_tokens_for(generation)
         answer = await self._ask(served_name, generation)
@@ -125,9 +125,7 @@ class VllmBackend:
         return answer
 
     async def _ask(self, served_name: str, generation: Generation) -> HttpStream | Refusal:
-        return await self._server.chat(
-            served_name, generation.messages, generation.sampling, generation.request_id
-        )
+        return await self._server.chat(served_name, generation)
 
     async def _may_be_cut(self, generation: Generation) -> bool:
         """Tell whether the `max_tokens` that the caller insists on must be checked beforehand.
@@ -139,13 +137,13 @@ class VllmBackend:
         if not generation.strict_max_tokens or wanted is None:
             return False
         limit = await self.context_tokens()
-        return limit is not None and most_prompt_tokens(generation.messages) + wanted > limit
+        return limit is not None and most_prompt_tokens(generation) + wanted > limit
 
     async def _fitted(
         self, served_name: str, generation: Generation, refusal: Refusal
     ) -> Generation:
         """Give the generation with as many tokens as fit, or raise why there is none."""
-        window = await self._server.measure(served_name, generation.messages)
+        window = await self._server.measure(served_name, generation)
         wanted = generation.sampling.max_tokens
         max_tokens = wanted if window is None else window.max_tokens_for(generation)
         if max_tokens == wanted:  # it fits, or nobody can tell: the server's word stands

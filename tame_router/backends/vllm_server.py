@@ -4,6 +4,8 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Final
 
+from tame_router.backends.backend import Generation
+from tame_router.backends.chat_request import encode_chat, encode_tokenize
 from tame_router.backends.context_window import ContextWindow
 from tame_router.backends.http_client import HttpClient, HttpStream
 from tame_router.backends.openai_wire import (
@@ -13,11 +15,8 @@ from tame_router.backends.openai_wire import (
     TokenizeAnswer,
     decode_answer,
     decode_error,
-    encode_chat,
-    encode_tokenize,
 )
 from tame_router.backends.refusal import RETRY_AFTER_S, Refusal, retry_after_s
-from tame_router.chat import Message, Sampling
 from tame_router.errors import BackendError, BackendProtocolError, BackendSilentError
 
 HEALTH_TIMEOUT_S: Final = 2.0
@@ -44,29 +43,21 @@ class VllmServer:
     def __init__(self, http: HttpClient) -> None:
         self._http = http
 
-    async def chat(
-        self,
-        served_name: str,
-        messages: tuple[Message, ...],
-        sampling: Sampling,
-        request_id: str,
-    ) -> HttpStream | Refusal:
+    async def chat(self, served_name: str, generation: Generation) -> HttpStream | Refusal:
         """Ask for a streamed answer; the stream begins with its first event.
 
         Args:
             served_name: The adapter revision, or the base model, by the server's name for it.
-            messages: The whole prompt.
-            sampling: What is None is left to the server.
-            request_id: Appears in the server's log.
+            generation: What is asked; its request id appears in the server's log.
 
         Raises:
-            InvalidRequestError: When a text cannot be written as UTF-8.
+            InvalidRequestError: When a text cannot be written as UTF-8, or a schema is not JSON.
             BackendError: When the server cannot be reached, or does not send an event stream.
         """
         source = await self._http.post(
             "chat/completions",
-            encode_chat(served_name, messages, sampling),
-            {"X-Request-Id": _header_value(request_id)},
+            encode_chat(served_name, generation),
+            headers_of(generation),
         )
         if source.status != 200:
             return await _refusal(source)
@@ -78,16 +69,14 @@ class VllmServer:
             )
         return source
 
-    async def measure(
-        self, served_name: str, messages: tuple[Message, ...]
-    ) -> ContextWindow | None:
+    async def measure(self, served_name: str, generation: Generation) -> ContextWindow | None:
         """Count a prompt's tokens; None where the server does not do that.
 
         Raises:
-            InvalidRequestError: When a text cannot be written as UTF-8.
+            InvalidRequestError: When a text cannot be written as UTF-8, or a schema is not JSON.
             BackendError: When the server cannot be reached, or answers with something else.
         """
-        source = await self._http.post("/tokenize", encode_tokenize(served_name, messages))
+        source = await self._http.post("/tokenize", encode_tokenize(served_name, generation))
         body = await source.read_all(_MAX_TOKENIZE_BYTES)
         if source.status != 200:
             return None
@@ -147,6 +136,17 @@ async def _refusal(source: HttpStream) -> Refusal:
     except BackendError:
         info = ErrorInfo()
     return Refusal(status=source.status, info=info, retry_after_s=wait_s)
+
+
+def headers_of(generation: Generation) -> dict[str, str]:
+    """Give the headers that name the answer and carry its trace on.
+
+    What no header can carry is replaced, lest it break out of its line.
+    """
+    headers = {"X-Request-Id": _header_value(generation.request_id)}
+    for name, value in generation.trace.items():
+        headers[name] = _header_value(value)
+    return headers
 
 
 def _header_value(text: str) -> str:

@@ -6,10 +6,14 @@ from pathlib import Path
 
 from tame_router.catalog.revision import Revision
 from tame_router.chat import Sampling
-from tame_router.errors import ExpertNotFoundError
+from tame_router.errors import ExpertNotFoundError, RevisionNotFoundError
 
 LANGUAGES = ("zh-TW", "en")
 """The languages experts speak; each has a title, a description and teaching lines in both."""
+
+
+DOCUMENTS = "{documents}"
+"""Where an expert's own wording for given documents holds them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,9 @@ class Expert:
         sampling: Values for what a request leaves open.
         notices: Notice shown beside an answer, by language tag; empty: none.
         folder: Where it was read from.
+        private: Only tenants that are granted it by name may use it.
+        documents: How given documents are put into the prompt; holds `{documents}` once; empty:
+            in the wording for all experts.
     """
 
     name: str
@@ -37,11 +44,26 @@ class Expert:
     sampling: Sampling
     notices: Mapping[str, str]
     folder: Path
+    private: bool = False
+    documents: str = ""
 
     @property
     def live_revision(self) -> str:
         """Name of the adapter that answers; empty: the base model without adapter."""
         return self.live.name if self.live else ""
+
+    def require(self, revision: str) -> None:
+        """Make sure that a revision is the one that answers.
+
+        Raises:
+            RevisionNotFoundError: When it is not.
+        """
+        if revision != self.live_revision:
+            raise RevisionNotFoundError(
+                f"expert {self.name!r} has no revision {revision[:80]!r} that answers now;"
+                " GetExpert and /v1/models tell the live one",
+                metadata={"expert": self.name, "revision": revision[:80]},
+            )
 
     def notice(self, language: str) -> str:
         """Give the notice in a language, in any language otherwise; empty: none is needed."""

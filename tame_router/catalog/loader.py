@@ -10,10 +10,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    ValidationError,
+)
 
 from tame_router.catalog.base_model_name import canonical_name
-from tame_router.catalog.expert import LANGUAGES, Catalog, Expert
+from tame_router.catalog.expert import DOCUMENTS, LANGUAGES, Catalog, Expert
 from tame_router.catalog.lines import Located, parse
 from tame_router.catalog.problem import Problem
 from tame_router.catalog.revision import ADAPTER_FILES, Revision, read_revision
@@ -47,6 +54,8 @@ class _Document(BaseModel):
     adapters: dict[Text, Text] = Field(default_factory=dict)
     sampling: _Sampling = Field(default_factory=_Sampling)
     notices: dict[str, Text] = Field(default_factory=dict)
+    private: StrictBool = False
+    documents: Text = ""
 
 
 def load_catalog(folder: Path, base_models: Mapping[str, str]) -> Catalog:
@@ -127,6 +136,8 @@ def _read_expert(
             sampling=Sampling(**document.sampling.model_dump()),
             notices=document.notices,
             folder=folder,
+            private=document.private,
+            documents=document.documents,
         ),
         problems,
     )
@@ -205,6 +216,8 @@ def _meaning_problems(
         missing = [tag for tag in LANGUAGES if tag not in getattr(document, key)]
         if missing:
             found.append(((key,), f"{key} lacks {' and '.join(missing)}"))
+    if document.documents and document.documents.count(DOCUMENTS) != 1:
+        found.append((("documents",), f"documents must hold {DOCUMENTS} once, where they stand"))
     return [Problem(path=path, line=located.line(place), message=text) for place, text in found]
 
 

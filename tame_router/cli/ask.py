@@ -4,13 +4,16 @@ import argparse
 import dataclasses
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tame_router.cli.arguments import DEFAULT_SERVER, Commands, add_command, add_json
+from tame_router.cli.server_access import add_access, connection_options, read_text_file
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tame_router.chat import Document, ResponseFormat
     from tame_router.client.event import Event
 
 LONGEST_TIMEOUT_S = 86_400
@@ -23,6 +26,11 @@ examples:
   tame ask --expert medical "Is a fever of 38.5 dangerous?"
   echo "什麼是 PID 控制？" | tame ask -
   tame ask --json "hello" | jq -r 'select(.event == "delta").text'
+  tame ask --document contract.txt "押金何時該退？"
+  tame ask --key-file key --tls-ca ca.pem --server tame.example:50051 "hello"
+
+The key, where the router wants one, is read from --key-file or from $TAME_API_KEY; never
+from the command line, which others can see.
 """
 
 
@@ -34,11 +42,32 @@ def add(commands: Commands) -> None:
         "--expert", default="", help="who must answer (default: the router decides)"
     )
     parser.add_argument(
+        "--revision",
+        default="",
+        metavar="NAME",
+        help="which adapter revision of --expert must answer (default: the live one)",
+    )
+    parser.add_argument(
+        "--document",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a text that the answer is to rest on; may be given several times",
+    )
+    parser.add_argument(
+        "--json-schema",
+        type=Path,
+        metavar="FILE",
+        help="hold the answer to the JSON schema in this file",
+    )
+    parser.add_argument(
         "--server",
         default=DEFAULT_SERVER,
         metavar="HOST:PORT",
         help=f"the router (default: {DEFAULT_SERVER})",
     )
+    add_access(parser)
     parser.add_argument("--max-tokens", type=int, metavar="N", help="longest answer, in tokens")
     parser.add_argument(
         "--timeout",
@@ -66,19 +95,37 @@ def run(arguments: argparse.Namespace) -> int:
 
     from tame_router.chat import Sampling
     from tame_router.client.client import Client
+    from tame_router.client.request import Options
 
     text = sys.stdin.read() if arguments.text == "-" else arguments.text
     show = _write_json if arguments.json else _Show(Console(stderr=True, highlight=False))
-    sampling = Sampling(max_tokens=arguments.max_tokens)
+    options: Options = {
+        "expert": arguments.expert,
+        "revision": arguments.revision,
+        "sampling": Sampling(max_tokens=arguments.max_tokens),
+        "documents": [_document(path) for path in arguments.document],
+        "response_format": _schema(arguments.json_schema) if arguments.json_schema else None,
+    }
     with (
-        Client(arguments.server) as client,
-        client.stream(
-            text, expert=arguments.expert, sampling=sampling, timeout_s=arguments.timeout
-        ) as events,
+        Client(arguments.server, **connection_options(arguments)) as client,
+        client.stream(text, timeout_s=arguments.timeout, **options) as events,
     ):
         for event in events:
             show(event)
     return 0
+
+
+def _document(path: Path) -> "Document":
+    from tame_router.chat import Document
+
+    return Document(text=read_text_file(path, "--document"), title=path.name)
+
+
+def _schema(path: Path) -> "ResponseFormat":
+    from tame_router.chat import Format, ResponseFormat
+
+    text = read_text_file(path, "--json-schema")
+    return ResponseFormat(format=Format.JSON_SCHEMA, name="answer", schema=text)
 
 
 class _Show:

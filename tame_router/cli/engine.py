@@ -54,15 +54,15 @@ def add(commands: Commands) -> None:
 
 def run_start(arguments: argparse.Namespace) -> int:
     """Start the engine, and show how far it is until it answers."""
-    from tame_router import app
     from tame_router.backends.engine import launch, wait_ready
     from tame_router.config_file import load_settings
+    from tame_router.local_engine import engine_spec
 
     names = ("port", "base_model", "tensor_parallel_size")
     given = {name: getattr(arguments, name) for name in names}
     engine = {name: value for name, value in given.items() if value is not None}
     settings = load_settings(arguments.config, {"engine": engine} if engine else {})
-    state = launch(app.engine_spec(settings))
+    state = launch(engine_spec(settings))
     try:
         wait_ready(state, timeout_s=settings.engine.start_timeout_s, progress=_progress())
     finally:

@@ -9,7 +9,18 @@ import sys
 from collections.abc import Sequence
 
 from tame_router import __version__
-from tame_router.cli import ask, config, engine, experts, route, router, serve
+from tame_router.cli import (
+    ask,
+    audit,
+    config,
+    engine,
+    experts,
+    receipt,
+    route,
+    router,
+    serve,
+    tenant,
+)
 from tame_router.errors import ConfigError, InvalidRequestError, TameError
 
 EXIT_FAILED = 1
@@ -23,6 +34,7 @@ examples:
   tame ask "勞工被資遣可以拿多少資遣費？"          ask it, and watch the answer being written
   tame route "MOSFET 的 gate driver 要怎麼選?"   who would answer?
   tame experts check                           is everything under experts/ in order?
+  tame tenant create hospital --grant '*'      let an organisation in
   tame engine start                            run a local vLLM with the experts' adapters
 
 exit codes:
@@ -44,7 +56,18 @@ def parser() -> argparse.ArgumentParser:
     )
     root.add_argument("--version", action="version", version=f"tame {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (serve, ask, route, experts, router, engine, config):
+    for command in (
+        serve,
+        ask,
+        route,
+        experts,
+        router,
+        tenant,
+        audit,
+        receipt,
+        engine,
+        config,
+    ):
         command.add(commands)
     return root
 

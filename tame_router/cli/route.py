@@ -47,15 +47,16 @@ def run(arguments: argparse.Namespace) -> int:
     """
     if bool(arguments.text) == bool(arguments.input):
         raise InvalidRequestError("give questions, or --input FILE with one a line; not both")
-    from tame_router import app, telemetry
+    from tame_router import app
     from tame_router.config_file import load_settings
     from tame_router.evaluation.outcome import decide
+    from tame_router.telemetry import log
     from tame_router.trained_router import build_router
 
     # Opened before the router is loaded, or trained: a wrong path is told at once.
     file = open_rows(arguments.input) if arguments.input else None
     settings = load_settings(arguments.config)
-    telemetry.configure(settings.log)  # tells when the router has to be trained first
+    log.configure(settings.log)  # tells when the router has to be trained first
     router = build_router(settings, app.build_catalog(settings))
     if file:
         _route_rows(router, read_rows(arguments.input, file))

@@ -100,16 +100,17 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
 
 
 def _measure(arguments: argparse.Namespace) -> "tuple[Report, Sequence[Trial]]":
-    from tame_router import app, telemetry
+    from tame_router import app
     from tame_router.config_file import load_settings
     from tame_router.evaluation.mistake import explain_mistakes, worst_mistakes
     from tame_router.evaluation.outcome import decide, examine
     from tame_router.evaluation.question import read_questions
     from tame_router.evaluation.report import measure
+    from tame_router.telemetry import log
     from tame_router.trained_router import build_router
 
     settings = load_settings(arguments.config)
-    telemetry.configure(settings.log)  # tells when the router has to be trained first
+    log.configure(settings.log)  # tells when the router has to be trained first
     catalog = app.build_catalog(settings)
     questions = read_questions(arguments.file, catalog.names, settings.routing.fallback)
     router = build_router(settings, catalog)

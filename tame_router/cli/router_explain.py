@@ -55,15 +55,16 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         InvalidRequestError: When the text is blank or holds what is no character.
     """
-    from tame_router import app, telemetry
+    from tame_router import app
     from tame_router.config_file import load_settings
     from tame_router.evaluation.outcome import decide
     from tame_router.evaluation.rows import check_row
+    from tame_router.telemetry import log
     from tame_router.trained_router import build_router
 
     check_row("text", {"text": arguments.text})
     settings = load_settings(arguments.config)
-    telemetry.configure(settings.log)  # tells when the router has to be trained first
+    log.configure(settings.log)  # tells when the router has to be trained first
     router = build_router(settings, app.build_catalog(settings))
     decision = decide(router, arguments.text, explain=True)
     if arguments.json:

@@ -8,22 +8,14 @@ from typing import Any, Self, TypeVar, Unpack
 
 import grpc
 
-from tame_router.client.event import (
-    Answer,
-    Decision,
-    Event,
-    Expert,
-    read_answer,
-    read_decision,
-    read_event,
-    read_expert,
-)
+from tame_router.client.connection import Connection, ConnectionOptions
+from tame_router.client.event import Answer, Decision, Event, Expert
 from tame_router.client.feedback import Receipt, feedback_request, read_receipt
+from tame_router.client.reading import read_answer, read_decision, read_event, read_expert
 from tame_router.client.request import (
     Choice,
     Conversation,
     Options,
-    channel_options,
     chat_request,
     route_request,
 )
@@ -44,11 +36,15 @@ class AsyncClient:
 
     Args:
         target: Address, `host:port`.
-        attempts: Tries of a call that finds the service UNAVAILABLE, 1 to 5.
+        options: How to connect: key or token, TLS, metadata, attempts.
+
+    Raises:
+        ConfigError: When the options contradict each other, or would let a secret be read.
     """
 
-    def __init__(self, target: str, *, attempts: int = 4) -> None:
-        self._channel = grpc.aio.insecure_channel(target, options=channel_options(attempts))
+    def __init__(self, target: str, **options: Unpack[ConnectionOptions]) -> None:
+        self._connection = Connection(target, **options)
+        self._channel = self._connection.open(grpc.aio.insecure_channel, grpc.aio.secure_channel)
         self._router: router_service_pb2_grpc.RouterServiceAsyncStub
         self._router = router_service_pb2_grpc.RouterServiceStub(self._channel)
         self._experts: expert_service_pb2_grpc.ExpertServiceAsyncStub
@@ -83,8 +79,11 @@ class AsyncClient:
             TameError: What the server answered, as the class its reason names.
         """
         request = route_request(conversation, explain=explain, **choice)
+        metadata = await self._connection.metadata_async()
         with rebuilt_errors():
-            response = await _finished(self._router.Route(request, timeout=timeout_s))
+            response = await _finished(
+                self._router.Route(request, timeout=timeout_s, metadata=metadata)
+            )
         return read_decision(response.decision)
 
     async def chat(
@@ -100,8 +99,11 @@ class AsyncClient:
             TameError: What the server answered, as the class its reason names.
         """
         request = chat_request(router_service_pb2.ChatRequest, conversation, **options)
+        metadata = await self._connection.metadata_async()
         with rebuilt_errors():
-            return read_answer(await _finished(self._router.Chat(request, timeout=timeout_s)))
+            return read_answer(
+                await _finished(self._router.Chat(request, timeout=timeout_s, metadata=metadata))
+            )
 
     @asynccontextmanager
     async def stream(
@@ -118,7 +120,8 @@ class AsyncClient:
             TameError: From iterating: what the server answered, as the class its reason names.
         """
         request = chat_request(router_service_pb2.StreamChatRequest, conversation, **options)
-        call = self._router.StreamChat(request, timeout=timeout_s)
+        metadata = await self._connection.metadata_async()
+        call = self._router.StreamChat(request, timeout=timeout_s, metadata=metadata)
         try:
             yield _Events(aiter(call))
         finally:
@@ -133,8 +136,11 @@ class AsyncClient:
         found: list[Expert] = []
         request = expert_service_pb2.ListExpertsRequest()
         while True:
+            metadata = await self._connection.metadata_async()
             with rebuilt_errors():
-                page = await _finished(self._experts.ListExperts(request, timeout=timeout_s))
+                page = await _finished(
+                    self._experts.ListExperts(request, timeout=timeout_s, metadata=metadata)
+                )
             found += map(read_expert, page.experts)
             if not page.next_page_token:
                 return found
@@ -147,8 +153,11 @@ class AsyncClient:
             TameError: What the server answered, as the class its reason names.
         """
         request = expert_service_pb2.GetExpertRequest(name=name)
+        metadata = await self._connection.metadata_async()
         with rebuilt_errors():
-            response = await _finished(self._experts.GetExpert(request, timeout=timeout_s))
+            response = await _finished(
+                self._experts.GetExpert(request, timeout=timeout_s, metadata=metadata)
+            )
         return read_expert(response.expert)
 
     async def feedback(
@@ -177,8 +186,11 @@ class AsyncClient:
             TameError: What the server answered, as the class its reason names.
         """
         request = feedback_request(answer_id, expert, comment, question)
+        metadata = await self._connection.metadata_async()
         with rebuilt_errors():
-            response = await _finished(self._feedback.SubmitFeedback(request, timeout=timeout_s))
+            response = await _finished(
+                self._feedback.SubmitFeedback(request, timeout=timeout_s, metadata=metadata)
+            )
         return read_receipt(response)
 
 

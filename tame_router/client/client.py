@@ -7,22 +7,14 @@ from typing import Self, Unpack
 
 import grpc
 
-from tame_router.client.event import (
-    Answer,
-    Decision,
-    Event,
-    Expert,
-    read_answer,
-    read_decision,
-    read_event,
-    read_expert,
-)
+from tame_router.client.connection import Connection, ConnectionOptions
+from tame_router.client.event import Answer, Decision, Event, Expert
 from tame_router.client.feedback import Receipt, feedback_request, read_receipt
+from tame_router.client.reading import read_answer, read_decision, read_event, read_expert
 from tame_router.client.request import (
     Choice,
     Conversation,
     Options,
-    channel_options,
     chat_request,
     route_request,
 )
@@ -41,11 +33,15 @@ class Client:
 
     Args:
         target: Address, `host:port`.
-        attempts: Tries of a call that finds the service UNAVAILABLE, 1 to 5.
+        options: How to connect: key or token, TLS, metadata, attempts.
+
+    Raises:
+        ConfigError: When the options contradict each other, or would let a secret be read.
     """
 
-    def __init__(self, target: str, *, attempts: int = 4) -> None:
-        self._channel = grpc.insecure_channel(target, options=channel_options(attempts))
+    def __init__(self, target: str, **options: Unpack[ConnectionOptions]) -> None:
+        self._connection = Connection(target, **options)
+        self._channel = self._connection.open(grpc.insecure_channel, grpc.secure_channel)
         self._router = router_service_pb2_grpc.RouterServiceStub(self._channel)
         self._experts = expert_service_pb2_grpc.ExpertServiceStub(self._channel)
         self._feedback = feedback_service_pb2_grpc.FeedbackServiceStub(self._channel)
@@ -77,8 +73,9 @@ class Client:
             TameError: What the server answered, as the class its reason names.
         """
         request = route_request(conversation, explain=explain, **choice)
+        metadata = self._connection.metadata()
         with rebuilt_errors():
-            response = self._router.Route(request, timeout=timeout_s)
+            response = self._router.Route(request, timeout=timeout_s, metadata=metadata)
         return read_decision(response.decision)
 
     def chat(
@@ -94,8 +91,9 @@ class Client:
             TameError: What the server answered, as the class its reason names.
         """
         request = chat_request(router_service_pb2.ChatRequest, conversation, **options)
+        metadata = self._connection.metadata()
         with rebuilt_errors():
-            return read_answer(self._router.Chat(request, timeout=timeout_s))
+            return read_answer(self._router.Chat(request, timeout=timeout_s, metadata=metadata))
 
     @contextmanager
     def stream(
@@ -112,7 +110,8 @@ class Client:
             TameError: From iterating: what the server answered, as the class its reason names.
         """
         request = chat_request(router_service_pb2.StreamChatRequest, conversation, **options)
-        call = self._router.StreamChat(request, timeout=timeout_s)
+        metadata = self._connection.metadata()
+        call = self._router.StreamChat(request, timeout=timeout_s, metadata=metadata)
         try:
             yield _Events(iter(call))
         finally:
@@ -127,8 +126,9 @@ class Client:
         found: list[Expert] = []
         request = expert_service_pb2.ListExpertsRequest()
         while True:
+            metadata = self._connection.metadata()
             with rebuilt_errors():
-                page = self._experts.ListExperts(request, timeout=timeout_s)
+                page = self._experts.ListExperts(request, timeout=timeout_s, metadata=metadata)
             found += map(read_expert, page.experts)
             if not page.next_page_token:
                 return found
@@ -141,8 +141,9 @@ class Client:
             TameError: What the server answered, as the class its reason names.
         """
         request = expert_service_pb2.GetExpertRequest(name=name)
+        metadata = self._connection.metadata()
         with rebuilt_errors():
-            response = self._experts.GetExpert(request, timeout=timeout_s)
+            response = self._experts.GetExpert(request, timeout=timeout_s, metadata=metadata)
         return read_expert(response.expert)
 
     def feedback(
@@ -171,8 +172,11 @@ class Client:
             TameError: What the server answered, as the class its reason names.
         """
         request = feedback_request(answer_id, expert, comment, question)
+        metadata = self._connection.metadata()
         with rebuilt_errors():
-            return read_receipt(self._feedback.SubmitFeedback(request, timeout=timeout_s))
+            return read_receipt(
+                self._feedback.SubmitFeedback(request, timeout=timeout_s, metadata=metadata)
+            )
 
 
 class _Events:

@@ -3,14 +3,24 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from tame_router.chat import FinishReason, Usage
-from tame_router.v1 import chat_pb2, decision_pb2, expert_pb2, router_service_pb2
+from tame_router.chat import FinishReason, ToolCall, ToolCallDelta, Usage
 
-_FINISH_REASONS = {
-    chat_pb2.FINISH_REASON_STOP: FinishReason.STOP,
-    chat_pb2.FINISH_REASON_LENGTH: FinishReason.LENGTH,
-    chat_pb2.FINISH_REASON_CONTENT_FILTER: FinishReason.CONTENT_FILTER,
-}
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenLogprob:
+    """How probable a token was.
+
+    Attributes:
+        token: The token as text.
+        logprob: Natural logarithm of its probability; -9999: too small to be told.
+        raw: Its bytes; empty: not told.
+        top_logprobs: The most probable tokens in its place, the most probable first.
+    """
+
+    token: str
+    logprob: float
+    raw: bytes = b""
+    top_logprobs: tuple["TokenLogprob", ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,16 +77,31 @@ class ExpertStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delta:
-    """New characters of one expert."""
+    """New characters of one expert, or pieces of the calls it wants made.
+
+    Attributes:
+        expert: Name of the expert.
+        revision: The adapter revision that wrote it; empty: the base model without adapter.
+        text: New characters; empty where this is about calls or probabilities only.
+        choice: Which of several answers it belongs to, from 0.
+        tool_calls: Pieces of calls.
+        logprobs: How probable the new tokens were, where that was asked for.
+    """
 
     expert: str
     revision: str
     text: str
+    choice: int = 0
+    tool_calls: tuple[ToolCallDelta, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpertFinish:
-    """An expert ended; `time_to_first_token` is None when it wrote nothing."""
+    """An expert ended; `time_to_first_token` is None when it wrote nothing.
+
+    `finish_reason` is of the first answer, `other_reasons` of the further ones.
+    """
 
     expert: str
     revision: str
@@ -85,29 +110,66 @@ class ExpertFinish:
     time_to_first_token: timedelta | None
     elapsed: timedelta
     notice: str
+    other_reasons: tuple[FinishReason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Final:
-    """Everything has been said. The last event."""
+    """Everything has been said. The last event; `receipt` is empty where none is signed."""
 
     finish_reason: FinishReason
     usage: Usage
     elapsed: timedelta
+    receipt: str = ""
 
 
 Event = DecisionMade | ExpertStart | Delta | ExpertFinish | Final
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One of several answers to the same question."""
+
+    content: str
+    finish_reason: FinishReason
+    tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A whole answer."""
+    """A whole answer.
+
+    Attributes:
+        answer_id: Names it, in logs and feedback.
+        decision: Who answered, and why.
+        content: The answer; the first, where several were wanted.
+        experts: What each expert did.
+        final: What it cost.
+        tool_calls: The calls that the expert wants made.
+        logprobs: How probable its tokens were, where that was asked for.
+        other_choices: The second and further answers.
+    """
 
     answer_id: str
     decision: Decision
     content: str
     experts: tuple[ExpertFinish, ...]
     final: Final
+    tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
+    other_choices: tuple[Choice, ...] = ()
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """All answers, the first included."""
+        first = Choice(
+            content=self.content,
+            finish_reason=self.final.finish_reason,
+            tool_calls=self.tool_calls,
+            logprobs=self.logprobs,
+        )
+        return (first, *self.other_choices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,90 +182,3 @@ class Expert:
     live_revision: str
     backend: str
     notices: dict[str, str]
-
-
-def read_decision(proto: decision_pb2.Decision) -> Decision:
-    """Read a decision."""
-    return Decision(
-        experts={p.expert: p.probability for p in proto.experts},
-        probabilities={p.expert: p.probability for p in proto.probabilities},
-        stage=decision_pb2.Stage.Name(proto.stage).removeprefix("STAGE_").lower(),
-        reason=proto.reason,
-        language=proto.language,
-        elapsed=proto.elapsed.ToTimedelta(),
-        features={f.text: f.weight for f in proto.features},
-        classifier_digest=proto.classifier_digest,
-        relevances={p.expert: p.relevance for p in proto.probabilities},
-        conformal_set=tuple(proto.conformal_set),
-    )
-
-
-def read_event(proto: router_service_pb2.StreamChatResponse) -> Event | None:
-    """Read one event of a stream; None for one that this SDK does not know yet."""
-    match proto.WhichOneof("event"):
-        case "delta":
-            delta = proto.delta
-            return Delta(expert=delta.expert, revision=delta.revision, text=delta.text)
-        case "decision_made":
-            made = proto.decision_made
-            return DecisionMade(answer_id=made.answer_id, decision=read_decision(made.decision))
-        case "expert_start":
-            start = proto.expert_start
-            return ExpertStart(expert=start.expert, revision=start.revision, notice=start.notice)
-        case "expert_finish":
-            return _read_finish(proto.expert_finish)
-        case "final":
-            return _read_final(proto.final)
-    return None
-
-
-def read_answer(proto: router_service_pb2.ChatResponse) -> Answer:
-    """Read a whole answer."""
-    return Answer(
-        answer_id=proto.answer_id,
-        decision=read_decision(proto.decision),
-        content=proto.content,
-        experts=tuple(map(_read_finish, proto.experts)),
-        final=_read_final(proto.final),
-    )
-
-
-def read_expert(proto: expert_pb2.Expert) -> Expert:
-    """Read an expert."""
-    return Expert(
-        name=proto.name,
-        titles=dict(proto.titles),
-        descriptions=dict(proto.descriptions),
-        live_revision=proto.live_revision,
-        backend=proto.backend,
-        notices=dict(proto.notices),
-    )
-
-
-def _read_finish(proto: router_service_pb2.ExpertFinish) -> ExpertFinish:
-    wrote = proto.HasField("time_to_first_token")
-    return ExpertFinish(
-        expert=proto.expert,
-        revision=proto.revision,
-        finish_reason=_read_reason(proto.finish_reason),
-        usage=_read_usage(proto.usage),
-        time_to_first_token=proto.time_to_first_token.ToTimedelta() if wrote else None,
-        elapsed=proto.elapsed.ToTimedelta(),
-        notice=proto.notice,
-    )
-
-
-def _read_final(proto: router_service_pb2.Final) -> Final:
-    return Final(
-        finish_reason=_read_reason(proto.finish_reason),
-        usage=_read_usage(proto.usage),
-        elapsed=proto.elapsed.ToTimedelta(),
-    )
-
-
-def _read_reason(proto: chat_pb2.FinishReason.ValueType) -> FinishReason:
-    return _FINISH_REASONS.get(proto, FinishReason.STOP)
-
-
-def _read_usage(proto: chat_pb2.Usage) -> Usage:
-    return Usage(prompt_tokens=proto.prompt_tokens, completion_tokens=proto.completion_tokens)

@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tame_router.client.request import sendable
+from tame_router.client.sendable import sendable
 from tame_router.v1 import feedback_service_pb2
 
 

@@ -1,12 +1,12 @@
 """Requests of the SDK, built from plain values."""
 
-import json
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from typing import TypedDict, TypeVar, Unpack
 
-from tame_router.chat import Message, Role, Sampling
-from tame_router.errors import InvalidRequestError
+from tame_router.chat import Document, Message, ResponseFormat, Role, Sampling, Tool, ToolChoice
+from tame_router.client.sendable import sendable
+from tame_router.client.shape import write_call, write_document, write_format, write_tool
+from tame_router.client.shape import write_choice as write_tool_choice
 from tame_router.v1 import chat_pb2, decision_pb2, router_service_pb2
 
 Conversation = str | Sequence[Message]
@@ -16,6 +16,7 @@ _ROLES = {
     Role.SYSTEM: chat_pb2.ROLE_SYSTEM,
     Role.USER: chat_pb2.ROLE_USER,
     Role.ASSISTANT: chat_pb2.ROLE_ASSISTANT,
+    Role.TOOL: chat_pb2.ROLE_TOOL,
 }
 
 
@@ -26,11 +27,13 @@ class Choice(TypedDict, total=False):
         expert: The one expert that must answer.
         allow: Experts that may answer; none: all.
         deny: Experts that must not answer.
+        revision: The one adapter revision of `expert` that must answer.
     """
 
     expert: str
     allow: Collection[str]
     deny: Collection[str]
+    revision: str
 
 
 class Options(Choice, total=False):
@@ -38,9 +41,26 @@ class Options(Choice, total=False):
 
     Attributes:
         sampling: How the answer is to be drawn; what is None is left to the expert.
+        tools: Functions that the expert may want called.
+        tool_choice: Whether they are called; none: the expert decides.
+        parallel_tool_calls: Whether several may be wanted at once.
+        response_format: The form that the answer is held to.
+        choices: Answers wanted of the same expert.
+        top_logprobs: How many of the most probable tokens are listed for each token; none: no
+            probabilities are told.
+        documents: Texts that the answer is to rest on.
+        user: Your own name for the person that asks, for your audit records.
     """
 
     sampling: Sampling
+    tools: Sequence[Tool]
+    tool_choice: ToolChoice | None
+    parallel_tool_calls: bool | None
+    response_format: ResponseFormat | None
+    choices: int
+    top_logprobs: int | None
+    documents: Sequence[Document]
+    user: str
 
 
 ChatRequestT = TypeVar(
@@ -56,6 +76,7 @@ def route_request(
     Raises:
         InvalidRequestError: When a request cannot hold a value.
     """
+    _require_known(choice, Choice)
     return router_service_pb2.RouteRequest(
         messages=_messages(conversation), constraints=_constraints(choice), explain=explain
     )
@@ -69,27 +90,38 @@ def chat_request(
     Raises:
         InvalidRequestError: When a request cannot hold a value.
     """
-    sampling = options.pop("sampling", None)
-    return kind(
-        messages=_messages(conversation),
-        constraints=_constraints(options),
-        sampling=None if sampling is None else _sampling(sampling),
-    )
+    _require_known(options, Options)
+    request = kind(messages=_messages(conversation), constraints=_constraints(options))
+    sampling = options.get("sampling")
+    if sampling is not None:
+        request.sampling.CopyFrom(_sampling(sampling))
+    # Both kinds have the same fields, which the type variable cannot say.
+    _write_shape(request, options)
+    return request
 
 
-@contextmanager
-def sendable(field: str) -> Iterator[None]:
-    """Name the field of a value that no request can hold.
-
-    A number can be too large for its type, and a text can hold half of a surrogate pair.
-
-    Raises:
-        InvalidRequestError: When the block raises ValueError.
-    """
-    try:
-        yield
-    except ValueError as error:
-        raise InvalidRequestError(f"{field} cannot be sent: {error}", field=field) from None
+def _write_shape(
+    request: router_service_pb2.ChatRequest | router_service_pb2.StreamChatRequest,
+    options: Options,
+) -> None:
+    for index, tool in enumerate(options.get("tools", ())):
+        with sendable(f"tools[{index}]"):
+            request.tools.append(write_tool(tool))
+    for index, document in enumerate(options.get("documents", ())):
+        with sendable(f"documents[{index}]"):
+            request.documents.append(write_document(document))
+    choice, form = options.get("tool_choice"), options.get("response_format")
+    if choice is not None:
+        with sendable("tool_choice"):
+            request.tool_choice.CopyFrom(write_tool_choice(choice))
+    if form is not None:
+        with sendable("response_format"):
+            request.response_format.CopyFrom(write_format(form))
+    for name in ("parallel_tool_calls", "choices", "top_logprobs", "user"):
+        value = options.get(name)
+        if value is not None:
+            with sendable(name):
+                setattr(request, name, value)
 
 
 def _messages(conversation: Conversation) -> list[chat_pb2.Message]:
@@ -100,17 +132,28 @@ def _messages(conversation: Conversation) -> list[chat_pb2.Message]:
 
 def _message(index: int, message: Message) -> chat_pb2.Message:
     with sendable(f"messages[{index}].content"):
-        return chat_pb2.Message(role=_ROLES[message.role], content=message.content)
+        proto = chat_pb2.Message(role=_ROLES[message.role], content=message.content)
+    if message.tool_calls or message.tool_call_id:
+        with sendable(f"messages[{index}].tool_calls"):
+            proto.tool_calls.extend(map(write_call, message.tool_calls))
+            proto.tool_call_id = message.tool_call_id
+    return proto
 
 
 def _constraints(choice: Choice) -> decision_pb2.Constraints:
-    unknown = set(choice) - set(Choice.__annotations__)
-    if unknown:
-        raise TypeError(f"unknown keyword {', '.join(sorted(unknown))}")
     with sendable("constraints"):
         return decision_pb2.Constraints(
-            pin=choice.get("expert", ""), allow=choice.get("allow", ()), deny=choice.get("deny", ())
+            pin=choice.get("expert", ""),
+            allow=choice.get("allow", ()),
+            deny=choice.get("deny", ()),
+            revision=choice.get("revision", ""),
         )
+
+
+def _require_known(given: Collection[str], kind: type[Choice]) -> None:
+    unknown = set(given) - set(kind.__annotations__)
+    if unknown:
+        raise TypeError(f"unknown keyword {', '.join(sorted(unknown))}")
 
 
 def _sampling(sampling: Sampling) -> chat_pb2.Sampling:
@@ -124,30 +167,3 @@ def _sampling(sampling: Sampling) -> chat_pb2.Sampling:
             seed=sampling.seed,
             stop=sampling.stop,
         )
-
-
-def channel_options(attempts: int) -> list[tuple[str, int | str]]:
-    """Give the channel arguments: retries of UNAVAILABLE with back-off, by gRPC itself.
-
-    A stream is tried again only while nothing of it has arrived.
-
-    Args:
-        attempts: Tries in all, 1 to 5 (gRPC's own limit); 1: no retry.
-
-    Source: https://github.com/grpc/proposal/blob/master/A6-client-retries.md
-    """
-    policy = {
-        "maxAttempts": attempts,
-        "initialBackoff": "0.2s",
-        "maxBackoff": "5s",
-        "backoffMultiplier": 2,
-        "retryableStatusCodes": ["UNAVAILABLE"],
-    }
-    services = ("RouterService", "ExpertService", "FeedbackService")
-    names = [{"service": f"tame_router.v1.{service}"} for service in services]
-    config = {"methodConfig": [{"name": names, "retryPolicy": policy}]} if attempts > 1 else {}
-    return [
-        ("grpc.service_config", json.dumps(config)),
-        ("grpc.max_receive_message_length", 64 * 2**20),
-        ("grpc.keepalive_time_ms", 60_000),
-    ]

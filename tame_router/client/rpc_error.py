@@ -8,7 +8,8 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
-from tame_router.errors import DOMAIN, Code, DeadlineExceededError, TameError
+from tame_router.canonical_code import Code
+from tame_router.errors import DOMAIN, DeadlineExceededError, TameError
 
 DETAILS_KEY = "grpc-status-details-bin"
 

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tame_router import telemetry
 from tame_router.config import StoreSettings
 from tame_router.errors import StoreUnavailableError
 from tame_router.feedback.feedback import Feedback
+from tame_router.telemetry import log
 
 if TYPE_CHECKING:
     from tame_router.feedback.store import FeedbackStore
@@ -51,7 +51,7 @@ class Intake:
         try:
             return await loop.run_in_executor(self._thread, self._add, feedback)
         except StoreUnavailableError as error:
-            telemetry.event(logging.ERROR, "store.failed", because=error.message)
+            log.event(logging.ERROR, "store.failed", because=error.message)
             raise StoreUnavailableError(
                 "feedback cannot be stored now; the operator finds the reason in the log",
                 retry_after_s=error.retry_after_s,

@@ -120,6 +120,8 @@ def reliance(wording: Wording, doubt: float) -> float:
 
 def _doubt(probabilities: NDArray[np.floating]) -> float:
     """Give the entropy of probabilities as a share of the largest there is, in [0, 1]."""
+    if len(probabilities) == 1:
+        return 0.0
     p = np.maximum(np.asarray(probabilities, dtype=np.float64), 1e-12)
     return min(1.0, float(-(p * np.log(p)).sum() / np.log(len(p))))
 

@@ -79,6 +79,8 @@ class Constraints:
         deny: Experts that must not answer; it wins over `allow`.
         max_experts: Most experts that may be selected; 0: the policy's default.
         join: How answers are joined; None: the policy's default.
+        revision: The one adapter revision of the pinned expert that must answer; empty: the
+            live one.
     """
 
     pin: str = ""
@@ -86,6 +88,7 @@ class Constraints:
     deny: frozenset[str] = frozenset()
     max_experts: int = 0
     join: Join | None = None
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tame_router.chat import Message, Role
 from tame_router.errors import ConfigError, InvalidRequestError
 from tame_router.routing.classifier import Classification, Classifier
@@ -37,6 +40,7 @@ class _Asked:
     texts: tuple[str, ...]
     constraints: Constraints
     begun_ns: int
+    visible: frozenset[str]
 
 
 class Router:
@@ -78,6 +82,11 @@ class Router:
         """Names of the experts that can be selected, sorted."""
         return self._classifier.labels
 
+    @property
+    def policy(self) -> SelectionPolicy:
+        """The operator's rules."""
+        return self._policy
+
     def warm(self) -> bool:
         """Load what the first question that needs it would load; False: there is nothing."""
         return self._classifier.warm()
@@ -91,6 +100,7 @@ class Router:
         messages: Sequence[Message],
         constraints: Constraints = _NO_CONSTRAINTS,
         *,
+        visible: frozenset[str] | None = None,
         explain: bool = False,
     ) -> Decision:
         """Decide who answers the last message of a conversation.
@@ -102,6 +112,8 @@ class Router:
         Args:
             messages: The conversation; the last turn of the user is the question.
             constraints: The caller's wishes.
+            visible: Experts the caller may use; all others are left out before probabilities
+                are read, as if they did not exist. None: all.
             explain: Also name the features that weighed most for the lead expert.
 
         Raises:
@@ -110,7 +122,7 @@ class Router:
             ExpertNotFoundError: When a constraint names an expert that does not exist.
             NoExpertError: When the constraints leave nobody.
         """
-        asked = self._read(messages, constraints)
+        asked = self._read(messages, constraints, visible)
         found = None if constraints.pin else self._classifier.classify(asked.texts)
         return self._decide(asked, found, explain=explain)
 
@@ -119,6 +131,7 @@ class Router:
         messages: Sequence[Message],
         constraints: Constraints = _NO_CONSTRAINTS,
         *,
+        visible: frozenset[str] | None = None,
         explain: bool = False,
     ) -> Decision:
         """Decide as `route` does, and never hold up the event loop for the encoder.
@@ -126,6 +139,7 @@ class Router:
         Args:
             messages: As for `route`.
             constraints: As for `route`.
+            visible: As for `route`.
             explain: As for `route`.
 
         Raises:
@@ -133,7 +147,7 @@ class Router:
             ExpertNotFoundError: As `route` does.
             NoExpertError: As `route` does.
         """
-        asked = self._read(messages, constraints)
+        asked = self._read(messages, constraints, visible)
         found = None if constraints.pin else self._classifier.glance(asked.texts)
         if constraints.pin or (found and not explain):
             return self._decide(asked, found, explain=False)
@@ -143,7 +157,12 @@ class Router:
             lambda: self._decide(asked, self._classifier.classify(asked.texts), explain=explain),
         )
 
-    def _read(self, messages: Sequence[Message], constraints: Constraints) -> _Asked:
+    def _read(
+        self,
+        messages: Sequence[Message],
+        constraints: Constraints,
+        visible: frozenset[str] | None,
+    ) -> _Asked:
         begun = self._clock()
         turns = [m.content for m in messages if m.role is Role.USER and m.content.strip()]
         if not turns:
@@ -151,17 +170,19 @@ class Router:
                 "there is no message from the user with text in it; send one with role `user`",
                 field="messages",
             )
-        allowed_experts(self.experts, constraints)
+        everyone = frozenset(self.experts)
+        seen = everyone if visible is None else everyone & visible
+        allowed_experts(seen, constraints)
         earlier = (
             head_and_tail(turn, LONGEST_EARLIER_CHARS) for turn in turns[-LONGEST_CONVERSATION:-1]
         )
         texts = (*earlier, head_and_tail(turns[-1], LONGEST_QUESTION_CHARS))
-        return _Asked(texts=texts, constraints=constraints, begun_ns=begun)
+        return _Asked(texts=texts, constraints=constraints, begun_ns=begun, visible=seen)
 
     def _decide(self, asked: _Asked, found: Classification | None, *, explain: bool) -> Decision:
         """Decide by what was found; None: the expert is pinned."""
         question = asked.texts[-1]
-        evidence = self._weigh(asked, found) if found else _certain(self.experts, asked.constraints)
+        evidence = self._weigh(asked, found) if found else _certain(asked)
         selection = select(evidence, self._policy, asked.constraints)
         features: tuple[Feature, ...] = ()
         if explain and found:
@@ -181,18 +202,24 @@ class Router:
         )
 
     def _weigh(self, asked: _Asked, found: Classification) -> Evidence:
+        columns = [i for i, name in enumerate(self.experts) if name in asked.visible]
+        names = [self.experts[i] for i in columns]
         belief = believe(
             [
                 Turn(text=text, probabilities=row, relevances=relevances, several=bool(several))
                 for text, row, relevances, several in zip(
-                    asked.texts, found.probabilities, found.relevances, found.several, strict=True
+                    asked.texts,
+                    _of_visible(found.probabilities, columns),
+                    found.relevances[:, columns],
+                    found.several,
+                    strict=True,
                 )
             ],
-            fallback=self._fallback,
+            fallback=columns.index(self._fallback) if self._fallback in columns else None,
         )
         return Evidence(
-            probabilities=dict(zip(self.experts, belief.probabilities.tolist(), strict=True)),
-            relevances=dict(zip(self.experts, belief.relevances.tolist(), strict=True)),
+            probabilities=dict(zip(names, belief.probabilities.tolist(), strict=True)),
+            relevances=dict(zip(names, belief.relevances.tolist(), strict=True)),
             several=belief.several,
             least_probability=self._least_probability(asked.texts[-1]),
         )
@@ -205,5 +232,21 @@ class Router:
         return self._levels.least_probability(spoken, self._policy.coverage)
 
 
-def _certain(experts: Sequence[str], constraints: Constraints) -> Evidence:
-    return Evidence(probabilities={name: float(name == constraints.pin) for name in experts})
+def _of_visible(probabilities: NDArray[np.float32], columns: Sequence[int]) -> NDArray[np.floating]:
+    """Leave out what the caller may not use, before anything is made of what is left.
+
+    Returns:
+        Shape (n_texts, len(columns)); rows sum to 1.
+    """
+    if len(columns) == probabilities.shape[1]:
+        return probabilities
+    rows = probabilities[:, columns].astype(np.float64)
+    # Where all of it was on others, nothing is known of the rest.
+    rows[rows.sum(axis=1) == 0] = 1.0
+    shares: NDArray[np.floating] = rows / rows.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _certain(asked: _Asked) -> Evidence:
+    pin = asked.constraints.pin
+    return Evidence(probabilities={name: float(name == pin) for name in asked.visible})

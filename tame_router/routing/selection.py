@@ -104,6 +104,8 @@ def allowed_experts(experts: Collection[str], constraints: Constraints) -> froze
                 field="constraints",
             )
         return frozenset((constraints.pin,))
+    if not experts:
+        raise NoExpertError("no expert may be used with this key; ask the operator to grant one")
     if not allowed:
         raise NoExpertError(
             "the constraints leave no expert that may answer; deny fewer experts, or allow one of: "

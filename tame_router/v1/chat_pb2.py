@@ -24,21 +24,39 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19tame_router/v1/chat.proto\x12\x0etame_router.v1\">\n\x07Message\x12\"\n\x04role\x18\x01 \x01(\x0e\x32\x14.tame_router.v1.Role\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\x8e\x02\n\x08Sampling\x12\x17\n\nmax_tokens\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x02 \x01(\x02H\x01\x88\x01\x01\x12\x12\n\x05top_p\x18\x03 \x01(\x02H\x02\x88\x01\x01\x12\x1d\n\x10presence_penalty\x18\x04 \x01(\x02H\x03\x88\x01\x01\x12\x1e\n\x11\x66requency_penalty\x18\x05 \x01(\x02H\x04\x88\x01\x01\x12\x11\n\x04seed\x18\x06 \x01(\x03H\x05\x88\x01\x01\x12\x0c\n\x04stop\x18\x07 \x03(\tB\r\n\x0b_max_tokensB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x13\n\x11_presence_penaltyB\x14\n\x12_frequency_penaltyB\x07\n\x05_seed\"9\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x03\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\x03*P\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03*\x81\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12 \n\x1c\x46INISH_REASON_CONTENT_FILTER\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19tame_router/v1/chat.proto\x12\x0etame_router.v1\"\x82\x01\n\x07Message\x12\"\n\x04role\x18\x01 \x01(\x0e\x32\x14.tame_router.v1.Role\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12,\n\ntool_calls\x18\x03 \x03(\x0b\x32\x18.tame_router.v1.ToolCall\x12\x14\n\x0ctool_call_id\x18\x04 \x01(\t\"7\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\targuments\x18\x03 \x01(\t\"K\n\rToolCallDelta\x12\r\n\x05index\x18\x01 \x01(\x05\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x11\n\targuments\x18\x04 \x01(\t\"]\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x12\n\nparameters\x18\x03 \x01(\t\x12\x13\n\x06strict\x18\x04 \x01(\x08H\x00\x88\x01\x01\x42\t\n\x07_strict\"B\n\nToolChoice\x12&\n\x04mode\x18\x01 \x01(\x0e\x32\x18.tame_router.v1.ToolMode\x12\x0c\n\x04name\x18\x02 \x01(\t\"v\n\x0eResponseFormat\x12&\n\x06\x66ormat\x18\x01 \x01(\x0e\x32\x16.tame_router.v1.Format\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06schema\x18\x03 \x01(\t\x12\x13\n\x06strict\x18\x04 \x01(\x08H\x00\x88\x01\x01\x42\t\n\x07_strict\"7\n\x08\x44ocument\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\"o\n\x0cTokenLogprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07logprob\x18\x02 \x01(\x01\x12\x0b\n\x03raw\x18\x03 \x01(\x0c\x12\x32\n\x0ctop_logprobs\x18\x04 \x03(\x0b\x32\x1c.tame_router.v1.TokenLogprob\"\x8e\x02\n\x08Sampling\x12\x17\n\nmax_tokens\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x02 \x01(\x02H\x01\x88\x01\x01\x12\x12\n\x05top_p\x18\x03 \x01(\x02H\x02\x88\x01\x01\x12\x1d\n\x10presence_penalty\x18\x04 \x01(\x02H\x03\x88\x01\x01\x12\x1e\n\x11\x66requency_penalty\x18\x05 \x01(\x02H\x04\x88\x01\x01\x12\x11\n\x04seed\x18\x06 \x01(\x03H\x05\x88\x01\x01\x12\x0c\n\x04stop\x18\x07 \x03(\tB\r\n\x0b_max_tokensB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x13\n\x11_presence_penaltyB\x14\n\x12_frequency_penaltyB\x07\n\x05_seed\"9\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x03\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\x03*_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04*\x9f\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12 \n\x1c\x46INISH_REASON_CONTENT_FILTER\x10\x03\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x04*z\n\x08ToolMode\x12\x19\n\x15TOOL_MODE_UNSPECIFIED\x10\x00\x12\x12\n\x0eTOOL_MODE_AUTO\x10\x01\x12\x12\n\x0eTOOL_MODE_NONE\x10\x02\x12\x16\n\x12TOOL_MODE_REQUIRED\x10\x03\x12\x13\n\x0fTOOL_MODE_NAMED\x10\x04*a\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x46ORMAT_TEXT\x10\x01\x12\x16\n\x12\x46ORMAT_JSON_OBJECT\x10\x02\x12\x16\n\x12\x46ORMAT_JSON_SCHEMA\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tame_router.v1.chat_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=441
-  _globals['_ROLE']._serialized_end=521
-  _globals['_FINISHREASON']._serialized_start=524
-  _globals['_FINISHREASON']._serialized_end=653
-  _globals['_MESSAGE']._serialized_start=45
-  _globals['_MESSAGE']._serialized_end=107
-  _globals['_SAMPLING']._serialized_start=110
-  _globals['_SAMPLING']._serialized_end=380
-  _globals['_USAGE']._serialized_start=382
-  _globals['_USAGE']._serialized_end=439
+  _globals['_ROLE']._serialized_start=1097
+  _globals['_ROLE']._serialized_end=1192
+  _globals['_FINISHREASON']._serialized_start=1195
+  _globals['_FINISHREASON']._serialized_end=1354
+  _globals['_TOOLMODE']._serialized_start=1356
+  _globals['_TOOLMODE']._serialized_end=1478
+  _globals['_FORMAT']._serialized_start=1480
+  _globals['_FORMAT']._serialized_end=1577
+  _globals['_MESSAGE']._serialized_start=46
+  _globals['_MESSAGE']._serialized_end=176
+  _globals['_TOOLCALL']._serialized_start=178
+  _globals['_TOOLCALL']._serialized_end=233
+  _globals['_TOOLCALLDELTA']._serialized_start=235
+  _globals['_TOOLCALLDELTA']._serialized_end=310
+  _globals['_TOOL']._serialized_start=312
+  _globals['_TOOL']._serialized_end=405
+  _globals['_TOOLCHOICE']._serialized_start=407
+  _globals['_TOOLCHOICE']._serialized_end=473
+  _globals['_RESPONSEFORMAT']._serialized_start=475
+  _globals['_RESPONSEFORMAT']._serialized_end=593
+  _globals['_DOCUMENT']._serialized_start=595
+  _globals['_DOCUMENT']._serialized_end=650
+  _globals['_TOKENLOGPROB']._serialized_start=652
+  _globals['_TOKENLOGPROB']._serialized_end=763
+  _globals['_SAMPLING']._serialized_start=766
+  _globals['_SAMPLING']._serialized_end=1036
+  _globals['_USAGE']._serialized_start=1038
+  _globals['_USAGE']._serialized_end=1095
 # @@protoc_insertion_point(module_scope)

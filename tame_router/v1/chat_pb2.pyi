@@ -35,6 +35,8 @@ class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType],
     """The person, or the program, that asks."""
     ROLE_ASSISTANT: _Role.ValueType  # 3
     """An earlier answer."""
+    ROLE_TOOL: _Role.ValueType  # 4
+    """The result of a call that an earlier answer wanted made."""
 
 class Role(_Role, metaclass=_RoleEnumTypeWrapper):
     """A conversation, and how its answer is to be written.
@@ -56,6 +58,8 @@ ROLE_USER: Role.ValueType  # 2
 """The person, or the program, that asks."""
 ROLE_ASSISTANT: Role.ValueType  # 3
 """An earlier answer."""
+ROLE_TOOL: Role.ValueType  # 4
+"""The result of a call that an earlier answer wanted made."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
 class _FinishReason:
@@ -72,6 +76,8 @@ class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishRe
     """The answer reached `max_tokens`, or the end of the base model's context."""
     FINISH_REASON_CONTENT_FILTER: _FinishReason.ValueType  # 3
     """The backend withheld the rest of the answer by its own policy."""
+    FINISH_REASON_TOOL_CALLS: _FinishReason.ValueType  # 4
+    """The expert wants tools called; send their results to go on."""
 
 class FinishReason(_FinishReason, metaclass=_FinishReasonEnumTypeWrapper):
     """FinishReason says why an answer ended."""
@@ -84,7 +90,69 @@ FINISH_REASON_LENGTH: FinishReason.ValueType  # 2
 """The answer reached `max_tokens`, or the end of the base model's context."""
 FINISH_REASON_CONTENT_FILTER: FinishReason.ValueType  # 3
 """The backend withheld the rest of the answer by its own policy."""
+FINISH_REASON_TOOL_CALLS: FinishReason.ValueType  # 4
+"""The expert wants tools called; send their results to go on."""
 Global___FinishReason: _TypeAlias = FinishReason  # noqa: Y015
+
+class _ToolMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ToolModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ToolMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TOOL_MODE_UNSPECIFIED: _ToolMode.ValueType  # 0
+    """Not set: TOOL_MODE_AUTO."""
+    TOOL_MODE_AUTO: _ToolMode.ValueType  # 1
+    """The expert decides."""
+    TOOL_MODE_NONE: _ToolMode.ValueType  # 2
+    """None is called."""
+    TOOL_MODE_REQUIRED: _ToolMode.ValueType  # 3
+    """At least one is called."""
+    TOOL_MODE_NAMED: _ToolMode.ValueType  # 4
+    """The one that is named is called."""
+
+class ToolMode(_ToolMode, metaclass=_ToolModeEnumTypeWrapper):
+    """ToolMode says whether tools are called."""
+
+TOOL_MODE_UNSPECIFIED: ToolMode.ValueType  # 0
+"""Not set: TOOL_MODE_AUTO."""
+TOOL_MODE_AUTO: ToolMode.ValueType  # 1
+"""The expert decides."""
+TOOL_MODE_NONE: ToolMode.ValueType  # 2
+"""None is called."""
+TOOL_MODE_REQUIRED: ToolMode.ValueType  # 3
+"""At least one is called."""
+TOOL_MODE_NAMED: ToolMode.ValueType  # 4
+"""The one that is named is called."""
+Global___ToolMode: _TypeAlias = ToolMode  # noqa: Y015
+
+class _Format:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Format.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FORMAT_UNSPECIFIED: _Format.ValueType  # 0
+    """Not set: FORMAT_TEXT."""
+    FORMAT_TEXT: _Format.ValueType  # 1
+    """Any text."""
+    FORMAT_JSON_OBJECT: _Format.ValueType  # 2
+    """One JSON object, of any kind."""
+    FORMAT_JSON_SCHEMA: _Format.ValueType  # 3
+    """JSON that fits a schema."""
+
+class Format(_Format, metaclass=_FormatEnumTypeWrapper):
+    """Format is the form of an answer."""
+
+FORMAT_UNSPECIFIED: Format.ValueType  # 0
+"""Not set: FORMAT_TEXT."""
+FORMAT_TEXT: Format.ValueType  # 1
+"""Any text."""
+FORMAT_JSON_OBJECT: Format.ValueType  # 2
+"""One JSON object, of any kind."""
+FORMAT_JSON_SCHEMA: Format.ValueType  # 3
+"""JSON that fits a schema."""
+Global___Format: _TypeAlias = Format  # noqa: Y015
 
 @_typing.final
 class Message(_message.Message):
@@ -94,23 +162,277 @@ class Message(_message.Message):
 
     ROLE_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
+    TOOL_CALLS_FIELD_NUMBER: _builtins.int
+    TOOL_CALL_ID_FIELD_NUMBER: _builtins.int
     role: Global___Role.ValueType
     """Who speaks. Required."""
     content: _builtins.str
-    """What is said. Required: text that is empty or only white space is refused."""
+    """What is said. Required, except where an assistant's message has tool calls: text
+    that is empty or only white space is refused elsewhere.
+    """
+    tool_call_id: _builtins.str
+    """In a tool's message: `id` of the call that this is the result of, which an
+    assistant's message before it must have made. Required there, refused in others.
+    """
+    @_builtins.property
+    def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolCall]:
+        """In an assistant's message: the calls it wanted made. Refused in others."""
+
     def __init__(
         self,
         *,
         role: Global___Role.ValueType = ...,
         content: _builtins.str = ...,
+        tool_calls: _abc.Iterable[Global___ToolCall] | None = ...,
+        tool_call_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "role", b"role", "tool_call_id", b"tool_call_id", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Message: _TypeAlias = Message  # noqa: Y015
+
+@_typing.final
+class ToolCall(_message.Message):
+    """ToolCall is a function that an expert wants called. The service calls nothing: the
+    client does, and sends the result in a message of ROLE_TOOL.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Names the call among those of the conversation."""
+    name: _builtins.str
+    """Name of the function."""
+    arguments: _builtins.str
+    """Its arguments as JSON text, as the expert wrote it: it may not be valid."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        arguments: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "id", b"id", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToolCall: _TypeAlias = ToolCall  # noqa: Y015
+
+@_typing.final
+class ToolCallDelta(_message.Message):
+    """ToolCallDelta is a piece of a call that an expert wants made."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Which of the answer's calls it belongs to, from 0."""
+    id: _builtins.str
+    """`id` of the call. Set in its first piece, otherwise empty."""
+    name: _builtins.str
+    """Name of the function. Set in the call's first piece, otherwise empty."""
+    arguments: _builtins.str
+    """New characters of the arguments' JSON text, to be put behind those before."""
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        arguments: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "id", b"id", "index", b"index", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToolCallDelta: _TypeAlias = ToolCallDelta  # noqa: Y015
+
+@_typing.final
+class Tool(_message.Message):
+    """Tool is a function that an expert may want called."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    STRICT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name: letters, digits, `_` and `-`, 1 to 64. No two tools share one."""
+    description: _builtins.str
+    """What it does, for the expert to read. May be empty."""
+    parameters: _builtins.str
+    """JSON schema of its arguments, an object, as JSON text of at most 64 KiB.
+    Empty: it takes none.
+    """
+    strict: _builtins.bool
+    """Whether the arguments are held to the schema. Absent: as the backend does by itself."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        description: _builtins.str = ...,
+        parameters: _builtins.str = ...,
+        strict: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_strict", b"_strict", "strict", b"strict"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_strict", b"_strict", "description", b"description", "name", b"name", "parameters", b"parameters", "strict", b"strict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__strict: _TypeAlias = _typing.Literal["strict"]  # noqa: Y015
+    _WhichOneofArgType__strict: _TypeAlias = _typing.Literal["_strict", b"_strict"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__strict) -> _WhichOneofReturnType__strict | None: ...
+
+Global___Tool: _TypeAlias = Tool  # noqa: Y015
+
+@_typing.final
+class ToolChoice(_message.Message):
+    """ToolChoice says whether tools are called, and which. Without tools, a choice that
+    takes some is refused.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    mode: Global___ToolMode.ValueType
+    """Whether tools are called."""
+    name: _builtins.str
+    """Name of one of the tools. Required with TOOL_MODE_NAMED, passed over otherwise."""
+    def __init__(
+        self,
+        *,
+        mode: Global___ToolMode.ValueType = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToolChoice: _TypeAlias = ToolChoice  # noqa: Y015
+
+@_typing.final
+class ResponseFormat(_message.Message):
+    """ResponseFormat is the form that an answer is held to while it is written. An answer
+    that is cut short, with FINISH_REASON_LENGTH, may not be whole JSON.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    SCHEMA_FIELD_NUMBER: _builtins.int
+    STRICT_FIELD_NUMBER: _builtins.int
+    format: Global___Format.ValueType
+    """The form."""
+    name: _builtins.str
+    """Name of the schema: letters, digits, `_` and `-`, at most 64. Empty: `answer`."""
+    schema: _builtins.str
+    """The JSON schema, an object, as JSON text of at most 64 KiB. Required with
+    FORMAT_JSON_SCHEMA, passed over otherwise.
+    """
+    strict: _builtins.bool
+    """Whether every part of the schema holds. Absent: as the backend does by itself."""
+    def __init__(
+        self,
+        *,
+        format: Global___Format.ValueType = ...,
+        name: _builtins.str = ...,
+        schema: _builtins.str = ...,
+        strict: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_strict", b"_strict", "strict", b"strict"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_strict", b"_strict", "format", b"format", "name", b"name", "schema", b"schema", "strict", b"strict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__strict: _TypeAlias = _typing.Literal["strict"]  # noqa: Y015
+    _WhichOneofArgType__strict: _TypeAlias = _typing.Literal["_strict", b"_strict"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__strict) -> _WhichOneofReturnType__strict | None: ...
+
+Global___ResponseFormat: _TypeAlias = ResponseFormat  # noqa: Y015
+
+@_typing.final
+class Document(_message.Message):
+    """Document is a text that the answer is to rest on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """What it says. Required."""
+    title: _builtins.str
+    """What it is called. May be empty."""
+    source: _builtins.str
+    """Where it is from, for a reference in the answer. May be empty."""
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        title: _builtins.str = ...,
+        source: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["source", b"source", "text", b"text", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Document: _TypeAlias = Document  # noqa: Y015
+
+@_typing.final
+class TokenLogprob(_message.Message):
+    """TokenLogprob tells how probable a token was."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    LOGPROB_FIELD_NUMBER: _builtins.int
+    RAW_FIELD_NUMBER: _builtins.int
+    TOP_LOGPROBS_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    """The token as text. Where it is a part of a character, it stands in `raw` alone."""
+    logprob: _builtins.float
+    """Natural logarithm of its probability; -9999 where it is too small to be told."""
+    raw: _builtins.bytes
+    """The token's bytes. Empty: the backend does not tell them."""
+    @_builtins.property
+    def top_logprobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TokenLogprob]:
+        """The most probable tokens in its place, the most probable first, as many as were
+        asked for; theirs are empty.
+        """
+
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        logprob: _builtins.float = ...,
+        raw: _builtins.bytes = ...,
+        top_logprobs: _abc.Iterable[Global___TokenLogprob] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["logprob", b"logprob", "raw", b"raw", "token", b"token", "top_logprobs", b"top_logprobs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TokenLogprob: _TypeAlias = TokenLogprob  # noqa: Y015
 
 @_typing.final
 class Sampling(_message.Message):

@@ -84,12 +84,18 @@ class Constraints(_message.Message):
     DENY_FIELD_NUMBER: _builtins.int
     MAX_EXPERTS_FIELD_NUMBER: _builtins.int
     JOIN_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
     pin: _builtins.str
     """The one expert that must answer. Empty: the router decides."""
     max_experts: _builtins.int
     """How many experts may be selected, at least 1. Absent: the server's default."""
     join: Global___Join.ValueType
     """How their answers are joined. Unset: the server's default."""
+    revision: _builtins.str
+    """The one adapter revision of the pinned expert that must answer, as
+    `ExpertStart.revision` names it. It is refused without `pin`, and with NOT_FOUND
+    where the expert has no such revision. Empty: the live one.
+    """
     @_builtins.property
     def allow(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Experts that may answer. Empty: all."""
@@ -108,10 +114,11 @@ class Constraints(_message.Message):
         deny: _abc.Iterable[_builtins.str] | None = ...,
         max_experts: _builtins.int | None = ...,
         join: Global___Join.ValueType = ...,
+        revision: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_experts", b"_max_experts", "max_experts", b"max_experts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_experts", b"_max_experts", "allow", b"allow", "deny", b"deny", "join", b"join", "max_experts", b"max_experts", "pin", b"pin"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_experts", b"_max_experts", "allow", b"allow", "deny", b"deny", "join", b"join", "max_experts", b"max_experts", "pin", b"pin", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_experts: _TypeAlias = _typing.Literal["max_experts"]  # noqa: Y015
     _WhichOneofArgType__max_experts: _TypeAlias = _typing.Literal["_max_experts", b"_max_experts"]  # noqa: Y015

@@ -34,7 +34,9 @@ class RouteRequest(_message.Message):
     """Whether to fill in `Decision.features`."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.Message]:
-        """The conversation, oldest first. The last message must be the user's."""
+        """The conversation, oldest first. The last message must be the user's, or a
+        tool's.
+        """
 
     @_builtins.property
     def constraints(self) -> _decision_pb2.Constraints:
@@ -88,9 +90,31 @@ class ChatRequest(_message.Message):
     MESSAGES_FIELD_NUMBER: _builtins.int
     CONSTRAINTS_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
+    TOOLS_FIELD_NUMBER: _builtins.int
+    TOOL_CHOICE_FIELD_NUMBER: _builtins.int
+    PARALLEL_TOOL_CALLS_FIELD_NUMBER: _builtins.int
+    RESPONSE_FORMAT_FIELD_NUMBER: _builtins.int
+    CHOICES_FIELD_NUMBER: _builtins.int
+    TOP_LOGPROBS_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    parallel_tool_calls: _builtins.bool
+    """Whether several may be wanted at once. Absent: as the backend does by itself."""
+    choices: _builtins.int
+    """Answers wanted of the same expert, at most 16. 0 and absent: one."""
+    top_logprobs: _builtins.int
+    """How many of the most probable tokens are listed for each token, 0 to 20. Absent: no
+    probabilities are told at all.
+    """
+    user: _builtins.str
+    """The caller's own name for the person that asks, at most 256 characters, for its audit
+    records. It goes to no expert. May be empty.
+    """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.Message]:
-        """The conversation, oldest first. The last message must be the user's."""
+        """The conversation, oldest first. The last message must be the user's, or a
+        tool's.
+        """
 
     @_builtins.property
     def constraints(self) -> _decision_pb2.Constraints:
@@ -100,18 +124,51 @@ class ChatRequest(_message.Message):
     def sampling(self) -> _chat_pb2.Sampling:
         """How the answer is to be written."""
 
+    @_builtins.property
+    def tools(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.Tool]:
+        """Functions that the expert may want called, at most 128."""
+
+    @_builtins.property
+    def tool_choice(self) -> _chat_pb2.ToolChoice:
+        """Whether they are called. Absent: the expert decides."""
+
+    @_builtins.property
+    def response_format(self) -> _chat_pb2.ResponseFormat:
+        """The form that the answer is held to. Absent: text."""
+
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.Document]:
+        """Texts that the answer is to rest on, at most 64, and in all no more than the limit on
+        the conversation's text.
+        """
+
     def __init__(
         self,
         *,
         messages: _abc.Iterable[_chat_pb2.Message] | None = ...,
         constraints: _decision_pb2.Constraints | None = ...,
         sampling: _chat_pb2.Sampling | None = ...,
+        tools: _abc.Iterable[_chat_pb2.Tool] | None = ...,
+        tool_choice: _chat_pb2.ToolChoice | None = ...,
+        parallel_tool_calls: _builtins.bool | None = ...,
+        response_format: _chat_pb2.ResponseFormat | None = ...,
+        choices: _builtins.int = ...,
+        top_logprobs: _builtins.int | None = ...,
+        documents: _abc.Iterable[_chat_pb2.Document] | None = ...,
+        user: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["constraints", b"constraints", "sampling", b"sampling"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "_top_logprobs", b"_top_logprobs", "constraints", b"constraints", "parallel_tool_calls", b"parallel_tool_calls", "response_format", b"response_format", "sampling", b"sampling", "tool_choice", b"tool_choice", "top_logprobs", b"top_logprobs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["constraints", b"constraints", "messages", b"messages", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "_top_logprobs", b"_top_logprobs", "choices", b"choices", "constraints", b"constraints", "documents", b"documents", "messages", b"messages", "parallel_tool_calls", b"parallel_tool_calls", "response_format", b"response_format", "sampling", b"sampling", "tool_choice", b"tool_choice", "tools", b"tools", "top_logprobs", b"top_logprobs", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__parallel_tool_calls: _TypeAlias = _typing.Literal["parallel_tool_calls"]  # noqa: Y015
+    _WhichOneofArgType__parallel_tool_calls: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls"]  # noqa: Y015
+    _WhichOneofReturnType__top_logprobs: _TypeAlias = _typing.Literal["top_logprobs"]  # noqa: Y015
+    _WhichOneofArgType__top_logprobs: _TypeAlias = _typing.Literal["_top_logprobs", b"_top_logprobs"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__parallel_tool_calls) -> _WhichOneofReturnType__parallel_tool_calls | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__top_logprobs) -> _WhichOneofReturnType__top_logprobs | None: ...
 
 Global___ChatRequest: _TypeAlias = ChatRequest  # noqa: Y015
 
@@ -126,6 +183,9 @@ class ChatResponse(_message.Message):
     CONTENT_FIELD_NUMBER: _builtins.int
     EXPERTS_FIELD_NUMBER: _builtins.int
     FINAL_FIELD_NUMBER: _builtins.int
+    TOOL_CALLS_FIELD_NUMBER: _builtins.int
+    LOGPROBS_FIELD_NUMBER: _builtins.int
+    OTHER_CHOICES_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     """Names this answer, in logs and feedback."""
     content: _builtins.str
@@ -142,6 +202,18 @@ class ChatResponse(_message.Message):
     def final(self) -> Global___Final:
         """What the whole answer cost."""
 
+    @_builtins.property
+    def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ToolCall]:
+        """The calls that the expert wants made."""
+
+    @_builtins.property
+    def logprobs(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.TokenLogprob]:
+        """How probable the answer's tokens were, in their order, where that was asked for."""
+
+    @_builtins.property
+    def other_choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Choice]:
+        """The second and further answers, where several were wanted."""
+
     def __init__(
         self,
         *,
@@ -150,14 +222,55 @@ class ChatResponse(_message.Message):
         content: _builtins.str = ...,
         experts: _abc.Iterable[Global___ExpertFinish] | None = ...,
         final: Global___Final | None = ...,
+        tool_calls: _abc.Iterable[_chat_pb2.ToolCall] | None = ...,
+        logprobs: _abc.Iterable[_chat_pb2.TokenLogprob] | None = ...,
+        other_choices: _abc.Iterable[Global___Choice] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "final", b"final"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "content", b"content", "decision", b"decision", "experts", b"experts", "final", b"final"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "content", b"content", "decision", b"decision", "experts", b"experts", "final", b"final", "logprobs", b"logprobs", "other_choices", b"other_choices", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChatResponse: _TypeAlias = ChatResponse  # noqa: Y015
+
+@_typing.final
+class Choice(_message.Message):
+    """Choice is one of several answers to the same question."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTENT_FIELD_NUMBER: _builtins.int
+    TOOL_CALLS_FIELD_NUMBER: _builtins.int
+    LOGPROBS_FIELD_NUMBER: _builtins.int
+    FINISH_REASON_FIELD_NUMBER: _builtins.int
+    content: _builtins.str
+    """The answer, as it is to be shown."""
+    finish_reason: _chat_pb2.FinishReason.ValueType
+    """Why it ended."""
+    @_builtins.property
+    def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ToolCall]:
+        """The calls that the expert wants made."""
+
+    @_builtins.property
+    def logprobs(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.TokenLogprob]:
+        """How probable its tokens were, in their order, where that was asked for."""
+
+    def __init__(
+        self,
+        *,
+        content: _builtins.str = ...,
+        tool_calls: _abc.Iterable[_chat_pb2.ToolCall] | None = ...,
+        logprobs: _abc.Iterable[_chat_pb2.TokenLogprob] | None = ...,
+        finish_reason: _chat_pb2.FinishReason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "finish_reason", b"finish_reason", "logprobs", b"logprobs", "tool_calls", b"tool_calls"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Choice: _TypeAlias = Choice  # noqa: Y015
 
 @_typing.final
 class StreamChatRequest(_message.Message):
@@ -168,9 +281,31 @@ class StreamChatRequest(_message.Message):
     MESSAGES_FIELD_NUMBER: _builtins.int
     CONSTRAINTS_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
+    TOOLS_FIELD_NUMBER: _builtins.int
+    TOOL_CHOICE_FIELD_NUMBER: _builtins.int
+    PARALLEL_TOOL_CALLS_FIELD_NUMBER: _builtins.int
+    RESPONSE_FORMAT_FIELD_NUMBER: _builtins.int
+    CHOICES_FIELD_NUMBER: _builtins.int
+    TOP_LOGPROBS_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    parallel_tool_calls: _builtins.bool
+    """Whether several may be wanted at once. Absent: as the backend does by itself."""
+    choices: _builtins.int
+    """Answers wanted of the same expert, at most 16. 0 and absent: one."""
+    top_logprobs: _builtins.int
+    """How many of the most probable tokens are listed for each token, 0 to 20. Absent: no
+    probabilities are told at all.
+    """
+    user: _builtins.str
+    """The caller's own name for the person that asks, at most 256 characters, for its audit
+    records. It goes to no expert. May be empty.
+    """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.Message]:
-        """The conversation, oldest first. The last message must be the user's."""
+        """The conversation, oldest first. The last message must be the user's, or a
+        tool's.
+        """
 
     @_builtins.property
     def constraints(self) -> _decision_pb2.Constraints:
@@ -180,18 +315,51 @@ class StreamChatRequest(_message.Message):
     def sampling(self) -> _chat_pb2.Sampling:
         """How the answer is to be written."""
 
+    @_builtins.property
+    def tools(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.Tool]:
+        """Functions that the expert may want called, at most 128."""
+
+    @_builtins.property
+    def tool_choice(self) -> _chat_pb2.ToolChoice:
+        """Whether they are called. Absent: the expert decides."""
+
+    @_builtins.property
+    def response_format(self) -> _chat_pb2.ResponseFormat:
+        """The form that the answer is held to. Absent: text."""
+
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.Document]:
+        """Texts that the answer is to rest on, at most 64, and in all no more than the limit on
+        the conversation's text.
+        """
+
     def __init__(
         self,
         *,
         messages: _abc.Iterable[_chat_pb2.Message] | None = ...,
         constraints: _decision_pb2.Constraints | None = ...,
         sampling: _chat_pb2.Sampling | None = ...,
+        tools: _abc.Iterable[_chat_pb2.Tool] | None = ...,
+        tool_choice: _chat_pb2.ToolChoice | None = ...,
+        parallel_tool_calls: _builtins.bool | None = ...,
+        response_format: _chat_pb2.ResponseFormat | None = ...,
+        choices: _builtins.int = ...,
+        top_logprobs: _builtins.int | None = ...,
+        documents: _abc.Iterable[_chat_pb2.Document] | None = ...,
+        user: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["constraints", b"constraints", "sampling", b"sampling"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "_top_logprobs", b"_top_logprobs", "constraints", b"constraints", "parallel_tool_calls", b"parallel_tool_calls", "response_format", b"response_format", "sampling", b"sampling", "tool_choice", b"tool_choice", "top_logprobs", b"top_logprobs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["constraints", b"constraints", "messages", b"messages", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "_top_logprobs", b"_top_logprobs", "choices", b"choices", "constraints", b"constraints", "documents", b"documents", "messages", b"messages", "parallel_tool_calls", b"parallel_tool_calls", "response_format", b"response_format", "sampling", b"sampling", "tool_choice", b"tool_choice", "tools", b"tools", "top_logprobs", b"top_logprobs", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__parallel_tool_calls: _TypeAlias = _typing.Literal["parallel_tool_calls"]  # noqa: Y015
+    _WhichOneofArgType__parallel_tool_calls: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls"]  # noqa: Y015
+    _WhichOneofReturnType__top_logprobs: _TypeAlias = _typing.Literal["top_logprobs"]  # noqa: Y015
+    _WhichOneofArgType__top_logprobs: _TypeAlias = _typing.Literal["_top_logprobs", b"_top_logprobs"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__parallel_tool_calls) -> _WhichOneofReturnType__parallel_tool_calls | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__top_logprobs) -> _WhichOneofReturnType__top_logprobs | None: ...
 
 Global___StreamChatRequest: _TypeAlias = StreamChatRequest  # noqa: Y015
 
@@ -312,22 +480,40 @@ class Delta(_message.Message):
     EXPERT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    CHOICE_FIELD_NUMBER: _builtins.int
+    TOOL_CALLS_FIELD_NUMBER: _builtins.int
+    LOGPROBS_FIELD_NUMBER: _builtins.int
     expert: _builtins.str
     """Name of the expert that wrote it."""
     revision: _builtins.str
     """The adapter revision that wrote it. Empty: the base model without adapter."""
     text: _builtins.str
-    """New characters, to be put behind those before. Never empty."""
+    """New characters, to be put behind those before of the same choice. Empty where this
+    is about calls or probabilities only.
+    """
+    choice: _builtins.int
+    """Which of several answers it belongs to, from 0."""
+    @_builtins.property
+    def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ToolCallDelta]:
+        """Pieces of the calls that the expert wants made."""
+
+    @_builtins.property
+    def logprobs(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.TokenLogprob]:
+        """How probable the new tokens were, where that was asked for."""
+
     def __init__(
         self,
         *,
         expert: _builtins.str = ...,
         revision: _builtins.str = ...,
         text: _builtins.str = ...,
+        choice: _builtins.int = ...,
+        tool_calls: _abc.Iterable[_chat_pb2.ToolCallDelta] | None = ...,
+        logprobs: _abc.Iterable[_chat_pb2.TokenLogprob] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expert", b"expert", "revision", b"revision", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "expert", b"expert", "logprobs", b"logprobs", "revision", b"revision", "text", b"text", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -346,17 +532,18 @@ class ExpertFinish(_message.Message):
     TIME_TO_FIRST_TOKEN_FIELD_NUMBER: _builtins.int
     ELAPSED_FIELD_NUMBER: _builtins.int
     NOTICE_FIELD_NUMBER: _builtins.int
+    OTHER_REASONS_FIELD_NUMBER: _builtins.int
     expert: _builtins.str
     """Name of the expert."""
     revision: _builtins.str
     """The adapter revision that answered. Empty: the base model without adapter."""
     finish_reason: _chat_pb2.FinishReason.ValueType
-    """Why it ended."""
+    """Why it ended; of several answers, the first."""
     notice: _builtins.str
     """Notice to show beside the answer, in the question's language. May be empty."""
     @_builtins.property
     def usage(self) -> _chat_pb2.Usage:
-        """Tokens it read and wrote."""
+        """Tokens it read and wrote, of all its answers together."""
 
     @_builtins.property
     def time_to_first_token(self) -> _duration_pb2.Duration:
@@ -365,6 +552,10 @@ class ExpertFinish(_message.Message):
     @_builtins.property
     def elapsed(self) -> _duration_pb2.Duration:
         """From asking the expert to its end."""
+
+    @_builtins.property
+    def other_reasons(self) -> _containers.RepeatedScalarFieldContainer[_chat_pb2.FinishReason.ValueType]:
+        """Why the second and further answers ended, in their order, where several were wanted."""
 
     def __init__(
         self,
@@ -376,10 +567,11 @@ class ExpertFinish(_message.Message):
         time_to_first_token: _duration_pb2.Duration | None = ...,
         elapsed: _duration_pb2.Duration | None = ...,
         notice: _builtins.str = ...,
+        other_reasons: _abc.Iterable[_chat_pb2.FinishReason.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "expert", b"expert", "finish_reason", b"finish_reason", "notice", b"notice", "revision", b"revision", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "expert", b"expert", "finish_reason", b"finish_reason", "notice", b"notice", "other_reasons", b"other_reasons", "revision", b"revision", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -394,8 +586,11 @@ class Final(_message.Message):
     FINISH_REASON_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     ELAPSED_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
     finish_reason: _chat_pb2.FinishReason.ValueType
     """Why the joined answer ended."""
+    receipt: _builtins.str
+    """Signed receipt of the answer, a compact JWS. Empty: this router signs none."""
     @_builtins.property
     def usage(self) -> _chat_pb2.Usage:
         """Tokens of all experts together."""
@@ -410,10 +605,11 @@ class Final(_message.Message):
         finish_reason: _chat_pb2.FinishReason.ValueType = ...,
         usage: _chat_pb2.Usage | None = ...,
         elapsed: _duration_pb2.Duration | None = ...,
+        receipt: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "finish_reason", b"finish_reason", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "finish_reason", b"finish_reason", "receipt", b"receipt", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,13 +1,26 @@
 """Opening one expert's stream."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.question import Question
 from tame_router.catalog.expert import Catalog
-from tame_router.chat import Message, Role, Sampling
+from tame_router.chat import (
+    Document,
+    Format,
+    Message,
+    ResponseFormat,
+    Role,
+    Sampling,
+    Shape,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolMode,
+)
 from tame_router.errors import ContextTooLongError, DeadlineExceededError
 from tests.fakes.vllm import FakeVllm
 from tests.fakes.vllm_script import Silence
@@ -63,3 +76,60 @@ async def test_the_callers_deadline_goes_with_the_question(
     with pytest.raises(DeadlineExceededError):
         await text(dispatch, catalog, question(deadline=soon))
     assert await happened((await next_chat(fake_vllm)).disconnected)
+
+
+async def test_shape_trace_and_documents_go_with_the_question(
+    dispatch: Dispatch, catalog: Catalog, fake_vllm: FakeVllm
+) -> None:
+    """What the caller asks for beside plain text reaches the engine, and so does the trace."""
+    asked = replace(
+        question(),
+        shape=Shape(tools=(Tool(name="weather"),), top_logprobs=1),
+        trace={"traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01", "tracestate": "x=\r\ny"},
+        documents=(Document(text="押金為兩個月租金。", title="租約"),),
+    )
+    await text(dispatch, catalog, asked)
+    (chat,) = fake_vllm.chats
+    assert chat.headers["traceparent"] == asked.trace["traceparent"]
+    assert chat.headers["tracestate"] == "x=??y"
+    assert chat.body["tools"][0]["function"]["name"] == "weather"
+    assert chat.body["top_logprobs"] == 1
+    assert chat.body["messages"][0]["content"].endswith("[1] 租約\n> 押金為兩個月租金。")
+
+
+async def test_tool_turns_reach_the_engine(
+    dispatch: Dispatch, catalog: Catalog, fake_vllm: FakeVllm
+) -> None:
+    """What an expert wanted called, and what came of it, are part of the conversation."""
+    call = ToolCall(id="c1", name="weather", arguments="{}")
+    said = (
+        Message(role=Role.ASSISTANT, content="", tool_calls=(call,)),
+        Message(role=Role.TOOL, content="26 °C", tool_call_id="c1"),
+    )
+    asked = replace(question(), messages=(*question().messages, *said))
+    assert await text(dispatch, catalog, asked)
+    assert [m["role"] for m in fake_vllm.chats[0].body["messages"]] == [
+        "system", "user", "assistant", "tool",
+    ]  # fmt: skip
+    assert fake_vllm.chats[0].body["messages"][3]["tool_call_id"] == "c1"
+
+
+@pytest.mark.parametrize(
+    ("shape", "kept"),
+    [
+        (Shape(response_format=ResponseFormat(format=Format.JSON_OBJECT)), False),
+        (Shape(tools=(Tool(name="a"),), tool_choice=ToolChoice(mode=ToolMode.REQUIRED)), False),
+        (Shape(response_format=ResponseFormat()), True),
+        (Shape(tools=(Tool(name="a"),)), True),
+    ],
+)
+async def test_an_experts_stop_strings_do_not_cut_json(
+    dispatch: Dispatch, catalog: Catalog, fake_vllm: FakeVllm, shape: Shape, kept: bool
+) -> None:
+    """An answer that is held to a form ends by itself; the caller's own strings still count."""
+    asked = replace(question(Sampling(stop=("mine",))), shape=shape)
+    legal = catalog.expert("legal")
+    legal = replace(legal, sampling=replace(legal.sampling, stop=("USER:",)))
+    async with dispatch.open(legal, asked) as pieces:
+        assert [piece async for piece in pieces]
+    assert fake_vllm.chats[0].body["stop"] == (["USER:", "mine"] if kept else ["mine"])

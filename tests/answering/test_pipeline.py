@@ -1,6 +1,7 @@
 """A question's way: decided, asked, joined, and written to the log without its words."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.question import Question
 from tame_router.answering.single import SingleJoin
 from tame_router.catalog.expert import Catalog
-from tame_router.chat import Message, Role, Usage
+from tame_router.chat import Message, Role, ToolCall, Usage
 from tame_router.errors import BackendUnavailableError, ExpertNotFoundError
 from tame_router.routing.decision import Constraints
 from tame_router.routing.router import Router
@@ -88,6 +89,27 @@ async def test_words_are_logged_for_those_who_ask(
         "answer": "祕密的回答",
     }
     assert isinstance(events.seen[-1], Final)
+
+
+async def test_a_tools_result_is_not_the_question(
+    catalog: Catalog,
+    router: Router,
+    dispatch: Dispatch,
+    events: Events,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Where a tool's result came last, the question in the log is still the user's."""
+    call = ToolCall(id="c1", name="weather", arguments="{}")
+    turns = (
+        Message(role=Role.ASSISTANT, content="", tool_calls=(call,)),
+        Message(role=Role.TOOL, content="26 °C", tool_call_id="c1"),
+    )
+    asked = replace(QUESTION, messages=(*QUESTION.messages, *turns))
+    talkative = Pipeline(catalog, router, SingleJoin(dispatch), log_texts=True)
+    await talkative.answer(asked, events.emit)
+    assert facts(caplog, "answer.texts")["question"] == LEGAL
+    assert isinstance(events.seen[0], DecisionMade)
+    assert events.seen[0].decision.lead == "legal"
 
 
 async def test_nobody_is_asked_when_nobody_can_be_chosen(

@@ -1,5 +1,8 @@
 """The plainest join."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from tame_router.answering.dispatch import Dispatch
@@ -7,7 +10,7 @@ from tame_router.answering.event import Delta, ExpertFinish, ExpertStart
 from tame_router.answering.question import Question
 from tame_router.answering.single import SingleJoin
 from tame_router.catalog.expert import Catalog
-from tame_router.chat import FinishReason, Message, Role
+from tame_router.chat import FinishReason, Message, Role, Shape, Tool, ToolChoice, ToolMode
 from tame_router.errors import StreamBrokenError
 from tests.answering.conftest import Events
 from tests.fakes.vllm import FakeVllm
@@ -46,3 +49,33 @@ async def test_words_before_a_break_are_given(
         await SingleJoin(dispatch).run([catalog.expert("legal")], QUESTION, "en", events.emit)
     assert any(isinstance(event, Delta) for event in events.seen)
     assert not any(isinstance(event, ExpertFinish) for event in events.seen)
+
+
+async def test_calls_are_given_as_they_come(
+    dispatch: Dispatch, catalog: Catalog, fake_vllm: FakeVllm, events: Events
+) -> None:
+    """A call's pieces are deltas, and time to the first of them is measured."""
+    tool = Tool(name="weather", parameters='{"type":"object","properties":{"day":{"const":3}}}')
+    shape = Shape(tools=(tool,), tool_choice=ToolChoice(mode=ToolMode.REQUIRED))
+    asked = replace(QUESTION, shape=shape)
+    (finish,) = await SingleJoin(dispatch).run([catalog.expert("legal")], asked, "en", events.emit)
+    calls = [c for e in events.seen if isinstance(e, Delta) for c in e.tool_calls]
+    assert calls[0].name == "weather"
+    assert json.loads("".join(call.arguments for call in calls)) == {"day": 3}
+    assert finish.finish_reason is FinishReason.TOOL_CALLS
+    assert finish.time_to_first_token_s is not None
+
+
+async def test_every_answer_has_its_end(
+    dispatch: Dispatch, catalog: Catalog, fake_vllm: FakeVllm, events: Events
+) -> None:
+    """Of several answers each has its words, its log-probabilities and its reason."""
+    fake_vllm.text = "是。"
+    asked = replace(QUESTION, shape=Shape(choices=3, top_logprobs=0))
+    (finish,) = await SingleJoin(dispatch).run([catalog.expert("legal")], asked, "en", events.emit)
+    deltas = [event for event in events.seen if isinstance(event, Delta)]
+    texts = ["".join(d.text for d in deltas if d.choice == choice) for choice in range(3)]
+    assert texts == ["是。", "(2) 是。", "(3) 是。"]
+    assert all(json.loads(delta.logprobs) for delta in deltas)
+    assert finish.finish_reason is FinishReason.STOP
+    assert finish.other_reasons == (FinishReason.STOP, FinishReason.STOP)

@@ -10,7 +10,6 @@ from typing import Any
 import grpc
 import pytest
 
-from tame_router import telemetry
 from tame_router.api.grpc_edge import deadline
 from tame_router.client.async_client import AsyncClient
 from tame_router.config import LogSettings
@@ -22,6 +21,7 @@ from tame_router.errors import (
     InvalidRequestError,
     TameError,
 )
+from tame_router.telemetry import log
 from tame_router.v1 import router_service_pb2
 from tests.rich_error import RichError, rich
 from tests.scripted_service import Failing, Unwritten, serving
@@ -119,12 +119,12 @@ async def test_a_refusal_can_be_written_as_json() -> None:
     """The facts of a failed call are what the JSON form can hold."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(telemetry.JsonFormatter())
-    telemetry.LOGGER.addHandler(handler)
+    handler.setFormatter(log.JsonFormatter())
+    log.LOGGER.addHandler(handler)
     try:
         await fail(InvalidRequestError("wrong"))
     finally:
-        telemetry.LOGGER.removeHandler(handler)
+        log.LOGGER.removeHandler(handler)
     assert json.loads(stream.getvalue())["reason"] == "INVALID_REQUEST"
     assert LogSettings().texts is False
 

@@ -32,7 +32,11 @@ async def test_an_address_that_cannot_be_had_is_named(
 ) -> None:
     """A port in use, and an address that is not this machine's, stop the start with their keys."""
     port = int(address.rsplit(":", 1)[1])
-    taken = changed(settings, server={"host": host, "port": port})
+    taken = changed(
+        settings,
+        server={"host": host, "port": port, "insecure": False},
+        tls={"terminated_elsewhere": True},
+    )
     with pytest.raises(ConfigError, match=r"server\.host and server\.port") as caught:
         async with app.running(taken):
             pass

@@ -4,7 +4,8 @@ import grpc
 from google.rpc import code_pb2
 
 from tame_router.api.grpc_status import STATUS_CODES, rich_status
-from tame_router.errors import Code, InvalidRequestError
+from tame_router.canonical_code import Code
+from tame_router.errors import InvalidRequestError
 
 
 def test_every_code_has_a_status() -> None:

@@ -11,7 +11,7 @@ from tame_router.api.grpc_request import read_constraints, read_messages, read_s
 from tame_router.api.grpc_response import duration, write_event
 from tame_router.chat import FinishReason, Message, Role, Sampling, Usage
 from tame_router.client import event as outside
-from tame_router.client.event import read_event
+from tame_router.client.reading import read_event
 from tame_router.client.request import chat_request
 from tame_router.config import LimitSettings
 from tame_router.errors import InvalidRequestError

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from tame_router.backends.http_client import HttpClient
+from tame_router.backends.litellm import LitellmBackend, LitellmSpec
 from tame_router.backends.vllm import VllmBackend, VllmSpec
 from tests.fakes.vllm import BASE_MODEL, FakeVllm
+
+Make = Callable[..., LitellmBackend]
 
 
 @pytest.fixture
@@ -35,5 +38,19 @@ async def client() -> AsyncIterator[Callable[..., HttpClient]]:
             http = HttpClient(base_url=base_url, **{**defaults, **fields})
             stack.push_async_callback(http.close)
             return http
+
+        yield make
+
+
+@pytest.fixture
+async def make(fake_vllm: FakeVllm) -> AsyncIterator[Make]:
+    """Give a maker of backends of the fake server, asked as an OpenAI provider."""
+    async with AsyncExitStack() as stack:
+
+        def make(**fields: Any) -> LitellmBackend:
+            defaults = {"base_model": f"openai/{BASE_MODEL}", "api_base": fake_vllm.base_url}
+            backend = LitellmBackend(LitellmSpec(**{**defaults, **fields}))
+            stack.push_async_callback(backend.close)
+            return backend
 
         yield make

@@ -30,10 +30,9 @@ USAGE = Usage(prompt_tokens=9, completion_tokens=len(TOKENS))
 def decode(parts: list[bytes]) -> tuple[list[Piece], ChatDecoder]:
     """Decode parts until something fails, then the end."""
     decoder = ChatDecoder(generation())
-    pieces = []
+    pieces: list[Piece] = []
     for part in parts:
-        piece = decoder.feed(part)
-        pieces += [piece] if piece else []
+        pieces += decoder.feed(part)
         if decoder.failure or decoder.done:
             return pieces, decoder
     decoder.end()
@@ -74,7 +73,7 @@ def test_one_read_is_one_piece() -> None:
 
 def test_role_and_comments_bring_no_piece() -> None:
     """What holds nothing of the answer must not be a piece."""
-    assert ChatDecoder(generation()).feed(EVENTS[0] + b": keep-alive\n\n") is None
+    assert not ChatDecoder(generation()).feed(EVENTS[0] + b": keep-alive\n\n")
 
 
 def test_text_before_an_error_is_given_first() -> None:

@@ -1,11 +1,13 @@
 """Whether a prompt and its answer fit is decided by numbers alone."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tame_router.backends.context_window import ContextWindow, most_prompt_tokens
-from tame_router.chat import Message, Role
+from tame_router.chat import Message, Role, Shape, Tool, ToolCall
 from tame_router.errors import ContextTooLongError
 from tests.fakes.generations import generation
 
@@ -45,4 +47,15 @@ def test_bound_holds_for_byte_tokens(texts: list[str]) -> None:
     """The bound must not be below one token a byte, half characters included."""
     messages = tuple(Message(role=Role.USER, content=text) for text in texts)
     least = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
-    assert most_prompt_tokens(messages) > least
+    assert most_prompt_tokens(replace(generation(), messages=messages)) > least
+
+
+def test_tools_and_calls_are_counted() -> None:
+    """What a template may write of tools and calls must be in the bound."""
+    call = ToolCall(id="1", name="weather", arguments='{"city":"台北"}')
+    said = Message(role=Role.ASSISTANT, content="", tool_calls=(call,))
+    tool = Tool(name="weather", description="天氣" * 100, parameters='{"type":"object"}' * 9)
+    plain = generation()
+    asked = generation(shape=Shape(tools=(tool,)))
+    asked = replace(asked, messages=(*plain.messages, said))
+    assert most_prompt_tokens(asked) - most_prompt_tokens(plain) > 2 * (600 + 150 + 17)

@@ -1,5 +1,6 @@
 """What a local vLLM is started with."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,3 +121,38 @@ def test_a_rank_that_vllm_does_not_take_is_refused(spec: EngineSpec) -> None:
     """The message lists the ranks there are."""
     with pytest.raises(ConfigError, match=r"engine\.max_lora_rank: 20 .* 16, 32"):
         check_spec(replace(spec, max_lora_rank=20))
+
+
+def test_tools_need_a_parser(spec: EngineSpec) -> None:
+    """Where the base model's way to write calls is known vLLM reads them, else it refuses tools."""
+    line = " ".join(arguments(replace(spec, tool_call_parser="hermes"), 8100))
+    assert "--enable-auto-tool-choice --tool-call-parser hermes" in line
+    assert "--tool-strict-level parameter" in line
+    assert "--enable-auto-tool-choice" not in arguments(spec, 8100)
+
+
+def test_json_is_held_without_blanks(spec: EngineSpec) -> None:
+    """Blanks between the parts of a JSON answer are left out, and the argument is whole."""
+    line = arguments(spec, 8100)
+    assert json.loads(line[line.index("--structured-outputs-config") + 1]) == {
+        "backend": "xgrammar",
+        "disable_any_whitespace": True,
+    }
+
+
+def test_template_and_traces_where_they_are_asked_for(spec: EngineSpec) -> None:
+    """A template of one's own, and a collector; neither without being asked for."""
+    template = spec.state_dir / "chat.jinja"
+    template.touch()
+    asked = replace(spec, chat_template=template, otlp_endpoint="http://127.0.0.1:4317")
+    check_spec(asked)
+    line = " ".join(arguments(asked, 8100))
+    assert f"--chat-template {template}" in line
+    assert "--otlp-traces-endpoint http://127.0.0.1:4317" in line
+    assert not {"--chat-template", "--otlp-traces-endpoint"} & set(arguments(spec, 8100))
+
+
+def test_a_missing_template_is_named(spec: EngineSpec) -> None:
+    """Before vLLM has spent half a minute to say so."""
+    with pytest.raises(ConfigError, match=r"engine\.chat_template: .*absent\.jinja does not exist"):
+        check_spec(replace(spec, chat_template=Path("absent.jinja")))

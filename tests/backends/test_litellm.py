@@ -6,9 +6,6 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
-from typing import Any
 
 import anyio
 import pytest
@@ -31,6 +28,7 @@ from tame_router.errors import (
     StreamBrokenError,
     TameError,
 )
+from tests.backends.conftest import Make
 from tests.fakes import vllm_wire as wire
 from tests.fakes.generations import (
     REVISION,
@@ -47,22 +45,7 @@ from tests.fakes.vllm_script import Cut, Fault, HangUp, Pace, Raw, Refuse, Silen
 # LiteLLM warns about itself under Pydantic 2.14, and leaves tasks behind when a loop ends.
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore")]
 
-Make = Callable[..., LitellmBackend]
 PROMPT_TOKENS = wire.count_tokens(as_json(generation()))
-
-
-@pytest.fixture
-async def make(fake_vllm: FakeVllm) -> AsyncIterator[Make]:
-    """Give a maker of backends of the fake server, asked as an OpenAI provider."""
-    async with AsyncExitStack() as stack:
-
-        def make(**fields: Any) -> LitellmBackend:
-            defaults = {"base_model": f"openai/{BASE_MODEL}", "api_base": fake_vllm.base_url}
-            backend = LitellmBackend(LitellmSpec(**{**defaults, **fields}))
-            stack.push_async_callback(backend.close)
-            return backend
-
-        yield make
 
 
 async def test_answer(make: Make, fake_vllm: FakeVllm) -> None:

@@ -1,7 +1,5 @@
 """Requests and answers have the JSON that vLLM reads and writes."""
 
-import json
-
 import pytest
 
 from tame_router.backends.openai_wire import (
@@ -11,63 +9,10 @@ from tame_router.backends.openai_wire import (
     decode_answer,
     decode_chunk,
     decode_error,
-    encode_chat,
-    encode_tokenize,
     finish_reason_of,
 )
-from tame_router.chat import FinishReason, Message, Role, Sampling
-from tame_router.errors import BackendProtocolError, InvalidRequestError
-
-MESSAGES = (Message(role=Role.USER, content="MOSFET 的 gate driver 要怎麼選?"),)
-WIRE_MESSAGES = [{"role": "user", "content": "MOSFET 的 gate driver 要怎麼選?"}]
-
-
-def test_request_asks_for_a_stream_with_usage() -> None:
-    """A request without sampling must hold the model, the messages and the stream options only."""
-    assert json.loads(encode_chat("legal--1", MESSAGES, Sampling())) == {
-        "model": "legal--1",
-        "messages": WIRE_MESSAGES,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
-
-
-def test_every_sampling_value_is_sent() -> None:
-    """Values that are given, zero among them, must reach the server."""
-    sampling = Sampling(
-        max_tokens=5,
-        temperature=0.0,
-        top_p=0.5,
-        presence_penalty=0.0,
-        frequency_penalty=-1.0,
-        seed=0,
-        stop=("USER:",),
-    )
-    body = json.loads(encode_chat("m", MESSAGES, sampling))
-    assert {key: body[key] for key in body if key not in {"messages", "model"}} == {
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        "max_tokens": 5,
-        "temperature": 0.0,
-        "top_p": 0.5,
-        "presence_penalty": 0.0,
-        "frequency_penalty": -1.0,
-        "seed": 0,
-        "stop": ["USER:"],
-    }
-
-
-def test_tokenize_request_holds_the_chat() -> None:
-    """Counting must be asked for the same model and messages."""
-    assert json.loads(encode_tokenize("m", MESSAGES)) == {"model": "m", "messages": WIRE_MESSAGES}
-
-
-def test_half_a_character_is_the_callers_fault() -> None:
-    """Text that is no UTF-8 must be refused as an invalid request, without quoting it."""
-    with pytest.raises(InvalidRequestError) as caught:
-        encode_chat("m", (Message(role=Role.USER, content="secret \ud83d"),), Sampling())
-    assert caught.value.field == "messages"
-    assert "secret" not in caught.value.message
+from tame_router.chat import FinishReason
+from tame_router.errors import BackendProtocolError
 
 
 def test_chunks_of_vllm_are_read() -> None:
@@ -136,4 +81,5 @@ def test_finish_reasons_are_translated() -> None:
     assert finish_reason_of("length") is FinishReason.LENGTH
     assert finish_reason_of("content_filter") is FinishReason.CONTENT_FILTER
     assert finish_reason_of("repetition") is FinishReason.LENGTH
-    assert finish_reason_of("tool_calls") is None
+    assert finish_reason_of("tool_calls") is FinishReason.TOOL_CALLS
+    assert finish_reason_of("function_call") is None

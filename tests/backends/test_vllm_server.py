@@ -22,7 +22,7 @@ from tests.fakes.vllm_wire import count_tokens
 
 pytestmark = pytest.mark.anyio
 
-MESSAGES = generation().messages
+ASKED = generation()
 
 
 class Never(Response):
@@ -46,7 +46,7 @@ async def server(fake_vllm: FakeVllm) -> AsyncIterator[VllmServer]:
 
 async def test_prompt_is_measured(server: VllmServer, fake_vllm: FakeVllm) -> None:
     """The server's count and context must be told, for the model asked about."""
-    window = await server.measure(REVISION, MESSAGES)
+    window = await server.measure(REVISION, ASKED)
     assert window is not None
     assert window.prompt_tokens == count_tokens(as_json(generation()))
     assert window.context_tokens == 2048
@@ -58,14 +58,14 @@ async def test_server_that_cannot_count_is_no_error(
 ) -> None:
     """A server without `/tokenize` must be known as one that cannot tell."""
     fake_vllm.answer_plainly("/tokenize", JSONResponse({"detail": "Not Found"}, 404))
-    assert await server.measure(REVISION, MESSAGES) is None
+    assert await server.measure(REVISION, ASKED) is None
 
 
 async def test_other_counts_are_off_protocol(server: VllmServer, fake_vllm: FakeVllm) -> None:
     """An answer of another shape must be told by its path."""
     fake_vllm.answer_plainly("/tokenize", JSONResponse({"tokens": []}))
     with pytest.raises(BackendProtocolError, match="/tokenize"):
-        await server.measure(REVISION, MESSAGES)
+        await server.measure(REVISION, ASKED)
 
 
 @pytest.mark.parametrize("name", [BASE_MODEL, "", "another name", REVISION])

@@ -220,3 +220,31 @@ def test_a_date_that_is_none_is_named(tmp_path: Path) -> None:
     """YAML reads dates, and one that does not exist is a fault, not a crash."""
     (write_expert(tmp_path) / "expert.yaml").write_text("name: 2024-13-45\n")
     assert "legal/expert.yaml: not YAML" in faults(tmp_path)[0]
+
+
+def test_who_may_use_it_and_how_it_reads_documents(tmp_path: Path) -> None:
+    """Without a word an expert is everybody's, and reads documents in the common wording."""
+    write_expert(tmp_path, "legal")
+    write_expert(tmp_path, "secret", private=True, documents="Rest on:\n{documents}\n")
+    catalog = load_catalog(tmp_path, BASE_MODELS)
+    legal, secret = catalog.expert("legal"), catalog.expert("secret")
+    assert (legal.private, legal.documents) == (False, "")
+    assert (secret.private, secret.documents) == (True, "Rest on:\n{documents}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"documents": "Read them."}, "documents must hold {documents} once, where they stand"),
+        ({"documents": "{documents} {documents}"}, "documents must hold {documents} once"),
+        ({"private": "certainly"}, "private: Input should be a valid boolean"),
+    ],
+)
+def test_faults_of_the_new_keys_are_told(
+    tmp_path: Path, changes: dict[str, object], fault: str
+) -> None:
+    """A wording without a place for documents, and a word that is no boolean."""
+    write_expert(tmp_path, **changes)  # type: ignore[arg-type]
+    (found,) = faults(tmp_path)
+    assert found.startswith("legal/expert.yaml:")
+    assert fault in found

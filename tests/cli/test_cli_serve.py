@@ -71,15 +71,17 @@ def test_a_first_start_trains_then_serves_then_drains(
     assert "sklearn" not in libraries
     assert (Path(state) / "router" / "router.json").is_file()
     lines = logged(log)
-    assert [line["event"] for line in lines] == [
+    assert [line["event"] for line in lines if line["event"] != "encoder.absent"] == [
         "router.training",
+        "server.insecure",
         "server.started",
         "server.draining",
         "answer.finished",
         "server.stopped",
     ]
-    assert lines[1]["address"] == address
-    assert lines[3]["expert"] == "legal"
+    told = {line["event"]: line for line in lines}
+    assert told["server.started"]["address"] == address
+    assert told["answer.finished"]["expert"] == "legal"
     assert LEGAL not in log.read_text()
 
 
@@ -91,7 +93,9 @@ def test_a_second_start_is_quick_and_stops_at_once(config_file: Path, tmp_path: 
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
     assert time.perf_counter() - begun < 4
-    assert [line["event"] for line in logged(log)] == [
+    events = [line["event"] for line in logged(log)]
+    assert [event for event in events if event != "encoder.absent"] == [
+        "server.insecure",
         "server.started",
         "server.draining",
         "server.stopped",
@@ -116,9 +120,11 @@ def test_serving_in_this_process(
     monkeypatch.setenv("TAME_SERVER__PORT", "1")
     arguments = ("--host", "127.0.0.1", "--port", "0", "--config", str(config_file))
     assert tame("serve", *arguments).code == 0
-    host, _, port = stdout.getvalue().removeprefix("serving on ").strip().partition(":")
-    assert host == "127.0.0.1"
-    assert int(port) > 1023
+    grpc, http = stdout.getvalue().splitlines()
+    for line, words in ((grpc, "serving on "), (http, "serving HTTP on ")):
+        host, _, port = line.removeprefix(words).partition(":")
+        assert host == "127.0.0.1"
+        assert int(port) > 1023
 
 
 def test_a_port_in_use_stops_the_start(tame: Tame, config_file: Path, fake_vllm: FakeVllm) -> None:
@@ -135,3 +141,21 @@ def test_a_port_that_is_none_is_refused(tame: Tame) -> None:
     result = tame("serve", "--port", "70000")
     assert result.code == 3
     assert "server.port" in result.err
+
+
+def test_an_open_service_is_asked_for_by_name(
+    tame: Tame, config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--insecure` serves without keys on loopback and says so; elsewhere it does not start."""
+    monkeypatch.setenv("TAME_SERVER__INSECURE", "false")
+    arguments = ("serve", "--port", "0", "--config", str(config_file))
+    refused = tame(*arguments, "--insecure", "--host", "0.0.0.0")  # noqa: S104 - the point
+    assert refused.code == 3
+    assert "server.insecure asks nobody who they are" in refused.err
+    refused = tame(*arguments, "--host", "0.0.0.0")  # noqa: S104
+    assert refused.code == 3
+    assert "set tls.certificate and tls.key" in refused.err
+    monkeypatch.setattr(sys, "stdout", _Announced())
+    served = tame(*arguments, "--insecure")
+    assert served.code == 0
+    assert '"event": "server.insecure"' in served.err

@@ -6,7 +6,8 @@ import pytest
 from tame_router.chat import FinishReason
 from tame_router.client.async_client import AsyncClient
 from tame_router.client.client import Client
-from tame_router.client.event import Delta, Event, Final, read_event
+from tame_router.client.event import Delta, Event, Final
+from tame_router.client.reading import read_event
 from tame_router.v1 import router_service_pb2
 from tests.scripted_service import Scripted, serving
 

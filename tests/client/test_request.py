@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tame_router.chat import Message, Role, Sampling
-from tame_router.client.request import channel_options, chat_request, route_request
+from tame_router.client.connection import channel_options
+from tame_router.client.request import chat_request, route_request
 from tame_router.errors import InvalidRequestError
 from tame_router.v1 import chat_pb2, router_service_pb2
 

@@ -8,10 +8,11 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 from tame_router import errors
+from tame_router.canonical_code import Code
 from tame_router.client.async_client import AsyncClient
 from tame_router.client.client import Client
 from tame_router.client.rpc_error import RpcError
-from tame_router.errors import Code, DeadlineExceededError, TameError
+from tame_router.errors import DeadlineExceededError, TameError
 from tests.scripted_service import Aborting, Failing, serving
 
 pytestmark = pytest.mark.anyio

@@ -17,8 +17,9 @@ pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-WITH_PYTHON = (README, ROOT / "docs/feedback.md")
+WITH_PYTHON = (README, ROOT / "docs/feedback.md", ROOT / "docs/sdk.md")
 DOCUMENTED_ADDRESS = "127.0.0.1:50051"
+DOCUMENTED_URL = "http://127.0.0.1:8080"
 
 
 def blocks(document: Path, language: str) -> list[str]:
@@ -30,9 +31,9 @@ def blocks(document: Path, language: str) -> list[str]:
 @pytest.mark.parametrize(
     "code", [code for document in WITH_PYTHON for code in blocks(document, "python")]
 )
-async def test_python_in_the_documents_runs(code: str, address: str) -> None:
+async def test_python_in_the_documents_runs(code: str, address: str, http_url: str) -> None:
     """Each Python example runs as it stands, and shows an answer."""
-    code = code.replace(DOCUMENTED_ADDRESS, address)
+    code = code.replace(DOCUMENTED_ADDRESS, address).replace(DOCUMENTED_URL, http_url)
     done = await anyio.run_process([sys.executable, "-c", code], cwd=ROOT)
     assert re.search(r"legal|medical|general", done.stdout.decode())
     assert done.stderr == b""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tame_router import app
+from tame_router import app, local_engine
 from tame_router.backends.engine import key_file, launch, stop, wait_ready
 from tame_router.backends.engine_state import EngineState
 from tame_router.catalog.expert import Catalog
@@ -41,7 +41,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineState]:
     """Run a vLLM on a free port, and stop it at the end whatever happens."""
     folder = tmp_path_factory.mktemp("engine")
     spec = replace(
-        app.engine_spec(real_settings()), port=0, state_dir=folder, log_path=folder / "engine.log"
+        local_engine.engine_spec(real_settings()),
+        port=0,
+        state_dir=folder,
+        log_path=folder / "engine.log",
     )
     try:
         state = launch(spec)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tame_router.backends.backend import Backend, Generation, Piece
-from tame_router.chat import FinishReason, Message, Role, Sampling, Usage
+from tame_router.chat import FinishReason, Message, Role, Sampling, Shape, Usage
 
 REVISION = "legal--0123456789abcdef"
 
@@ -15,6 +15,7 @@ def generation(
     deadline: float | None = None,
     strict: bool = False,
     request_id: str = "request-1",
+    shape: Shape | None = None,
     **sampling: Any,
 ) -> Generation:
     """Ask one question."""
@@ -28,6 +29,7 @@ def generation(
         request_id=request_id,
         deadline=deadline,
         strict_max_tokens=strict,
+        shape=shape or Shape(),
     )
 
 

@@ -21,6 +21,7 @@ from tests.fakes.vllm_script import (
     Silence,
     Truncate,
 )
+from tests.fakes.vllm_shape import is_shaped, shaped_events
 
 if TYPE_CHECKING:
     from tests.fakes.vllm import FakeVllm
@@ -92,6 +93,8 @@ class ChatEndpoint:
         prompt_tokens = wire.count_tokens(body["messages"])
         room = fake.max_model_len - prompt_tokens
         tokens = fake.tokens_for(body["model"], body["messages"])
+        if is_shaped(body):
+            return shaped_events(body, tokens, prompt_tokens, room)
         limit = min(body.get("max_tokens", room), room)
         reason = "stop" if len(tokens) <= limit else "length"
         events = wire.answer_events(

@@ -32,7 +32,7 @@ TOKENS_PER_PROMPT = 3
 def count_tokens(messages: Sequence[dict[str, Any]]) -> int:
     """Count a prompt's tokens by this fake's rule: four bytes make one."""
     return TOKENS_PER_PROMPT + sum(
-        TOKENS_PER_MESSAGE + len(str(message.get("content", "")).encode()) // 4
+        TOKENS_PER_MESSAGE + len(str(message.get("content") or "").encode()) // 4
         for message in messages
     )
 

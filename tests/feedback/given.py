@@ -27,9 +27,9 @@ def said(**fields: Any) -> Feedback:
 
 
 @contextmanager
-def kept(folder: Path) -> Iterator[FeedbackStore]:
-    """Open the store in a folder."""
-    database = Database(StoreSettings(), folder)
+def kept(folder: Path, settings: StoreSettings | None = None) -> Iterator[FeedbackStore]:
+    """Open the store in a folder, or the one that settings name."""
+    database = Database(settings or StoreSettings(), folder)
     try:
         yield FeedbackStore(database)
     finally:

@@ -9,11 +9,11 @@ import anyio
 import pytest
 from pydantic import SecretStr
 
-from tame_router import telemetry
 from tame_router.config import StoreSettings
 from tame_router.errors import ConfigError, StoreUnavailableError
 from tame_router.feedback.intake import Intake
 from tame_router.store import FILE
+from tame_router.telemetry import log
 from tests.feedback.given import kept, said
 
 pytestmark = pytest.mark.anyio
@@ -54,7 +54,7 @@ async def test_a_store_that_comes_back_is_used(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """While it fails callers get no path, the log gets the reason; afterwards all is well."""
-    caplog.set_level(logging.ERROR, telemetry.LOGGER.name)
+    caplog.set_level(logging.ERROR, log.LOGGER.name)
     (tmp_path / FILE).mkdir()
     intake = Intake(StoreSettings(), tmp_path)
     with pytest.raises(StoreUnavailableError) as caught:

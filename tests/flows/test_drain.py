@@ -8,11 +8,11 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tame_router import app
+from tame_router.canonical_code import Code
 from tame_router.client.async_client import AsyncClient
 from tame_router.client.event import Delta, Final
 from tame_router.client.rpc_error import RpcError
 from tame_router.config import Settings
-from tame_router.errors import Code
 from tests.fakes.vllm import FakeVllm
 from tests.fakes.vllm_script import Pace, Silence
 from tests.router_fixture import changed, happened, next_chat, serve

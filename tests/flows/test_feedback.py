@@ -11,12 +11,13 @@ import anyio.to_thread
 import grpc
 import pytest
 
-from tame_router import app, telemetry
+from tame_router import app
 from tame_router.client.async_client import AsyncClient
 from tame_router.client.client import Client
 from tame_router.config import Settings
 from tame_router.errors import ExpertNotFoundError, InvalidRequestError, StoreUnavailableError
 from tame_router.store import FILE
+from tame_router.telemetry import log
 from tame_router.v1 import feedback_service_pb2, feedback_service_pb2_grpc
 from tests.feedback.given import kept
 from tests.rich_error import rich
@@ -157,7 +158,7 @@ async def test_no_words_of_feedback_are_logged(
     client: AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The log names answer, feedback and expert, and neither question nor comment."""
-    caplog.set_level(logging.DEBUG, telemetry.LOGGER.name)
+    caplog.set_level(logging.DEBUG, log.LOGGER.name)
     receipt = await client.feedback("answer-1", "legal", comment="祕密的話", question=QUESTION)
     with pytest.raises(InvalidRequestError):
         await client.feedback("", "legal", comment="祕密的話", question=QUESTION)

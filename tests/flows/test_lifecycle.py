@@ -13,12 +13,13 @@ import grpc
 import pytest
 
 from tame_router import app
+from tame_router.canonical_code import Code
 from tame_router.client.async_client import AsyncClient
 from tame_router.client.client import Client
 from tame_router.client.event import DecisionMade, Delta, Final
 from tame_router.client.request import chat_request
 from tame_router.config import Settings
-from tame_router.errors import Code, DeadlineExceededError, OverloadedError, TameError
+from tame_router.errors import DeadlineExceededError, OverloadedError, TameError
 from tame_router.v1 import router_service_pb2, router_service_pb2_grpc
 from tests.fakes.vllm import FakeVllm
 from tests.fakes.vllm_script import Pace, Raw, Silence

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from tame_router import telemetry
 from tame_router.config import LogSettings
+from tame_router.telemetry import log
 
 
 @pytest.fixture(autouse=True)
 def _put_back() -> Iterator[None]:
     """Leave the log as it was."""
-    root, own = logging.getLogger(), telemetry.LOGGER
+    root, own = logging.getLogger(), log.LOGGER
     before = (list(root.handlers), root.level, own.level)
     yield
     root.handlers[:], root.level, own.level = before
@@ -31,18 +31,18 @@ class Terminal(io.StringIO):
         return True
 
 
-def log(form: str, level: str = "info", stream: io.StringIO | None = None) -> io.StringIO:
+def logging_to(form: str, level: str = "info", stream: io.StringIO | None = None) -> io.StringIO:
     """Send the log to a stream."""
     stream = stream or io.StringIO()
-    telemetry.configure(LogSettings.model_validate({"format": form, "level": level}), stream)
+    log.configure(LogSettings.model_validate({"format": form, "level": level}), stream)
     return stream
 
 
 def test_json_is_one_object_a_line() -> None:
     """Time with zone, level, logger, event and facts, readable by machines."""
-    stream = log("json")
-    telemetry.event(logging.INFO, "answer.finished", expert="legal", title="法律", ttft_ms=None)
-    telemetry.event(logging.WARNING, "call.failed", path=re.compile("x"))
+    stream = logging_to("json")
+    log.event(logging.INFO, "answer.finished", expert="legal", title="法律", ttft_ms=None)
+    log.event(logging.WARNING, "call.failed", path=re.compile("x"))
     first, second = map(json.loads, stream.getvalue().splitlines())
     age = datetime.now(UTC) - datetime.fromisoformat(first.pop("time"))
     assert abs(age.total_seconds()) < 60
@@ -60,33 +60,33 @@ def test_json_is_one_object_a_line() -> None:
 
 def test_the_console_form_is_for_people() -> None:
     """Time, level, event and facts; colours only on a terminal."""
-    stream = log("console")
-    telemetry.event(logging.INFO, "server.started", address="127.0.0.1:5", experts=3)
-    telemetry.event(logging.INFO, "server.stopped")
+    stream = logging_to("console")
+    log.event(logging.INFO, "server.started", address="127.0.0.1:5", experts=3)
+    log.event(logging.INFO, "server.stopped")
     first, second = stream.getvalue().splitlines()
     assert re.fullmatch(
         r"\d\d:\d\d:\d\d info server\.started address=127\.0\.0\.1:5 experts=3", first
     )
     assert re.fullmatch(r"\d\d:\d\d:\d\d info server\.stopped", second)
-    terminal = log("console", stream=Terminal())
-    telemetry.event(logging.ERROR, "call.crashed")
+    terminal = logging_to("console", stream=Terminal())
+    log.event(logging.ERROR, "call.crashed")
     assert "\x1b[31merror\x1b[0m call.crashed" in terminal.getvalue()
 
 
 def test_the_form_follows_the_stream() -> None:
     """With `auto` people on a terminal get the one form, programs the other."""
-    terminal = log("auto", stream=Terminal())
-    telemetry.event(logging.INFO, "x.y")
-    pipe = log("auto")
-    telemetry.event(logging.INFO, "x.y")
+    terminal = logging_to("auto", stream=Terminal())
+    log.event(logging.INFO, "x.y")
+    pipe = logging_to("auto")
+    log.event(logging.INFO, "x.y")
     assert "\x1b[" in terminal.getvalue()
     assert json.loads(pipe.getvalue())["event"] == "x.y"
 
 
 def test_standard_error_is_where_it_goes(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a stream the log goes to what is standard error now."""
-    telemetry.configure(LogSettings(format="json"))
-    telemetry.event(logging.INFO, "x.y")
+    log.configure(LogSettings(format="json"))
+    log.event(logging.INFO, "x.y")
     captured = capsys.readouterr()
     assert captured.out == ""
     assert json.loads(captured.err)["event"] == "x.y"
@@ -97,9 +97,9 @@ def test_standard_error_is_where_it_goes(capsys: pytest.CaptureFixture[str]) -> 
 )
 def test_what_is_below_the_level_is_left_out(level: str, expected: int) -> None:
     """Only events of the level and above are written."""
-    stream = log("json", level)
+    stream = logging_to("json", level)
     for number in (logging.DEBUG, logging.INFO, logging.WARNING):
-        telemetry.event(number, "x.y")
+        log.event(number, "x.y")
     assert len(stream.getvalue().splitlines()) == expected
 
 
@@ -111,11 +111,11 @@ def crash() -> None:
 @pytest.mark.parametrize("form", ["json", "console"])
 def test_a_stack_trace_stays_with_its_event(form: str) -> None:
     """A crash is written with the event; in JSON on the same line."""
-    stream = log(form)
+    stream = logging_to(form)
     try:
         crash()
     except ZeroDivisionError:
-        telemetry.LOGGER.exception("call.crashed", extra={"facts": {"method": "Chat"}})
+        log.LOGGER.exception("call.crashed", extra={"facts": {"method": "Chat"}})
     lines = stream.getvalue().splitlines()
     if form == "json":
         (line,) = lines
@@ -127,7 +127,7 @@ def test_a_stack_trace_stays_with_its_event(form: str) -> None:
 
 def test_libraries_are_heard_from_warnings_on() -> None:
     """A library's warning ends in the same stream and form; its chatter does not."""
-    stream = log("json", "debug")
+    stream = logging_to("json", "debug")
     logging.getLogger("aiohttp.client").info("chatter")
     logging.getLogger("aiohttp.client").warning("trouble with %s", "a socket")
     document: dict[str, Any] = json.loads(stream.getvalue())
@@ -137,7 +137,7 @@ def test_libraries_are_heard_from_warnings_on() -> None:
 
 def test_configuring_twice_writes_once() -> None:
     """The last configuration holds, alone."""
-    first, second = log("json"), log("json")
-    telemetry.event(logging.INFO, "x.y")
+    first, second = logging_to("json"), logging_to("json")
+    log.event(logging.INFO, "x.y")
     assert first.getvalue() == ""
     assert len(second.getvalue().splitlines()) == 1

@@ -1,0 +1,26 @@
+"""One call under admission: what is known of it when it begins. Values only."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from tame_router.admission.caller import Caller
+from tame_router.answering.question import Question
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """An answer that is asked for.
+
+    Attributes:
+        caller: Who asks.
+        question: What is asked.
+        edge: `grpc` or `http`.
+        operation: `chat` or `stream_chat`.
+        begin_time: When it arrived, UTC.
+    """
+
+    caller: Caller
+    question: Question
+    edge: str
+    operation: str
+    begin_time: datetime

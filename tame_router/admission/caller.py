@@ -1,0 +1,14 @@
+"""A caller: its proved identity, and its tenant as it stood when the call began."""
+
+from dataclasses import dataclass
+
+from tame_router.identity.principal import Principal
+from tame_router.tenancy.tenant import Tenant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who calls, and for which tenant."""
+
+    principal: Principal
+    tenant: Tenant

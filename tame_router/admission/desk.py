@@ -1,0 +1,185 @@
+"""The desk that both edges ask: scope, entitlement, quota, record, receipt, and the answer."""
+
+import asyncio
+import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from tame_router.admission.account import Account
+from tame_router.admission.books import Books
+from tame_router.admission.call import Call
+from tame_router.admission.caller import Caller
+from tame_router.admission.observation import CHARS_PER_TOKEN, Observation
+from tame_router.admission.reception import EVERYONE
+from tame_router.admission.standing import Standing, standing_of
+from tame_router.answering.event import DecisionMade, Event, Final
+from tame_router.answering.join import Emit
+from tame_router.answering.pipeline import Pipeline
+from tame_router.answering.question import Question
+from tame_router.catalog.expert import Catalog
+from tame_router.chat import Message
+from tame_router.errors import OverloadedError, PermissionDeniedError, TameError
+from tame_router.routing.decision import Constraints, Decision
+from tame_router.routing.selection import SelectionPolicy
+from tame_router.telemetry.recording import Recording, current
+from tame_router.tenancy.tenant import Scope, Tenant
+
+
+class Desk:
+    """Answers callers within what they may use.
+
+    Args:
+        catalog: The experts.
+        pipeline: Answers questions.
+        books: Where use is counted, recorded and receipted.
+        policy: The operator's rules of routing, for their digest.
+        max_answers: Answers under way at once; more are refused.
+        reserved_completion_tokens: Tokens reserved where the caller names no `max_tokens`.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        pipeline: Pipeline,
+        books: Books | None = None,
+        *,
+        policy: SelectionPolicy | None = None,
+        max_answers: int = 256,
+        reserved_completion_tokens: int = 512,
+    ) -> None:
+        self._catalog = catalog
+        self._pipeline = pipeline
+        self._books = books or Books()
+        self._policy = policy or SelectionPolicy()
+        self._max_answers = max_answers
+        self._answers = 0
+        self._reserved = reserved_completion_tokens
+        self._known: dict[str, Standing] = {}
+
+    def catalog(self, caller: Caller) -> Catalog:
+        """Give the experts that exist for a caller."""
+        return self._standing(caller.tenant).catalog
+
+    async def route(
+        self,
+        caller: Caller,
+        messages: Sequence[Message],
+        constraints: Constraints,
+        *,
+        explain: bool = False,
+    ) -> Decision:
+        """Decide who would answer, and ask nobody.
+
+        Raises:
+            PermissionDeniedError: When the caller lacks the scope, or may not use the join.
+            RequestError: As `Pipeline.route` does.
+            NoExpertError: As `Pipeline.route` does.
+        """
+        _require_rights(caller, constraints)
+        decision = await self._pipeline.route(
+            messages, constraints, visible=self._standing(caller.tenant).visible, explain=explain
+        )
+        self._decided(current(), decision)
+        return decision
+
+    async def answer(self, call: Call, emit: Emit) -> None:
+        """Answer a question, event by event.
+
+        Raises:
+            TameError: When it may not be, or cannot be, answered; what was emitted before
+                stays true.
+        """
+        tenant = call.caller.tenant
+        standing = self._standing(tenant)
+        recording = current()
+        recording.asked(call.question.answer_id, call.question.constraints.pin)
+        question = dataclasses.replace(
+            call.question, visible=standing.visible, trace=recording.trace
+        )
+        self._books.journal.require_room()
+        seen = Observation(
+            call,
+            self._catalog,
+            policy_digest=standing.policy_digest,
+            prompt_tokens=_prompt_tokens(question),
+            keep_text=tenant.retain_texts_days > 0,
+        )
+        account = Account(call, seen, self._books, recording)
+
+        async def pass_on(event: Event) -> None:
+            seen.see(event)
+            if isinstance(event, DecisionMade):
+                self._decided(recording, event.decision)
+            elif isinstance(event, Final):
+                event = dataclasses.replace(event, receipt=account.close("ok"))
+            await emit(event)
+
+        try:
+            _require_rights(call.caller, question.constraints)
+            with self._place():
+                most = self._most_tokens(question)
+                reservation = await self._books.quota.reserve(tenant, most)
+                try:
+                    await self._pipeline.answer(question, pass_on)
+                finally:
+                    await reservation.settle(seen.tokens)
+        except BaseException as error:
+            account.close(_outcome(error))
+            raise
+
+    def _decided(self, recording: Recording, decision: Decision) -> None:
+        expert = self._catalog.expert(decision.lead)
+        recording.decided(decision, revision=expert.live_revision, backend=expert.backend)
+
+    def _standing(self, tenant: Tenant) -> Standing:
+        """Give what holds for a tenant, worked out once for as long as it is the same."""
+        known = self._known.get(tenant.name)
+        if known is None or known.tenant is not tenant:
+            known = standing_of(tenant, self._catalog, self._policy, everything=tenant is EVERYONE)
+            self._known[tenant.name] = known
+        return known
+
+    def _most_tokens(self, question: Question) -> int:
+        wanted = question.sampling.max_tokens or self._reserved
+        return _prompt_tokens(question) + wanted * question.shape.choices
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """Hold one of the places for answers under way."""
+        if self._answers >= self._max_answers:
+            raise OverloadedError(
+                f"{self._answers} answers are under way, as many as this router takes;"
+                " try again in a moment",
+                retry_after_s=1,
+            )
+        self._answers += 1
+        try:
+            yield
+        finally:
+            self._answers -= 1
+
+
+def _require_rights(caller: Caller, constraints: Constraints) -> None:
+    """Make sure that a caller may ask, and by the join it names."""
+    caller.principal.require(Scope.CHAT)
+    joins, join = caller.tenant.joins, constraints.join
+    if joins and join is not None and join.value not in joins:
+        raise PermissionDeniedError(
+            f"join {join.value!r} is not among those this tenant may use: "
+            f"{', '.join(sorted(joins))}; name one of them, or none",
+            metadata={"join": join.value},
+        )
+
+
+def _outcome(error: BaseException) -> str:
+    """Name what ended an answer, as records do."""
+    if isinstance(error, asyncio.CancelledError):
+        return "cancelled"
+    return error.reason if isinstance(error, TameError) else TameError.reason
+
+
+def _prompt_tokens(question: Question) -> int:
+    """Tell about how many tokens an expert will read."""
+    chars = sum(len(message.content) for message in question.messages)
+    chars += sum(len(document.text) for document in question.documents)
+    return chars // CHARS_PER_TOKEN

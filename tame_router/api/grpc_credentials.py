@@ -1,0 +1,27 @@
+"""What came with a gRPC call to show who calls."""
+
+import ssl
+from functools import lru_cache
+from typing import Any
+
+from tame_router.identity.credentials import Credentials
+
+
+def read_credentials(context: Any) -> Credentials:
+    """Gather every key, token and certificate of a call.
+
+    Args:
+        context: Its `grpc.aio.ServicerContext`.
+    """
+    metadata = context.invocation_metadata() or ()
+    pem = next(iter(context.auth_context().get("x509_pem_cert", ())), b"")
+    return Credentials(
+        authorization=tuple(str(value) for key, value in metadata if key == "authorization"),
+        api_key=tuple(str(value) for key, value in metadata if key == "x-api-key"),
+        certificate=_der(pem) if pem else b"",
+    )
+
+
+@lru_cache(maxsize=1024)
+def _der(pem: bytes) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(pem.decode("ascii"))

@@ -1,0 +1,185 @@
+"""One HTTP request under way: what came with it, and the response as far as it is."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from starlette.types import Receive, Scope, Send
+
+from tame_router.admission.caller import Caller
+from tame_router.admission.reception import Reception
+from tame_router.api.http_body import HttpBody, read_timeout
+from tame_router.api.request_id import REQUEST_ID_KEY, choose_request_id
+from tame_router.config_access import HttpSettings
+from tame_router.identity.credentials import Credentials
+from tame_router.telemetry.recording import current
+
+JSON = b"application/json"
+_STREAM_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+LARGE_BODY_BYTES = 2**16
+"""An unread body up to this is simply passed over, and its connection kept."""
+
+
+class HttpCall:
+    """A request and its response.
+
+    Args:
+        scope: What ASGI knows of the request.
+        receive: Gives what arrives.
+        send: Takes what leaves, and waits while the caller cannot take more.
+        settings: Limits of the port.
+        reception: Finds out who calls.
+
+    Attributes:
+        request_id: Names the call.
+        body: The request's body.
+        started: A status has been sent.
+        complete: The whole response has been sent.
+        gone: The caller closed its connection.
+    """
+
+    __slots__ = (
+        "_headers",
+        "_pairs",
+        "_reception",
+        "_send",
+        "body",
+        "complete",
+        "gone",
+        "path",
+        "request_id",
+        "scope",
+        "started",
+    )
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        settings: HttpSettings,
+        reception: Reception,
+    ) -> None:
+        self.scope = scope
+        self._pairs: list[tuple[bytes, bytes]] = scope["headers"]
+        self._headers = dict(self._pairs)
+        self._send = send
+        self._reception = reception
+        self.path: str = scope["path"]
+        given = self._all(REQUEST_ID_KEY.encode()) if self._has(REQUEST_ID_KEY) else ()
+        self.request_id = choose_request_id(given)
+        self.body = HttpBody(self._headers, receive, settings)
+        self.started = self.complete = self.gone = False
+
+    @property
+    def label(self) -> str:
+        """Method and path, for the log."""
+        return f"{self.scope['method']} {self.path[:80]}"
+
+    async def caller(self) -> Caller:
+        """Find out who calls.
+
+        Raises:
+            UnauthenticatedError: When nobody can tell.
+            StoreUnavailableError: When it cannot be looked up now.
+        """
+        state = self.scope.get("state", {})
+        caller = await self._reception.receive(
+            Credentials(
+                authorization=self._all(b"authorization"),
+                api_key=self._all(b"x-api-key"),
+                certificate=state.get("certificate", b""),
+            )
+        )
+        current().identified(caller.tenant.name)
+        return caller
+
+    def header(self, name: bytes) -> str | None:
+        """Give the last header of a lower-case name."""
+        value = self._headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def deadline(self) -> float | None:
+        """Give the caller's deadline on the running loop's clock, in seconds.
+
+        Raises:
+            InvalidRequestError: When its header is no number of seconds.
+        """
+        allowed = read_timeout(self.header(b"x-request-timeout-s"))
+        return None if allowed is None else asyncio.get_running_loop().time() + allowed
+
+    def when_gone(self, act: Callable[[], object] | None) -> None:
+        """Have something done at the moment the caller leaves; None: nothing any more."""
+        connection = self.scope.get("state", {}).get("connection")
+        if connection is None:
+            return
+
+        def leave() -> None:
+            self.gone = True
+            if act:
+                act()
+
+        connection.on_gone = leave if act else None
+
+    async def respond(
+        self,
+        status: int,
+        body: bytes,
+        *,
+        content_type: bytes = JSON,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Send a whole response."""
+        pairs = [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
+        # Whoever still sends a large body is told to stop, and gets a moment to read why.
+        sending = not self.body.whole and self._large()
+        if sending:
+            pairs.append((b"connection", b"close"))
+        await self._start(status, pairs, headers)
+        await self._send({"type": "http.response.body", "body": body, "more_body": sending})
+        if sending:
+            await self.body.linger()
+            await self._send({"type": "http.response.body", "body": b""})
+        self.complete = True
+
+    async def begin_stream(self, headers: Mapping[str, str]) -> None:
+        """Send the status of a response that is being written."""
+        await self._start(200, _STREAM_HEADERS, headers)
+
+    async def write(self, data: bytes) -> None:
+        """Send a piece of a response that is being written; wait while the caller is slow."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end_stream(self, data: bytes) -> None:
+        """Send the last piece."""
+        self.complete = True
+        await self._send({"type": "http.response.body", "body": data, "more_body": False})
+
+    async def _start(
+        self, status: int, pairs: list[tuple[bytes, bytes]], headers: Mapping[str, str] | None
+    ) -> None:
+        own = (REQUEST_ID_KEY.encode(), self.request_id.encode())
+        further = [(k.encode(), v.encode("latin-1", "replace")) for k, v in (headers or {}).items()]
+        self.started = True
+        await self._send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [*pairs, own, *further],
+            }
+        )
+
+    def _large(self) -> bool:
+        length = self._headers.get(b"content-length")
+        return length is None or int(length) > LARGE_BODY_BYTES
+
+    def _has(self, name: str) -> bool:
+        return name.encode() in self._headers
+
+    def _all(self, name: bytes) -> tuple[str, ...]:
+        if name not in self._headers:
+            return ()
+        return tuple(value.decode("latin-1") for key, value in self._pairs if key == name)

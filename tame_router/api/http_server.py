@@ -1,0 +1,159 @@
+"""The HTTP port: uvicorn in our own event loop, and an orderly end."""
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Collection
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from tame_router.admission.desk import Desk
+from tame_router.admission.reception import Reception
+from tame_router.api.http_endpoints import HealthEndpoint
+from tame_router.api.http_protocol import for_settings
+from tame_router.api.http_recording import HttpRecording
+from tame_router.api.http_surface import Metrics, build_surface
+from tame_router.config import Settings
+from tame_router.config_access import HttpSettings
+from tame_router.errors import ConfigError
+from tame_router.identity.http_tls import http_context
+from tame_router.telemetry.telemetry import Telemetry
+
+BACKLOG = 2048
+"""Connections that wait to be taken. Source: listen(2) and uvicorn's own default."""
+
+CUT_S = 1.0
+"""Time that answers get to say that they were cut."""
+
+
+class HttpServer:
+    """Serves HTTP on one port.
+
+    Args:
+        settings: Address and limits.
+        app: The surface.
+        health: Told when the service drains.
+        host: Address to listen on where the settings name none.
+        ssl_context: Does TLS; None: none is done here.
+    """
+
+    def __init__(
+        self,
+        settings: HttpSettings,
+        app: ASGIApp,
+        health: HealthEndpoint,
+        *,
+        host: str,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self.host = settings.host or host
+        self._port = settings.port
+        self._health = health
+        self._socket: socket.socket | None = None
+        config = uvicorn.Config(
+            app,
+            http=for_settings(settings),
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            log_level=logging.CRITICAL,  # what a caller does wrong is in our own log
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=settings.keep_alive_s,  # type: ignore[arg-type]  # seconds, whole or not
+        )
+        config.load()
+        config.ssl = ssl_context
+        self._server = uvicorn.Server(config)
+        self._server.lifespan = config.lifespan_class(config)
+
+    async def start(self) -> int:
+        """Listen, and give the port.
+
+        Raises:
+            ConfigError: When the address cannot be listened on.
+        """
+        self._socket = _listen(self.host, self._port)
+        await self._server.startup(sockets=[self._socket])
+        return int(self._socket.getsockname()[1])
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuse new calls, let answers under way finish within the grace, then close.
+
+        New connections are taken until the last answer is over, and told that the service is
+        stopping: a load balancer's look at `/health` finds 503, not silence.
+        """
+        self._health.draining = True
+        state = self._server.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        await _finished(state.tasks, grace_s)
+        for server in getattr(self._server, "servers", ()):
+            server.close()
+        for task in list(state.tasks):
+            task.cancel()
+        await _finished(state.tasks, CUT_S)
+        for connection in list(state.connections):
+            connection.transport.close()
+
+
+async def _finished(tasks: Collection[asyncio.Task[None]], within_s: float) -> None:
+    """Wait until there are no tasks, but no longer than a time."""
+    until = asyncio.get_running_loop().time() + within_s
+    while tasks and (left := until - asyncio.get_running_loop().time()) > 0:
+        await asyncio.wait(tuple(tasks), timeout=left)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bare = host.strip("[]")
+    # uvloop and asyncio turn Nagle's algorithm off only where the protocol is named.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((bare, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"http.host and http.port: cannot listen on {host}:{port}"
+            f" ({error.strerror or error}): the port is in use or the address is not this"
+            " machine's; stop the other program, set TAME_HTTP__PORT, or switch HTTP off with"
+            " TAME_HTTP__ENABLED=false"
+        ) from None
+    listener.setblocking(False)
+    return listener
+
+
+def build_http(
+    settings: Settings, desk: Desk, reception: Reception, telemetry: Telemetry
+) -> HttpServer | None:
+    """Build the HTTP port; None: it is switched off.
+
+    Args:
+        settings: All settings; the port, the limits, TLS and what telemetry shows are used.
+        desk: Answers callers within what they may use.
+        reception: Finds out who calls.
+        telemetry: Records calls, and writes the metrics.
+
+    Raises:
+        ConfigError: When TLS's files cannot be used.
+    """
+    if not settings.http.enabled:
+        return None
+    shown = settings.telemetry
+    metrics = Metrics(
+        render=telemetry.render if shown.metrics else None, public=shown.metrics_public
+    )
+    surface = build_surface(desk, reception, settings.http, settings.limits, metrics)
+    return HttpServer(
+        settings.http,
+        HttpRecording(surface.app, telemetry.recorder, surface.paths),
+        surface.health,
+        host=settings.server.host,
+        ssl_context=http_context(settings.tls),
+    )

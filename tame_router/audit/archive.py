@@ -1,0 +1,175 @@
+"""Reading what audit has put into the store, in pieces, and dropping what is too old."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, delete, func, select, true
+
+from tame_router.audit.chain import Head, Link, line_digest
+from tame_router.audit.entry import microseconds
+from tame_router.audit.export import chain_lines
+from tame_router.audit.tables import CHAINS, RECORDS, TABLES, TEXTS
+from tame_router.store import Database
+
+BATCH = 1_000
+"""Records read at once, so that memory stays the same however many there are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A tenant's texts of one record, with the salt of their digests.
+
+    Attributes:
+        line: The record as it was chained.
+        question: The conversation as canonical JSON; None: no text is kept.
+        answer: The answer's text; None as above.
+    """
+
+    line: str
+    question: str | None
+    answer: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """How much was dropped."""
+
+    records: int
+    texts: int
+
+
+class Archive:
+    """Reads audit records from a database, and drops old ones. Synchronous.
+
+    Args:
+        database: Where the tables are, or are to be made.
+
+    Raises:
+        StoreUnavailableError: When the database cannot be used; from every method as well.
+    """
+
+    def __init__(self, database: Database) -> None:
+        for table in TABLES:
+            database.create(table)
+        self._database = database
+
+    def lines(self) -> Iterator[str]:
+        """Give everything in the form of an export; each chain as far as it was at its turn."""
+        after = ""
+        while True:
+            with self._database.transaction() as connection:
+                query = select(CHAINS).where(CHAINS.c.chain > after).order_by(CHAINS.c.chain)
+                found = connection.execute(query.limit(1)).one_or_none()
+            if found is None:
+                return
+            after = found.chain
+            start = Head(chain=after, seq=found.pruned_seq, digest=found.pruned_digest)
+            head = Head(chain=after, seq=found.seq, digest=found.digest)
+            yield from chain_lines(start, self._links(head), head)
+
+    def find(
+        self, *, tenant: str = "", since: datetime | None = None, answer_id: str = ""
+    ) -> Iterator[Kept]:
+        """Give records of answers, the oldest first, with the texts that are kept.
+
+        Args:
+            tenant: Whose; empty: all tenants'.
+            since: From when, with its time zone; None: from the first.
+            answer_id: Of this answer alone; empty: of all.
+        """
+        wanted: ColumnElement[bool] = RECORDS.c.answer_id != ""
+        if tenant:
+            wanted &= RECORDS.c.tenant == tenant
+        if since is not None:
+            wanted &= RECORDS.c.begin_time_us >= microseconds(since)
+        if answer_id:
+            wanted &= RECORDS.c.answer_id == answer_id
+        order = (RECORDS.c.begin_time_us, RECORDS.c.chain, RECORDS.c.seq)
+        joined = RECORDS.outerjoin(
+            TEXTS, (TEXTS.c.chain == RECORDS.c.chain) & (TEXTS.c.seq == RECORDS.c.seq)
+        )
+        query = select(*order, RECORDS.c.line, TEXTS.c.question, TEXTS.c.answer).select_from(joined)
+        query = query.order_by(*order).limit(BATCH)
+        further: ColumnElement[bool] = true()
+        while True:
+            with self._database.transaction() as connection:
+                rows = connection.execute(query.where(wanted, further)).all()
+            for row in rows:
+                yield Kept(line=row.line, question=_text(row.question), answer=_text(row.answer))
+            if len(rows) < BATCH:
+                return
+            time, chain, seq = order
+            last = rows[-1]
+            further = (time > last.begin_time_us) | (
+                (time == last.begin_time_us)
+                & ((chain > last.chain) | ((chain == last.chain) & (seq > last.seq)))
+            )
+
+    def prune(self, before: datetime, now: datetime) -> Pruned:
+        """Drop records that are too old, and texts whose time is over.
+
+        A chain loses its oldest records only, up to the first that is young enough; where the
+        rest begins is kept with the chain, so that it still verifies.
+
+        Args:
+            before: Records that began before this are dropped.
+            now: Texts that were to be deleted until now are.
+        """
+        records, limit = 0, microseconds(before)
+        with self._database.transaction() as connection:
+            over = TEXTS.c.delete_time_us <= microseconds(now)
+            texts = connection.execute(delete(TEXTS).where(over)).rowcount
+            chains = connection.execute(select(CHAINS.c.chain)).scalars().all()
+        for chain in chains:
+            with self._database.transaction() as connection:
+                records += _prune_chain(connection, chain, limit)
+        return Pruned(records=records, texts=texts)
+
+    def _links(self, head: Head) -> Iterator[Link]:
+        last = -1
+        while True:
+            query = (
+                select(RECORDS.c.seq, RECORDS.c.line)
+                .where(RECORDS.c.chain == head.chain, RECORDS.c.seq > last)
+                .order_by(RECORDS.c.seq)
+                .limit(BATCH)
+            )
+            with self._database.transaction() as connection:
+                rows = connection.execute(query).all()
+            for row in rows:
+                if row.seq > head.seq and self._grown(head):
+                    return  # written since the head was read
+                yield Link(chain=head.chain, seq=row.seq, line=row.line)
+            if len(rows) < BATCH:
+                return
+            last = rows[-1].seq
+
+    def _grown(self, head: Head) -> bool:
+        """Tell whether a chain has gone on since its head was read."""
+        with self._database.transaction() as connection:
+            query = select(CHAINS.c.seq).where(CHAINS.c.chain == head.chain)
+            return (connection.execute(query).scalar_one_or_none() or 0) > head.seq
+
+
+def _prune_chain(connection: Connection, chain: str, limit_us: int) -> int:
+    mine = RECORDS.c.chain == chain
+    young = select(func.min(RECORDS.c.seq)).where(mine, RECORDS.c.begin_time_us >= limit_us)
+    first = connection.execute(young).scalar_one()
+    last = select(func.max(RECORDS.c.seq)).where(mine)
+    if first is not None:
+        last = last.where(RECORDS.c.seq < first)
+    end = connection.execute(last).scalar_one()
+    if end is None:
+        return 0
+    line = connection.execute(select(RECORDS.c.line).where(mine, RECORDS.c.seq == end)).scalar_one()
+    change: dict[str, Any] = {"pruned_seq": end, "pruned_digest": line_digest(line)}
+    connection.execute(CHAINS.update().where(CHAINS.c.chain == chain).values(change))
+    gone = connection.execute(delete(RECORDS).where(mine, RECORDS.c.seq <= end)).rowcount
+    connection.execute(delete(TEXTS).where(TEXTS.c.chain == chain, TEXTS.c.seq <= end))
+    return gone
+
+
+def _text(kept: bytes | None) -> str | None:
+    return None if kept is None else kept.decode("utf-8", "replace")

@@ -1,0 +1,35 @@
+"""The form of an export: chain after chain, each between where it begins and its head.
+
+```
+{"chain":"…","digest":"…","kind":"chain","seq":0}     what stands before its first record
+{…,"chain":"…","kind":"open","previous":"…","seq":1}  its records, as they were chained
+{"chain":"…","digest":"…","kind":"head","seq":9}      how far it has come
+```
+"""
+
+from collections.abc import Iterable, Iterator
+
+from tame_router.audit.chain import Head, Link
+from tame_router.canonical_json import ascii_line
+
+CHAIN, HEAD = "chain", "head"
+"""Kinds of the lines around a chain's records."""
+
+
+def chain_lines(start: Head, links: Iterable[Link], head: Head) -> Iterator[str]:
+    """Give the lines of one chain, without newlines.
+
+    Args:
+        start: What stands before its first record: nothing, or what pruning has left.
+        links: Its records in order.
+        head: How far it has come.
+    """
+    yield mark(CHAIN, start)
+    for found in links:
+        yield found.line
+    yield mark(HEAD, head)
+
+
+def mark(kind: str, head: Head) -> str:
+    """Give the line before or after a chain's records."""
+    return ascii_line({"kind": kind, "chain": head.chain, "seq": head.seq, "digest": head.digest})

@@ -1,0 +1,91 @@
+"""An audit record: who asked, what was decided, what answered, how it ended. Values only."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one expert did.
+
+    Attributes:
+        expert: Name of the expert.
+        revision: The adapter revision that answered; empty: the base model without adapter.
+        adapter_digest: SHA-256 of the adapter's manifest, hexadecimal; empty as above.
+        prompt_tokens: Tokens read.
+        completion_tokens: Tokens written.
+        finish_reason: Why it ended, as on the wire.
+    """
+
+    expert: str
+    revision: str
+    adapter_digest: str
+    prompt_tokens: int
+    completion_tokens: int
+    finish_reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRecord:
+    """One answer, or one refusal of it. It holds no word of the question or the answer.
+
+    Attributes:
+        answer_id: Names the answer everywhere.
+        tenant: Whose caller asked.
+        subject: Which key, certificate or person asked.
+        method: How it showed that: `api_key`, `certificate`, `jwt`, `none`.
+        user: The caller's own name for the person that asks; may be empty.
+        edge: `grpc` or `http`.
+        operation: `chat` or `stream_chat`.
+        begin_time: When the request arrived, UTC.
+        elapsed_s: From then to the end.
+        outcome: `ok`, `cancelled`, or the reason of the error that ended it.
+        experts: The selected experts, the lead first, with their probabilities.
+        decision_reason: Why these; empty where nothing was decided.
+        stage: Which part of the router decided; empty as above.
+        join: How answers were joined; empty as above.
+        language: Language the question was read as; empty as above.
+        classifier_digest: SHA-256 of the trained classifier, hexadecimal; empty as above.
+        policy_digest: SHA-256 of the routing policy and the tenant's, hexadecimal.
+        steps: What each expert that was asked did.
+        time_to_first_token_s: To the first character; None: nothing was written.
+        request_digest: SHA-256 of the request, hexadecimal; see `receipt.digest`.
+        answer_digest: SHA-256 of the answer, hexadecimal; empty where there is none.
+    """
+
+    answer_id: str
+    tenant: str
+    subject: str
+    method: str
+    user: str = ""
+    edge: str
+    operation: str
+    begin_time: datetime
+    elapsed_s: float
+    outcome: str
+    experts: tuple[tuple[str, float], ...] = ()
+    decision_reason: str = ""
+    stage: str = ""
+    join: str = ""
+    language: str = ""
+    classifier_digest: str = ""
+    policy_digest: str = ""
+    steps: tuple[Step, ...] = ()
+    time_to_first_token_s: float | None = None
+    request_digest: str = ""
+    answer_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """What was said, for tenants that want it kept.
+
+    Attributes:
+        question: The conversation as canonical JSON; see `receipt.digest`.
+        answer: The answer's text.
+        retain_days: How long it is kept, ≥ 1.
+    """
+
+    question: str = field(repr=False)
+    answer: str = field(repr=False)
+    retain_days: int

@@ -1,0 +1,183 @@
+"""Where audit records are put, each batch with its chain's head in one transaction."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+
+from tame_router.audit.chain import Head, Link, link
+from tame_router.audit.entry import Entry, closing, content, microseconds, opening
+from tame_router.audit.tables import CHAINS, RECORDS, TABLES, TEXTS, USAGE
+from tame_router.audit.usage import Usage, add_up, lead
+from tame_router.errors import StoreUnavailableError
+from tame_router.store import Database
+
+_COUNTS = ("requests", "failures", "prompt_tokens", "completion_tokens")
+
+
+class AuditStore:
+    """Puts audit records into a database. Synchronous; one thread per chain.
+
+    Args:
+        database: Where the tables are, or are to be made.
+
+    Raises:
+        StoreUnavailableError: When the database cannot be used; from every method as well.
+    """
+
+    def __init__(self, database: Database) -> None:
+        for table in TABLES:
+            database.create(table)
+        self._database = database
+
+    def begin(self, chain: str, start: datetime, facts: dict[str, str]) -> Head:
+        """Begin a chain with its opening record, and give its head; again, the same."""
+        links, head = link(Head(chain=chain), [opening(start, facts)])
+        with self._changing(chain) as connection:
+            there = connection.execute(select(CHAINS.c.chain).where(CHAINS.c.chain == chain))
+            if there.one_or_none() is None:
+                first = Head(chain=chain)
+                connection.execute(
+                    CHAINS.insert().values(
+                        chain=chain,
+                        seq=head.seq,
+                        digest=head.digest,
+                        pruned_seq=first.seq,
+                        pruned_digest=first.digest,
+                    )
+                )
+                connection.execute(RECORDS.insert(), [_row(links[0], microseconds(start))])
+        return head
+
+    def append(self, head: Head, entries: Sequence[Entry], salts: Sequence[bytes]) -> Head:
+        """Put records behind a chain's head, and give the new head.
+
+        Called again with the same arguments after an error, it puts them there once: a commit
+        may have been done although its answer was lost.
+
+        Args:
+            head: How far the chain has come.
+            entries: What is to be kept; not empty.
+            salts: Random bytes for each of them.
+        """
+        contents = [content(entry, salt) for entry, salt in zip(entries, salts, strict=True)]
+        links, moved = link(head, contents)
+        with self._changing(head.chain) as connection:
+            if not _move(connection, head, moved):
+                return moved
+            rows = [_answer_row(at, entry) for at, entry in zip(links, entries, strict=True)]
+            connection.execute(RECORDS.insert(), rows)
+            kept = [
+                _text_row(at, entry, salt)
+                for at, entry, salt in zip(links, entries, salts, strict=True)
+                if entry.texts
+            ]
+            if kept:
+                connection.execute(TEXTS.insert(), kept)
+            _count(connection, add_up(entry.record for entry in entries))
+        return moved
+
+    def end(self, head: Head, at: datetime) -> None:
+        """Put the closing record behind a chain's head."""
+        links, moved = link(head, [closing(at)])
+        with self._changing(head.chain) as connection:
+            if _move(connection, head, moved):
+                connection.execute(RECORDS.insert(), [_row(links[0], microseconds(at))])
+
+    def usage(self, tenant: str, first: date, last: date) -> list[Usage]:
+        """Give what a tenant has used from a day to another, both counted, by day and expert.
+
+        Args:
+            tenant: Whose; empty: of all tenants.
+            first: The first day.
+            last: The last day.
+        """
+        query = select(USAGE).where(USAGE.c.day.between(first, last))
+        if tenant:
+            query = query.where(USAGE.c.tenant == tenant)
+        query = query.order_by(USAGE.c.tenant, USAGE.c.day, USAGE.c.expert)
+        with self._database.transaction() as connection:
+            return [Usage(**row._mapping) for row in connection.execute(query)]
+
+    @contextmanager
+    def _changing(self, chain: str) -> Iterator[Connection]:
+        try:
+            with self._database.transaction() as connection:
+                yield connection
+        except IntegrityError as error:
+            raise StoreUnavailableError(
+                f"audit chain {chain} has records in the store that this router did not put"
+                " there; run `tame audit verify`"
+            ) from error
+
+
+def _move(connection: Connection, head: Head, moved: Head) -> bool:
+    """Move a head on; False: it has been moved there before."""
+    here = (CHAINS.c.chain == head.chain) & (CHAINS.c.digest == head.digest)
+    change = CHAINS.update().where(here).values(seq=moved.seq, digest=moved.digest)
+    if connection.execute(change).rowcount:
+        return True
+    query = select(CHAINS.c.digest).where(CHAINS.c.chain == head.chain)
+    if connection.execute(query).scalar_one_or_none() == moved.digest:
+        return False
+    raise StoreUnavailableError(
+        f"the head of audit chain {head.chain} in the store is not the one this router left"
+        " there; run `tame audit verify`"
+    )
+
+
+def _count(connection: Connection, sums: Iterable[Usage]) -> None:
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    for found in sums:
+        key = {"tenant": found.tenant, "day": found.day, "expert": found.expert}
+        more = {name: getattr(found, name) for name in _COUNTS}
+        statement = dialect.insert(USAGE).values(**key, **more)
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=list(key),
+                set_={name: USAGE.c[name] + count for name, count in more.items()},
+            )
+        )
+
+
+def _answer_row(at: Link, entry: Entry) -> dict[str, Any]:
+    record = entry.record
+    return {
+        **_row(at, microseconds(record.begin_time)),
+        "tenant": record.tenant,
+        "answer_id": record.answer_id,
+        "outcome": record.outcome,
+        "expert": lead(record),
+    }
+
+
+def _row(at: Link, begin_time_us: int) -> dict[str, Any]:
+    return {
+        "chain": at.chain,
+        "seq": at.seq,
+        "tenant": "",
+        "answer_id": "",
+        "outcome": "",
+        "expert": "",
+        "begin_time_us": begin_time_us,
+        "line": at.line,
+    }
+
+
+def _text_row(at: Link, entry: Entry, salt: bytes) -> dict[str, Any]:
+    texts = entry.texts
+    if texts is None:
+        raise RuntimeError("no texts to keep")
+    end = entry.record.begin_time + timedelta(days=texts.retain_days)
+    return {
+        "chain": at.chain,
+        "seq": at.seq,
+        "salt": salt,
+        "question": texts.question.encode("utf-8", "surrogatepass"),
+        "answer": texts.answer.encode("utf-8", "surrogatepass"),
+        "delete_time_us": microseconds(end),
+    }

@@ -1,0 +1,28 @@
+"""The canonical status codes that gRPC and this project name failures by."""
+
+import enum
+
+
+class Code(enum.IntEnum):
+    """The canonical status codes, by their numbers on the wire.
+
+    Source: https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
+    """
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16

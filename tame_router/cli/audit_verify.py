@@ -1,0 +1,112 @@
+"""`tame audit verify`: is every record there, and as it was written?"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tame_router.cli.arguments import Commands, add_command, add_config, add_json
+from tame_router.cli.audit_archive import opened
+from tame_router.cli.stranger_text import plain
+
+if TYPE_CHECKING:
+    from tame_router.audit.chain import Head
+    from tame_router.audit.verification import Fault, Verification
+
+EPILOG = """\
+Exits 1 where a record was changed, is missing, or was put in. A head that was written
+somewhere else earlier also shows what someone with the whole database has written anew.
+
+examples:
+  tame audit verify
+  tame audit verify --write-head /mnt/other/heads.jsonl
+  tame audit verify --head /mnt/other/heads.jsonl
+  tame audit verify --file export.jsonl
+"""
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands, "verify", summary="prove that no record was touched", epilog=EPILOG
+    )
+    parser.add_argument("--file", type=Path, metavar="FILE", help="an export, not the database")
+    parser.add_argument("--head", type=Path, metavar="FILE", help="heads that were written earlier")
+    parser.add_argument("--write-head", type=Path, metavar="FILE", help="write the heads here")
+    add_config(parser)
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read all records, and say what is wrong."""
+    from tame_router.audit.export import HEAD, mark
+    from tame_router.audit.verification import Verification
+    from tame_router.cli.output_file import check_writable, write_file
+
+    if arguments.write_head:
+        check_writable(arguments.write_head)
+    verification = Verification(expected=_heads(arguments.head))
+    with _lines(arguments) as lines:
+        for line in lines:
+            verification.take(line)
+    faults = verification.finish()
+    if arguments.write_head and not faults:
+        text = "".join(f"{mark(HEAD, head)}\n" for head in verification.heads)
+        write_file(arguments.write_head, text)
+    _tell(verification, faults, as_json=arguments.json)
+    return 1 if faults else 0
+
+
+def _heads(path: Path | None) -> "list[Head]":
+    from tame_router.audit.chain import Head
+    from tame_router.errors import InvalidRequestError
+
+    if path is None:
+        return []
+    try:
+        values = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        return [Head(chain=v["chain"], seq=int(v["seq"]), digest=v["digest"]) for v in values]
+    except OSError as error:
+        raise InvalidRequestError(f"{path}: {error.strerror}") from error
+    except (ValueError, TypeError, KeyError):
+        raise InvalidRequestError(
+            f"{path}: is not what `tame audit verify --write-head` writes"
+        ) from None
+
+
+@contextmanager
+def _lines(arguments: argparse.Namespace) -> Iterator[Iterable[str]]:
+    from tame_router.errors import InvalidRequestError
+
+    if arguments.file is None:
+        with opened(arguments) as (archive, _settings):
+            yield archive.lines()
+        return
+    try:
+        with arguments.file.open(encoding="utf-8", errors="replace", newline="\n") as file:
+            yield (line.removesuffix("\n") for line in file)
+    except OSError as error:
+        raise InvalidRequestError(f"{arguments.file}: {error.strerror}") from error
+
+
+def _tell(verification: "Verification", faults: "list[Fault]", *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    chains = len(verification.heads)
+    if as_json:
+        facts = {
+            "ok": not faults,
+            "records": verification.records,
+            "chains": chains,
+            "faults": [asdict(fault) for fault in faults],
+        }
+        sys.stdout.write(json.dumps(facts) + "\n")
+        return
+    for fault in faults:
+        sys.stderr.write(plain(f"chain {fault.chain or '?'}: {fault.message}") + "\n")
+    verdict = f"{len(faults)} faults" if faults else "nothing was touched"
+    sys.stdout.write(f"{verification.records} records in {chains} chains: {verdict}\n")

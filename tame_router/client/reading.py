@@ -1,0 +1,159 @@
+"""Read what the router sends into the SDK's values."""
+
+from collections.abc import Iterable
+
+from tame_router.chat import FinishReason, ToolCall, ToolCallDelta, Usage
+from tame_router.client.event import (
+    Answer,
+    Choice,
+    Decision,
+    DecisionMade,
+    Delta,
+    Event,
+    Expert,
+    ExpertFinish,
+    ExpertStart,
+    Final,
+    TokenLogprob,
+)
+from tame_router.v1 import chat_pb2, decision_pb2, expert_pb2, router_service_pb2
+
+_FINISH_REASONS = {
+    chat_pb2.FINISH_REASON_STOP: FinishReason.STOP,
+    chat_pb2.FINISH_REASON_LENGTH: FinishReason.LENGTH,
+    chat_pb2.FINISH_REASON_CONTENT_FILTER: FinishReason.CONTENT_FILTER,
+    chat_pb2.FINISH_REASON_TOOL_CALLS: FinishReason.TOOL_CALLS,
+}
+
+
+def read_decision(proto: decision_pb2.Decision) -> Decision:
+    """Read a decision."""
+    return Decision(
+        experts={p.expert: p.probability for p in proto.experts},
+        probabilities={p.expert: p.probability for p in proto.probabilities},
+        stage=decision_pb2.Stage.Name(proto.stage).removeprefix("STAGE_").lower(),
+        reason=proto.reason,
+        language=proto.language,
+        elapsed=proto.elapsed.ToTimedelta(),
+        features={f.text: f.weight for f in proto.features},
+        classifier_digest=proto.classifier_digest,
+        relevances={p.expert: p.relevance for p in proto.probabilities},
+        conformal_set=tuple(proto.conformal_set),
+    )
+
+
+def read_event(proto: router_service_pb2.StreamChatResponse) -> Event | None:
+    """Read one event of a stream; None for one that this SDK does not know yet."""
+    match proto.WhichOneof("event"):
+        case "delta":
+            return _read_delta(proto.delta)
+        case "decision_made":
+            made = proto.decision_made
+            return DecisionMade(answer_id=made.answer_id, decision=read_decision(made.decision))
+        case "expert_start":
+            start = proto.expert_start
+            return ExpertStart(expert=start.expert, revision=start.revision, notice=start.notice)
+        case "expert_finish":
+            return _read_finish(proto.expert_finish)
+        case "final":
+            return _read_final(proto.final)
+    return None
+
+
+def read_answer(proto: router_service_pb2.ChatResponse) -> Answer:
+    """Read a whole answer."""
+    return Answer(
+        answer_id=proto.answer_id,
+        decision=read_decision(proto.decision),
+        content=proto.content,
+        experts=tuple(map(_read_finish, proto.experts)),
+        final=_read_final(proto.final),
+        tool_calls=_read_calls(proto.tool_calls),
+        logprobs=_read_logprobs(proto.logprobs),
+        other_choices=tuple(map(_read_choice, proto.other_choices)),
+    )
+
+
+def read_expert(proto: expert_pb2.Expert) -> Expert:
+    """Read an expert."""
+    return Expert(
+        name=proto.name,
+        titles=dict(proto.titles),
+        descriptions=dict(proto.descriptions),
+        live_revision=proto.live_revision,
+        backend=proto.backend,
+        notices=dict(proto.notices),
+    )
+
+
+def _read_delta(proto: router_service_pb2.Delta) -> Delta:
+    calls = proto.tool_calls
+    logprobs = proto.logprobs
+    return Delta(
+        expert=proto.expert,
+        revision=proto.revision,
+        text=proto.text,
+        choice=proto.choice,
+        tool_calls=tuple(map(_read_call_delta, calls)) if calls else (),
+        logprobs=_read_logprobs(logprobs) if logprobs else (),
+    )
+
+
+def _read_call_delta(proto: chat_pb2.ToolCallDelta) -> ToolCallDelta:
+    return ToolCallDelta(index=proto.index, id=proto.id, name=proto.name, arguments=proto.arguments)
+
+
+def _read_calls(protos: Iterable[chat_pb2.ToolCall]) -> tuple[ToolCall, ...]:
+    return tuple(ToolCall(id=c.id, name=c.name, arguments=c.arguments) for c in protos)
+
+
+def _read_choice(proto: router_service_pb2.Choice) -> Choice:
+    return Choice(
+        content=proto.content,
+        finish_reason=_read_reason(proto.finish_reason),
+        tool_calls=_read_calls(proto.tool_calls),
+        logprobs=_read_logprobs(proto.logprobs),
+    )
+
+
+def _read_logprobs(protos: Iterable[chat_pb2.TokenLogprob]) -> tuple[TokenLogprob, ...]:
+    return tuple(
+        TokenLogprob(
+            token=proto.token,
+            logprob=proto.logprob,
+            raw=proto.raw,
+            top_logprobs=_read_logprobs(proto.top_logprobs),
+        )
+        for proto in protos
+    )
+
+
+def _read_finish(proto: router_service_pb2.ExpertFinish) -> ExpertFinish:
+    wrote = proto.HasField("time_to_first_token")
+    return ExpertFinish(
+        expert=proto.expert,
+        revision=proto.revision,
+        finish_reason=_read_reason(proto.finish_reason),
+        usage=_read_usage(proto.usage),
+        time_to_first_token=proto.time_to_first_token.ToTimedelta() if wrote else None,
+        elapsed=proto.elapsed.ToTimedelta(),
+        notice=proto.notice,
+        other_reasons=tuple(map(_read_reason, proto.other_reasons)),
+    )
+
+
+def _read_final(proto: router_service_pb2.Final) -> Final:
+    return Final(
+        finish_reason=_read_reason(proto.finish_reason),
+        usage=_read_usage(proto.usage),
+        elapsed=proto.elapsed.ToTimedelta(),
+        receipt=proto.receipt,
+    )
+
+
+def _read_reason(proto: chat_pb2.FinishReason.ValueType) -> FinishReason:
+    return _FINISH_REASONS.get(proto, FinishReason.STOP)
+
+
+def _read_usage(proto: chat_pb2.Usage) -> Usage:
+    return Usage(prompt_tokens=proto.prompt_tokens, completion_tokens=proto.completion_tokens)

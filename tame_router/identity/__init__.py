@@ -1,0 +1,1 @@
+"""Who calls: keys, certificates and tokens, and the principal they make."""

@@ -1,0 +1,192 @@
+"""What is measured: every metric of this service with its unit, its labels and its buckets.
+
+Names follow OpenTelemetry; those that begin with `gen_ai` are its conventions for
+generative AI. Prometheus knows them with underscores, and with the unit at the end.
+"""
+
+import enum
+from dataclasses import dataclass
+from typing import Final
+
+
+class Kind(enum.StrEnum):
+    """How a metric behaves."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instrument:
+    """One metric.
+
+    Attributes:
+        name: As OpenTelemetry spells it.
+        kind: How it behaves.
+        help: One sentence.
+        labels: Attribute names, as OpenTelemetry spells them.
+        unit: As in UCUM: `s` for seconds; `1` or braces: a plain number.
+        buckets: Upper bounds of a histogram.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    unit: str = "1"
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def prometheus_name(self) -> str:
+        """The name in the text exposition, without `_total`."""
+        return self.name.replace(".", "_") + ("_seconds" if self.unit == "s" else "")
+
+    @property
+    def prometheus_labels(self) -> tuple[str, ...]:
+        """The labels' names in the text exposition."""
+        return tuple(label.replace(".", "_") for label in self.labels)
+
+
+# Bounds that the conventions advise.
+# Source: https://github.com/open-telemetry/semantic-conventions-genai
+_DURATION_S: Final = tuple(0.01 * 2**step for step in range(14))
+_FIRST_TOKEN_S: Final = (
+    *(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0),
+    *(2.5, 5.0, 7.5, 10.0),
+)
+_PER_TOKEN_S: Final = (*(0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5),)
+_TOKENS: Final = tuple(float(4**step) for step in range(14))
+_DECISION_S: Final = (
+    *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25),
+)
+
+_MODELS: Final = (
+    "gen_ai.operation.name",
+    "gen_ai.provider.name",
+    "gen_ai.request.model",
+    "gen_ai.response.model",
+)
+
+ANSWER_SECONDS: Final = Instrument(
+    name="gen_ai.server.request.duration",
+    kind=Kind.HISTOGRAM,
+    help="Time from an answer's request to its last word.",
+    labels=(*_MODELS, "error.type"),
+    unit="s",
+    buckets=_DURATION_S,
+)
+FIRST_TOKEN_SECONDS: Final = Instrument(
+    name="gen_ai.server.time_to_first_token",
+    kind=Kind.HISTOGRAM,
+    help="Time from an answer's request to its first word, of answers that were finished.",
+    labels=_MODELS,
+    unit="s",
+    buckets=_FIRST_TOKEN_S,
+)
+PER_TOKEN_SECONDS: Final = Instrument(
+    name="gen_ai.server.time_per_output_token",
+    kind=Kind.HISTOGRAM,
+    help="Time per token after the first, of answers that were finished.",
+    labels=_MODELS,
+    unit="s",
+    buckets=_PER_TOKEN_S,
+)
+TOKENS: Final = Instrument(
+    name="gen_ai.client.token.usage",
+    kind=Kind.HISTOGRAM,
+    help="Tokens that the backends read and wrote for one answer.",
+    labels=(*_MODELS, "gen_ai.token.type"),
+    unit="{token}",
+    buckets=_TOKENS,
+)
+CALLS: Final = Instrument(
+    name="tame.calls",
+    kind=Kind.COUNTER,
+    help="Calls that ended, by outcome: ok, cancelled, or an error's reason.",
+    labels=("edge", "method", "outcome"),
+)
+UNDER_WAY: Final = Instrument(
+    name="tame.calls.under_way", kind=Kind.GAUGE, help="Calls that have begun and not ended."
+)
+DECISIONS: Final = Instrument(
+    name="tame.decisions",
+    kind=Kind.COUNTER,
+    help="Decisions, by the expert that leads, by what decided, and why.",
+    labels=("expert", "stage", "reason"),
+)
+DECISION_SECONDS: Final = Instrument(
+    name="tame.decision.duration",
+    kind=Kind.HISTOGRAM,
+    help="Time a decision took.",
+    labels=("stage",),
+    unit="s",
+    buckets=_DECISION_S,
+)
+IDENTITIES_REFUSED: Final = Instrument(
+    name="tame.identities.refused",
+    kind=Kind.COUNTER,
+    help="Calls refused for who made them.",
+    labels=("edge", "reason"),
+)
+QUOTA_REFUSALS: Final = Instrument(
+    name="tame.quota.refusals",
+    kind=Kind.COUNTER,
+    help="Calls refused because a tenant's limit was reached.",
+    labels=("limit",),
+)
+QUOTA_DEGRADED: Final = Instrument(
+    name="tame.quota.degraded",
+    kind=Kind.GAUGE,
+    help="1 while the shared counters cannot be reached and a local share is given out.",
+)
+AUDIT_QUEUE: Final = Instrument(
+    name="tame.audit.queue", kind=Kind.GAUGE, help="Audit records that wait to be written."
+)
+BACKEND_ERRORS: Final = Instrument(
+    name="tame.backend.errors",
+    kind=Kind.COUNTER,
+    help="Answers that a backend did not finish, by the error's reason.",
+    labels=("expert", "reason"),
+)
+ENCODER_STATE: Final = Instrument(
+    name="tame.encoder.state",
+    kind=Kind.GAUGE,
+    help="1 at the encoder's state: off, loading, ready or failed.",
+    labels=("state",),
+)
+TENANT_ANSWERS: Final = Instrument(
+    name="tame.tenant.answers",
+    kind=Kind.COUNTER,
+    help="Answers by tenant; tenants beyond telemetry.metrics_tenants are `other`.",
+    labels=("tenant", "outcome"),
+)
+TENANT_TOKENS: Final = Instrument(
+    name="tame.tenant.tokens",
+    kind=Kind.COUNTER,
+    help="Tokens by tenant, read (input) and written (output).",
+    labels=("tenant", "gen_ai.token.type"),
+)
+BUILD: Final = Instrument(
+    name="tame.build.info", kind=Kind.GAUGE, help="1 at this version.", labels=("version",)
+)
+
+INSTRUMENTS: Final = (
+    ANSWER_SECONDS,
+    FIRST_TOKEN_SECONDS,
+    PER_TOKEN_SECONDS,
+    TOKENS,
+    CALLS,
+    UNDER_WAY,
+    DECISIONS,
+    DECISION_SECONDS,
+    IDENTITIES_REFUSED,
+    QUOTA_REFUSALS,
+    QUOTA_DEGRADED,
+    AUDIT_QUEUE,
+    BACKEND_ERRORS,
+    ENCODER_STATE,
+    TENANT_ANSWERS,
+    TENANT_TOKENS,
+    BUILD,
+)

@@ -1,0 +1,102 @@
+"""The recorder that edges begin calls with, and parts of the service report their state to."""
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from tame_router import __version__
+from tame_router.telemetry import instrument
+from tame_router.telemetry.call_recording import CallRecording, Ledger
+from tame_router.telemetry.instrument import Instrument
+from tame_router.telemetry.metric import Metrics
+from tame_router.telemetry.names import OTHER, Names
+from tame_router.telemetry.recording import make_current
+from tame_router.telemetry.trace import Tracing
+from tame_router.telemetry.upstream import Upstream
+
+MAX_METHODS: Final = 64
+"""Methods that metrics name; this service has a quarter of that."""
+
+MAX_WORDS: Final = 64
+"""Reasons of refusals and names of limits, together."""
+
+_NO_UPSTREAMS: Final[Mapping[str, Upstream]] = {}
+
+
+class EncoderState(enum.StrEnum):
+    """What has become of the encoder."""
+
+    OFF = "off"
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class Recorder:
+    """Writes spans and numbers of every call.
+
+    Args:
+        metrics: All metrics.
+        tracing: Begins spans.
+        tenants: Tenants that metrics name: the first that call.
+        upstreams: Backends by name.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics | None = None,
+        tracing: Tracing | None = None,
+        *,
+        tenants: int = 50,
+        upstreams: Mapping[str, Upstream] = _NO_UPSTREAMS,
+    ) -> None:
+        self._metrics = metrics or Metrics()
+        self._tracing = tracing or Tracing()
+        self._methods = Names(MAX_METHODS)
+        self._under_way = 0
+        self._ledger = Ledger(
+            metrics=self._metrics,
+            upstreams=upstreams,
+            tenants=Names(tenants),
+            words=Names(MAX_WORDS),
+        )
+        self._metrics.set(instrument.BUILD, (__version__,), 1)
+        self._metrics.watch(instrument.UNDER_WAY, lambda: self._under_way)
+
+    def begin(self, edge: str, method: str, carrier: Mapping[str, str]) -> CallRecording:
+        """Begin the recording of a call and make it the current one; `finish` must follow.
+
+        Args:
+            edge: `grpc` or `http`.
+            method: The method or the route, as this service names it: never a caller's text.
+            carrier: The trace's context; see `trace.read_carrier`.
+        """
+        method = self._methods.bounded(method)
+        span = self._tracing.begin(method, carrier, {"tame.edge": edge, "tame.method": method})
+        recording = CallRecording(self._ledger, span, edge, method)
+        make_current(recording)
+        self._under_way += 1
+        return recording
+
+    def finish(self, recording: CallRecording) -> None:
+        """End the recording of a call."""
+        self._under_way -= 1
+        recording.end()
+
+    def unknown(self, edge: str) -> None:
+        """Count a call of a method that this service does not have."""
+        self._metrics.add(instrument.CALLS, (edge, OTHER, "UNIMPLEMENTED"))
+
+    def encoder(self, state: EncoderState) -> None:
+        """Say what has become of the encoder."""
+        for other in EncoderState:
+            self._metrics.set(instrument.ENCODER_STATE, (other,), float(other is state))
+
+    def watch(self, gauge: Instrument, read: Callable[[], float]) -> None:
+        """Let a gauge be read whenever metrics are.
+
+        Args:
+            gauge: `instrument.AUDIT_QUEUE` or `instrument.QUOTA_DEGRADED`.
+            read: Gives its value; called from another thread too.
+        """
+        self._metrics.watch(gauge, read)

@@ -1,0 +1,73 @@
+"""All of telemetry, put together from its settings."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from tame_router.config import BackendSettings
+from tame_router.config_access import TelemetrySettings
+from tame_router.telemetry.collector import require_installed
+from tame_router.telemetry.metric import Metrics
+from tame_router.telemetry.recorder import Recorder
+from tame_router.telemetry.trace import Tracing
+from tame_router.telemetry.upstream import Upstream
+
+
+class Telemetry:
+    """What records calls, what shows the numbers, and what sends both away.
+
+    Args:
+        recorder: Records calls.
+        metrics: What it writes.
+        closers: Send what waits, and stop; each blocks for a few seconds at most.
+
+    Attributes:
+        recorder: Records calls.
+    """
+
+    def __init__(
+        self, recorder: Recorder, metrics: Metrics, closers: tuple[Callable[[], None], ...] = ()
+    ) -> None:
+        self.recorder = recorder
+        self._metrics = metrics
+        self._closers = closers
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """Write all metrics as text; see `Metrics.render`.
+
+        It takes milliseconds: a busy edge calls it in a thread.
+        """
+        return self._metrics.render(accept)
+
+    async def close(self) -> None:
+        """Send what waits, and stop."""
+        async with asyncio.TaskGroup() as group:
+            for closer in self._closers:
+                group.create_task(asyncio.to_thread(closer))
+
+
+def build_telemetry(
+    settings: TelemetrySettings, backends: Mapping[str, BackendSettings]
+) -> Telemetry:
+    """Put telemetry together; nothing is sent, and no SDK loaded, without a collector.
+
+    Args:
+        settings: Its section.
+        backends: The backends' sections, by name.
+
+    Raises:
+        ConfigError: When a collector is named and what sends is not installed, or its headers
+            are malformed.
+    """
+    metrics, tracing, closers = Metrics(), Tracing(), []
+    if settings.otlp_endpoint:
+        require_installed()
+        # The SDK takes a quarter of a second to load, and only senders need it.
+        from tame_router.telemetry.otlp_metric import MetricSender
+        from tame_router.telemetry.otlp_trace import SpanSender
+
+        spans = SpanSender(settings)
+        tracing = Tracing(spans.tracer)
+        closers = [spans.close, MetricSender(metrics, settings).close]
+    upstreams = {name: Upstream.of(section) for name, section in backends.items()}
+    recorder = Recorder(metrics, tracing, tenants=settings.metrics_tenants, upstreams=upstreams)
+    return Telemetry(recorder, metrics, tuple(closers))

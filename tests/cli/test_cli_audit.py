@@ -1,0 +1,132 @@
+"""`tame audit` and `tame tenant usage`, on a real database."""
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+from sqlalchemy import delete
+
+from tame_router.audit.entry import Entry
+from tame_router.audit.store import AuditStore
+from tame_router.audit.tables import RECORDS
+from tame_router.cli import tenant_usage
+from tests.audit.recorded import NOON, SALT, answered, fill, kept, said
+from tests.cli.conftest import Tame
+
+STATE = Path(".tame")
+
+
+@pytest.fixture(autouse=True)
+def _state(monkeypatch: pytest.MonkeyPatch, _clean: None) -> None:
+    """Keep what the service builds in the test's own folder."""
+    STATE.mkdir()
+    monkeypatch.setenv("TAME_STATE_DIR", str(STATE))
+
+
+def _filled(count: int = 3) -> None:
+    with kept(STATE) as database:
+        head = fill(database, count)
+        last = Entry(record=answered(count + 1), texts=said(30_000))
+        AuditStore(database).append(head, [last], [SALT])
+
+
+def test_untouched_records_verify(tame: Tame) -> None:
+    """In the database, as an export, and against heads written earlier."""
+    _filled()
+    result = tame("audit", "verify", "--write-head", "heads.jsonl")
+    assert (result.code, result.out) == (0, "5 records in 1 chains: nothing was touched\n")
+    assert tame("audit", "verify", "--head", "heads.jsonl").code == 0
+    result = tame("audit", "export", "--out", "audit.jsonl", "--json")
+    assert json.loads(result.out) == {"file": "audit.jsonl", "records": 5}
+    result = tame("audit", "verify", "--file", "audit.jsonl", "--head", "heads.jsonl", "--json")
+    assert json.loads(result.out) == {"ok": True, "records": 5, "chains": 1, "faults": []}
+    assert tame("audit", "export").out == Path("audit.jsonl").read_text()
+
+
+def test_a_missing_record_is_named(tame: Tame) -> None:
+    """With exit code 1, the chain and the number."""
+    _filled()
+    with kept(STATE) as database, database.transaction() as connection:
+        connection.execute(delete(RECORDS).where(RECORDS.c.seq == 3))
+    result = tame("audit", "verify")
+    assert result.code == 1
+    assert result.err == "chain c1: record 3 is missing before record 4\n"
+    assert json.loads(tame("audit", "verify", "--json").out)["faults"][0]["seq"] == 3
+
+
+def test_files_that_are_none_are_refused(tame: Tame) -> None:
+    """With what was expected."""
+    Path("bad").write_text("x")
+    assert tame("audit", "verify", "--head", "bad").code == 2
+    assert tame("audit", "verify", "--head", "nowhere").code == 2
+    assert tame("audit", "verify", "--file", "nowhere").code == 2
+    assert tame("audit", "verify", "--file", "bad").code == 1
+    assert tame("audit", "export", "--format", "parquet").code == 2
+
+
+def test_parquet_holds_the_answers(tame: Tame) -> None:
+    """With types that other programs understand."""
+    _filled()
+    assert tame("audit", "export", "--format", "parquet", "--out", "a.parquet").code == 0
+    table = pyarrow.parquet.read_table("a.parquet")
+    assert table.num_rows == 4
+    row = table.to_pylist()[0]
+    assert row["begin_time"] == answered(1).begin_time
+    assert row["steps"][0]["completion_tokens"] == 5
+    assert row["experts"][0] == {"expert": "baking", "probability": 0.75}
+
+
+def test_records_are_shown(tame: Tame) -> None:
+    """In a line each, with texts as JSON alone."""
+    _filled()
+    lines = tame("audit", "show", "--since", "2026-11-24").out.splitlines()
+    assert len(lines) == 4
+    assert "hospital/key-1  baking  ok  15 tokens  0.250 s" in lines[0]
+    result = tame("audit", "show", "--answer", "answer-000004", "--json")
+    assert json.loads(result.out)["answer"] == "麵團要\0靜置"
+    assert "answer" not in json.loads(tame("audit", "show", "--json").out.splitlines()[0])
+    assert tame("audit", "show", "--since", "noon").code == 2
+
+
+def test_old_records_are_dropped(tame: Tame, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the policy, and the rest verifies."""
+    old = datetime(2020, 1, 1, tzinfo=UTC)
+    with kept(STATE) as database:
+        store = AuditStore(database)
+        head = store.begin("c1", old, {})
+        store.append(head, [Entry(record=answered(begin_time=old), texts=said())], [SALT])
+    assert tame("audit", "prune", "--json").out == '{"records": 2, "texts": 1}\n'
+    assert tame("audit", "prune").out == "dropped 0 records and 0 texts\n"
+    assert tame("audit", "verify").code == 0
+
+
+def test_use_is_shown(tame: Tame, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the day and the expert, for people and for machines."""
+    _filled()
+    parser = argparse.ArgumentParser()
+    tenant_usage.add(parser.add_subparsers())
+    day = str(NOON.date())
+    wanted = ["usage", "hospital", "--since", day, "--until", day]
+    for more in ([], ["--json"]):
+        parsed = parser.parse_args([*wanted, *more])
+        assert parsed.run(parsed) == 0
+    text, line = capsys.readouterr().out.splitlines()
+    assert text == f"{day}  hospital  baking  4 requests, 0 failed, 40 + 20 tokens"
+    assert json.loads(line)["requests"] == 4
+    with pytest.raises(SystemExit):
+        parser.parse_args(["usage", "--since", "noon"])
+
+
+def test_parquet_without_its_library_says_what_to_install(
+    tame: Tame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And leaves no half of a file."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    result = tame("audit", "export", "--format", "parquet", "--out", "a.parquet")
+    assert result.code == 2
+    assert "tame-router[parquet]" in result.err
+    assert not list(Path().glob("*.par*"))
