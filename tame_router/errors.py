@@ -30,6 +30,7 @@ TameError
 │  ├─ BackendOverloadedError         RESOURCE_EXHAUSTED   BACKEND_OVERLOADED
 │  ├─ BackendProtocolError           INTERNAL             BACKEND_PROTOCOL
 │  ├─ BackendFailedError             INTERNAL             BACKEND_FAILED
+│  ├─ NoExpertAnsweredError          UNAVAILABLE          NO_EXPERT_ANSWERED
 │  ├─ BackendRefusedKeyError         INTERNAL             BACKEND_REFUSED_KEY
 │  └─ DeadlineExceededError          DEADLINE_EXCEEDED    DEADLINE_EXCEEDED
 └─ ConfigError                     start-up only          INVALID_CONFIGURATION
@@ -263,6 +264,13 @@ class BackendFailedError(BackendError):
 
     code = Code.INTERNAL
     reason = "BACKEND_FAILED"
+
+
+class NoExpertAnsweredError(BackendError):
+    """Of the experts that were asked together none answered; the metadata has each one's reason."""
+
+    code = Code.UNAVAILABLE
+    reason = "NO_EXPERT_ANSWERED"
 
 
 class BackendRefusedKeyError(BackendError):
