@@ -165,15 +165,16 @@ def share_tokens(
         return [None] * experts, None
     each, joined = _WEIGHTS[join]
     whole = each * experts + joined * (experts if join is Join.FUSE else 1)
-    share = max_tokens * each // whole
-    last = max_tokens - share * experts if joined else 0
-    if share < 1 or (joined and last < 1):
+    least = -(-whole // each)
+    if max_tokens < least:
         steps = experts + (1 if joined else 0)
         raise InvalidRequestError(
             f"max_tokens is {max_tokens}, shared by {steps} steps of join {join.value!r}; send"
-            f" {whole} or more, or ask fewer experts",
+            f" {least} or more, or ask fewer experts",
             field="sampling.max_tokens",
         )
+    share = max_tokens * each // whole
+    last = max_tokens - share * experts if joined else 0
     shares: list[int | None] = [share] * experts
     if not joined:
         shares[0] = max_tokens - share * (experts - 1)
