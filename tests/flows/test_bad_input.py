@@ -107,26 +107,6 @@ CONSTRAINTS: Mapping[str, tuple[dict[str, Any], Refused]] = {
     ),
     "no expert at all": ({"max_experts": 0}, invalid("constraints.max_experts", "expected 1 or")),
     "fewer than none": ({"max_experts": -1}, invalid("constraints.max_experts", "is -1")),
-    "more experts than there are": (
-        {"join": 2, "max_experts": 5},
-        invalid("constraints.max_experts", "is 5; with join 'panel' expected 2 to 4"),
-    ),
-    "more experts than are left": (
-        {"join": 4, "max_experts": 3, "allow": ["legal", "medical"]},
-        invalid("constraints.max_experts", "expected 2 to 2"),
-    ),
-    "one expert for a panel": (
-        {"join": 2, "max_experts": 1},
-        invalid("constraints.max_experts", "is 1; with join 'panel'"),
-    ),
-    "pinned, and several": (
-        {"join": 3, "pin": "legal"},
-        invalid("constraints.join", "one is pinned; leave one of them out"),
-    ),
-    "one left, and several": (
-        {"join": 5, "allow": ["legal"]},
-        invalid("constraints.join", "one may answer"),
-    ),
     "unknown order": ({"order": 9}, invalid("constraints.order", "is 9; expected ORDER_LEAD")),
     "unknown join": ({"join": 7}, invalid("constraints.join", "is 7; this server knows JOIN_SING")),
     "too many names": (
