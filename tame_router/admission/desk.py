@@ -12,10 +12,11 @@ from tame_router.admission.caller import Caller
 from tame_router.admission.observation import CHARS_PER_TOKEN, Observation
 from tame_router.admission.reception import EVERYONE
 from tame_router.admission.standing import Standing, standing_of
-from tame_router.answering.event import DecisionMade, Event, Final
+from tame_router.answering.event import DecisionMade, Event, Final, Note
 from tame_router.answering.join import Emit
 from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.question import Question
+from tame_router.answering.roster import NO_FAILURES
 from tame_router.catalog.expert import Catalog
 from tame_router.chat import Message
 from tame_router.errors import OverloadedError, PermissionDeniedError, TameError
@@ -116,6 +117,8 @@ class Desk:
                 self._decided(recording, event.decision)
             elif isinstance(event, Final):
                 event = dataclasses.replace(event, receipt=account.close("ok"))
+            elif isinstance(event, Note) and event.reason not in NO_FAILURES:
+                recording.left(event.expert, event.reason)
             await emit(event)
 
         try:

@@ -18,6 +18,8 @@ from tame_router.errors import NoExpertAnsweredError, TameError
 NOT_WAITED_FOR = "NOT_WAITED_FOR"
 TOO_LONG = "TOO_LONG"
 UNREADABLE = "UNREADABLE"
+NO_FAILURES = frozenset({NOT_WAITED_FOR, UNREADABLE})
+"""Reasons of notes about experts that did what was asked of them."""
 
 
 class Roster:

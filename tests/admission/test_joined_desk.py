@@ -1,8 +1,11 @@
 """The desk where several experts answer: what is reserved, counted and recorded."""
 
+import asyncio
+import contextvars
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 
@@ -20,6 +23,8 @@ from tame_router.errors import BackendFailedError, PermissionDeniedError
 from tame_router.receipt.digest import text_digest
 from tame_router.routing.decision import Constraints, Join
 from tame_router.routing.router import Router
+from tame_router.telemetry.recording import Recording as TelemetryRecording
+from tame_router.telemetry.recording import make_current
 from tame_router.tenancy.tenant import Tenant
 from tests.admission.conftest import USAGE, Kept, Recording, asks, calls
 from tests.admission.test_desk import TEXT, Counted
@@ -119,6 +124,23 @@ async def test_who_left_is_recorded_with_the_reason(catalog: Catalog, router: Ro
     assert ends == {"legal": "stop", "medical": "BACKEND_FAILED"}
     assert quota.settled == [EACH + len(TEXT) // 2 + 2]
     assert isinstance(events[-1], Final)
+
+
+async def test_who_left_is_counted(catalog: Catalog, router: Router) -> None:
+    """The failure is in the numbers, though the answer is whole."""
+
+    class Left(TelemetryRecording):
+        seen: ClassVar[list[tuple[str, str]]] = []
+
+        def left(self, expert: str, reason: str) -> None:
+            self.seen.append((expert, reason))
+
+    context = contextvars.copy_context()
+    context.run(make_current, Left())
+    asked = Constraints(join=Join.PANEL, allow=frozenset({"legal", "medical"}))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(answered(catalog, router, asked, backend=Failing()), context=context)
+    assert Left.seen == [("medical", "BACKEND_FAILED")]
 
 
 async def test_what_is_recorded_is_what_was_sent(catalog: Catalog, router: Router) -> None:
