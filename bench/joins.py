@@ -1,6 +1,6 @@
 """What joins cost: time to the first word, total time, and the router's own CPU time.
 
-    python -m bench.joins [--json] [--rounds 12] [--plot docs/joins.svg]
+    python -m bench.joins [--json] [--rounds 24] [--plot docs/joins.svg]
 
 Three fake vLLMs with set latencies stand behind a router in a process of its own: the lead's
 first token after 60 ms, the second expert's after 240 ms, the base model's after 60 ms, then a
@@ -39,6 +39,9 @@ from tame_router.config_file import load_settings
 from tame_router.trained_router import build_router
 
 JOINS = ("single", "panel", "second_opinion", "fuse", "vote", "best_of")
+BUFFERED = "buffered"
+AGAIN = "single, again"
+"""The same once more in each round: how far it is from 1 says how much the figures are worth."""
 LEAD, OTHER, THIRD, WRITER = "legal", "medical", "manufacturing", "general"
 FIRST_MS = {LEAD: 60, OTHER: 240, THIRD: 60, WRITER: 60}
 TOKEN_MS = 5
@@ -134,11 +137,12 @@ async def buffered(client: AsyncClient) -> Timing:
 async def measure_times(address: str, rounds: int) -> Timings:
     """Ask every join once a round, in changing order."""
     timings = Timings()
-    names = [*JOINS, "buffered"]
+    names = [*JOINS, BUFFERED, AGAIN]
     async with AsyncClient(address) as client:
         for number in range(rounds + 1):
             for name in names[number % len(names) :] + names[: number % len(names)]:
-                timing = await (buffered(client) if name == "buffered" else timed(client, name))
+                asked = "single" if name == AGAIN else name
+                timing = await (buffered(client) if name == BUFFERED else timed(client, asked))
                 if number:  # the first round warms up
                     timings.add(name, timing)
     return timings
@@ -234,7 +238,7 @@ def measure(rounds: int, plot: Path | None) -> dict[str, object]:
     quick = dict.fromkeys(FIRST_MS, 0)
     with bench_router(quick, CPU_TOKEN_MS) as (address, pid):
         cpu = asyncio.run(measure_cpu(address, pid, CPU_ANSWERS))
-    for join in (*JOINS, "buffered"):
+    for join in timings.by_join:
         print(
             f"{join:<16} first {timings.first_ms(join):7.1f} ms"
             f"   total {timings.total_ms(join):7.1f} ms"
@@ -243,8 +247,9 @@ def measure(rounds: int, plot: Path | None) -> dict[str, object]:
     for experts, spent in cpu.items():
         print(f"CPU of {experts} experts  {spent:.2f} ms")
     if plot:
-        firsts = {join: [t.first for t in timings.by_join[join]] for join in timings.by_join}
-        totals = {join: timings.total_ms(join) for join in timings.by_join}
+        shown = (*JOINS, BUFFERED)
+        firsts = {join: [t.first for t in timings.by_join[join]] for join in shown}
+        totals = {join: timings.total_ms(join) for join in shown}
         write_plot(plot, firsts, totals)
     single_first, single_total = timings.first_ms("single"), timings.total_ms("single")
     return {
@@ -263,7 +268,7 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="end with one JSON object on a line")
-    parser.add_argument("--rounds", type=int, default=12, help="answers of each join (default: 12)")
+    parser.add_argument("--rounds", type=int, default=24, help="answers of each join (default: 24)")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="also write a plot, SVG")
     arguments = parser.parse_args()
     figures = measure(arguments.rounds, arguments.plot)

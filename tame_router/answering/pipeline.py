@@ -97,7 +97,7 @@ class Pipeline:
             joins=question.joins,
             shape=question.shape,
         )
-        plan = self._plan(decision, question, begun)
+        plan = self._plan(decision, question, clock())
         if self._log_texts:
             emit = Transcript(question, emit).emit
         steps = tuple(step.planned for step in plan.steps) if plan else ()

@@ -241,7 +241,7 @@ class ChatResponse(_message.Message):
 
     @_builtins.property
     def experts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExpertFinish]:
-        """What each expert did, in the order of their selection."""
+        """What each expert did, in the order in which they ended."""
 
     @_builtins.property
     def final(self) -> Global___Final:
