@@ -78,7 +78,7 @@ class RoutingSettings(Section):
         0.5, ge=0, le=1, description="Calibrated probability below which the fallback answers."
     )
     coverage: float = Field(
-        0.91,
+        0.92,
         ge=0,
         lt=1,
         description="Share of questions whose conformal set is to hold the right expert; the"
