@@ -1,19 +1,30 @@
-"""What the guard of Traditional Chinese costs a chunk: `python -m bench.guard`.
+"""What the guard of Traditional Chinese costs a chunk, and how well it converts.
 
-Texts are cut into chunks of two characters, about what one token brings, and of forty, about
-what one read of a busy socket brings. The least of several rounds counts.
+`python -m bench.guard`. Texts are cut into chunks of two characters, about what one token
+brings, and of forty, about what one read of a busy socket brings. The cost is CPU time of the
+guard alone, the least of several rounds. For the second part the lines that teach the router,
+which were written in Taiwan, are made Simplified by OpenCC (`tw2s`) and converted back.
 """
 
 import argparse
+import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import opencc
 
 from tame_router.answering.callers_text import CallersText
 from tame_router.answering.conversion import Conversion
+from tame_router.answering.event import Delta, Event
+from tame_router.answering.guard import Guard
 from tame_router.answering.han_run import HanRun
-from tame_router.answering.phrases import load_phrases
+from tame_router.answering.join import Emit
+from tame_router.answering.phrases import Phrases, load_phrases
 from tame_router.answering.question import Question
+from tame_router.catalog.expert import Catalog
+from tame_router.chat import Guarding
 
 ROUNDS = 7
 CHUNK_CHARS = (2, 40)
@@ -29,45 +40,97 @@ TEXTS = {
 }
 
 
-def chunks(text: str, size: int) -> Sequence[str]:
+QUESTION = Question(answer_id="bench", messages=())
+
+
+def chunks(text: str, size: int) -> Sequence[Delta]:
     """Cut a text into chunks of as many characters."""
-    return [text[at : at + size] for at in range(0, len(text), size)]
+    pieces = (text[at : at + size] for at in range(0, len(text), size))
+    return [Delta(expert="legal", revision="", text=piece) for piece in pieces]
 
 
-def measure(runs: HanRun, pieces: Sequence[str]) -> tuple[float, float]:
-    """Give CPU microseconds a chunk, and the share of chunks that left something waiting."""
-    best, waiting = float("inf"), 0
-    for _ in range(ROUNDS):
+async def _nowhere(event: Event) -> None:
+    """Take an event."""
+
+
+async def _send(deltas: Sequence[Delta], emit: Emit) -> float:
+    begun = time.thread_time()
+    for delta in deltas:
+        await emit(delta)
+    return time.thread_time() - begun
+
+
+async def cost_us(deltas: Sequence[Delta], guarding: Guarding) -> float:
+    """Give the CPU time that the guard adds to a chunk, in microseconds."""
+    bare = min([await _send(deltas, _nowhere) for _ in range(ROUNDS)])
+    guards = [Guard(guarding, Catalog({}), QUESTION, _nowhere) for _ in range(ROUNDS)]
+    guarded = min([await _send(deltas, guard.emit) for guard in guards])
+    return (guarded - bare) / len(deltas) * 1e6
+
+
+def waiting(runs: HanRun, deltas: Sequence[Delta]) -> float:
+    """Give the share of chunks behind which something waits; near enough where words grow."""
+    conversion, left, times = Conversion(runs), 0, 0
+    for delta in deltas:
+        left += len(delta.text) - len(conversion.feed(delta.text))
+        times += left > 0
+    return times / len(deltas)
+
+
+def round_trip(convert: Callable[[str], str], lines: Sequence[str]) -> float:
+    """Give the share of lines that come back as they were written."""
+    simplify = opencc.OpenCC("tw2s").convert
+    return sum(convert(simplify(line)).replace("臺", "台") == line for line in lines) / len(lines)
+
+
+def written_lines(folder: Path = Path("experts")) -> Sequence[str]:
+    """Give the lines that teach the router, 臺 as 台."""
+    files = sorted(folder.glob("*/*.zh-TW.txt"))
+    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    return [line.replace("臺", "台").replace("裏", "裡") for line in lines]
+
+
+def fidelity(phrases: Phrases, lines: Sequence[str]) -> dict[str, float]:
+    """Compare the guard with OpenCC's own conversions, and count what it spoils."""
+    runs = HanRun(phrases, CallersText(QUESTION, phrases))
+
+    def guarded(text: str) -> str:
         conversion = Conversion(runs)
-        begun = time.thread_time()
-        for piece in pieces:
-            conversion.feed(piece)
-        best = min(best, time.thread_time() - begun)
-    conversion, taken, given = Conversion(runs), 0, 0
-    for piece in pieces:
-        # Where words change their length this is near enough.
-        taken, given = taken + len(piece), given + len(conversion.feed(piece))
-        waiting += taken > given
-    return best / len(pieces) * 1e6, waiting / len(pieces)
+        return conversion.feed(text) + conversion.end()
+
+    found = {
+        "lines": float(len(lines)),
+        "traditional_spoilt_guard": float(sum(guarded(line) != line for line in lines)),
+        "round_trip_guard": round_trip(guarded, lines),
+    }
+    for name in ("s2tw", "s2twp"):
+        convert = opencc.OpenCC(name).convert
+        spoilt = sum(convert(line).replace("臺", "台") != line for line in lines)
+        found[f"traditional_spoilt_{name}"] = float(spoilt)
+        found[f"round_trip_{name}"] = round_trip(convert, lines)
+    return found
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--times", type=int, default=200, help="How often a text is repeated.")
+    parser.add_argument("--times", type=int, default=100, help="How often a text is repeated.")
     parser.add_argument("--json", action="store_true", help="End with one JSON object.")
     arguments = parser.parse_args()
-    begun = time.perf_counter()
+    begun = time.thread_time()
     phrases = load_phrases()
-    found = {"load_ms": (time.perf_counter() - begun) * 1e3}
-    runs = HanRun(phrases, CallersText(Question(answer_id="bench", messages=()), phrases))
+    found = {"load_ms": (time.thread_time() - begun) * 1e3}
+    runs = HanRun(phrases, CallersText(QUESTION, phrases))
     for name, text in TEXTS.items():
         for size in CHUNK_CHARS:
-            cost, waiting = measure(runs, chunks(text * arguments.times, size))
-            found[f"{name}_{size}_us"] = cost
-            found[f"{name}_{size}_waiting"] = waiting
+            deltas = chunks(text * arguments.times, size)
+            for guarding in (Guarding.COUNT, Guarding.CONVERT):
+                key = f"{name}_{size}_{guarding}_us"
+                found[key] = asyncio.run(cost_us(deltas, guarding))
+            found[f"{name}_{size}_waiting"] = waiting(runs, deltas)
+    found |= fidelity(phrases, written_lines())
     for name, value in found.items():
-        print(f"{name:28}{value:8.3f}")
+        print(f"{name:32}{value:12.3f}")
     if arguments.json:
         print(json.dumps({name: round(value, 3) for name, value in found.items()}))
 

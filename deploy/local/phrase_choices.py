@@ -5,17 +5,17 @@ from typing import Final
 
 UNCHANGED: Final = frozenset(
     "出了同家合娘溪欲戚胄奸夫冬席庵巨挨愈污泄坐修穗扇幺蔑玩札糊噪芸仇狸浚吃具象抵拿焰皂豆呆檗"
-    "私冢捆俊澄斤藤琅筱吣耇堤斫矩果凌哄弦痴麻念挽酸雕症搜苔岩霉"
+    "私冢捆俊澄斤藤琅筱吣耇堤斫矩果凌哄弦痴麻念挽酸雕症搜苔岩霉占布局扣"
 )
 """Characters that OpenCC makes orthodox in some phrases, where Taiwan writes both or this one."""
 
 VARIANTS: Final = frozenset("着踊檐")
 """Characters that both scripts have, and that Taiwan always writes another way."""
 
-ONLY: Final = frozenset("与优体儿党厂圣坏宁怀怜惊扑扰机极构柜气确离种筑网触赶适丛吨听异忏价复愿")
+ONLY: Final = frozenset("与优体儿党厂圣坏宁怀怜惊扑扰机极构柜气确离种筑网触赶适吨听异忏价复愿")
 """Characters for which Big5 has a place and modern Taiwanese text no use."""
 
-TELLING: Final = ("什么", "怎么", "那么", "多么", "要么")
+TELLING: Final = ("什么", "怎么", "那么", "多么", "要么", "推荐")
 """Phrases that are Simplified though none of their characters is."""
 
 DROPPED: Final = frozenset({"有面", "又干", "在台"})
@@ -41,6 +41,28 @@ OWN: Final[Mapping[str, str]] = {
     "复激": "複激",
     "哪里": "哪裡",
     "皮肤": "皮膚",
+    "雇主": "雇主",
+    "签": "簽",
+    "制程": "製程",
+    "酸痛": "痠痛",
+    "回路": "迴路",
+    "愈合": "癒合",
+    "治愈": "治癒",
+    "痊愈": "痊癒",
+    "自愈": "自癒",
+    "霉素": "黴素",
+    "霉菌": "黴菌",
+    "香烟": "香菸",
+    "电子烟": "電子菸",
+    "吸烟": "吸菸",
+    "抽烟": "抽菸",
+    "戒烟": "戒菸",
+    "烟草": "菸草",
+    "上游戏": "上遊戲",
+    "系指": "係指",
+    "系因": "係因",
+    "系以": "係以",
+    "雇员": "雇員",
     "台面上": "檯面上",
     "龙头": "龍頭",
     **{f"{many}天后": f"{many}天後" for many in "一二两三四五六七八九十百数几多半"},

@@ -23,10 +23,15 @@ from tame_router.routing.text import SIMPLIFIED
 from tame_router.telemetry.recording import current
 
 _WANTS_SIMPLIFIED: Final = re.compile(
-    r"(?<![不勿別别免禁非])(?:用|以|成|為|为|\b(?:in|into|to|using)\s)\s*(?:中国|中國|大陸|大陆)?的?\s*"
+    r"(?:用|以|成|為|为|\b(?:in|into|to|using)\s)\s*(?:中国|中國|大陸|大陆)?的?\s*"
     r"(?:簡體|简体|簡化字|简化字|simplified\b|zh-(?:cn|hans)\b)",
     re.IGNORECASE,
 )
+_DENIED: Final = re.compile(
+    r"(?:[不勿別别免禁非]\w{0,3}|\b(?:not|never|avoid|no)\b[^.,;]*|n't\b[^.,;]*)$", re.IGNORECASE
+)
+_DENIED_CHARS: Final = 40
+"""Characters before a wish that may turn it round."""
 
 
 class Guard:
@@ -150,4 +155,8 @@ def _wants(question: Question) -> bool:
     """Tell whether the last turn, or the caller's instructions, ask for Simplified Chinese."""
     turns = [m.content for m in question.messages if m.role is Role.USER][-1:]
     rules = [m.content for m in question.messages if m.role is Role.SYSTEM]
-    return any(map(_WANTS_SIMPLIFIED.search, turns + rules))
+    return any(
+        not _DENIED.search(text[max(0, wish.start() - _DENIED_CHARS) : wish.start()])
+        for text in turns + rules
+        for wish in _WANTS_SIMPLIFIED.finditer(text)
+    )
