@@ -1,8 +1,9 @@
 """What the guard of Traditional Chinese costs a chunk, and how well it converts.
 
 `python -m bench.guard`. Texts are cut into chunks of two characters, about what one token
-brings, and of forty, about what one read of a busy socket brings. The cost is CPU time of the
-guard alone, the least of several rounds. For the second part the lines that teach the router,
+brings, and of forty, about what one read of a busy socket brings. `traditional` is drawn from
+the lines that teach the router; `ambiguous` is a sentence full of 雇, 里 and 后. The cost is
+CPU time of the guard alone, the least of several rounds. For the second part those lines,
 which were written in Taiwan, are made Simplified by OpenCC (`tw2s`) and converted back.
 """
 
@@ -29,7 +30,7 @@ from tame_router.chat import Guarding
 ROUNDS = 7
 CHUNK_CHARS = (2, 40)
 TEXTS = {
-    "traditional": "依勞動基準法第十七條，雇主終止勞動契約時，應依工作年資發給資遣費；"
+    "ambiguous": "依勞動基準法第十七條，雇主終止勞動契約時，應依工作年資發給資遣費；"
     "每滿一年發給相當於一個月平均工資的金額，剩餘月數以比例計給。里長在皇后飯店裡只說了這一件事。",
     "english": "An employer who ends a contract owes severance pay: one month of the average wage "
     "for each full year of service, and a proportional share of what is left over. ",
@@ -121,14 +122,17 @@ def main() -> None:
     phrases = load_phrases()
     found = {"load_ms": (time.thread_time() - begun) * 1e3}
     runs = HanRun(phrases, CallersText(QUESTION, phrases))
-    for name, text in TEXTS.items():
+    lines = written_lines()
+    ordinary = "".join(lines[:: len(lines) // 300])
+    texts = {name: text * arguments.times for name, text in TEXTS.items()}
+    for name, text in {"traditional": ordinary, **texts}.items():
         for size in CHUNK_CHARS:
-            deltas = chunks(text * arguments.times, size)
+            deltas = chunks(text, size)
             for guarding in (Guarding.COUNT, Guarding.CONVERT):
                 key = f"{name}_{size}_{guarding}_us"
                 found[key] = asyncio.run(cost_us(deltas, guarding))
             found[f"{name}_{size}_waiting"] = waiting(runs, deltas)
-    found |= fidelity(phrases, written_lines())
+    found |= fidelity(phrases, lines)
     for name, value in found.items():
         print(f"{name:32}{value:12.3f}")
     if arguments.json:

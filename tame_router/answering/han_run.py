@@ -8,6 +8,7 @@ telling character before it, or else behind it, is one. So 皇后 and 里長 sta
 Everything here depends on the text alone and never on how it was cut.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +26,8 @@ KEPT_CHARS: Final = 2 * (BEFORE_CHARS + LONGEST_CHARS)
 
 _ENDS: Final = frozenset('。！？!?\n「」『』“”‘’"《》〈〉`')
 """What one side of says nothing about the other."""
+
+_HAN: Final = re.compile("[\u3400-\u9fff]+")
 
 _OPENING, _CLOSING = frozenset('「『“‘"《〈'), frozenset('」』”’"》〉')
 
@@ -79,14 +82,19 @@ class HanRun:
         begin = at
         while begin > max(floor, at - LONGEST_CHARS) and is_han(text[begin - 1]):
             begin -= 1
+        found = _HAN.match(text, begin, at + LONGEST_CHARS)
+        last = found.end() if found else at
+        plain = text[begin:last].translate(self.phrases.plain)
+        first = begin
         while True:
-            end = self._phrase_end(text, begin, more=more)
-            if end is None:
+            ahead = plain[begin - first : begin - first + LONGEST_CHARS]
+            goes_on = more and last == len(text) and len(ahead) < LONGEST_CHARS
+            length = self.phrases.longest(ahead, more=goes_on)
+            if length == OPEN:
                 return None
-            if end > at:
-                break
-            begin = end
-        return self._judge(text, at, begin, end, more=more)
+            if begin + length > at:
+                return self._judge(text, at, begin, begin + length, more=more)
+            begin += length
 
     def _judge(self, text: str, at: int, begin: int, end: int, *, more: bool) -> Verdict | None:
         phrases = self.phrases
@@ -108,12 +116,6 @@ class HanRun:
                 return kept
         changed = sum(a != b for a, b in zip(there, wanted, strict=True))
         return Verdict(end, word or wanted, changed or len(there))
-
-    def _phrase_end(self, text: str, begin: int, *, more: bool) -> int | None:
-        end = _han_end(text, begin, begin + LONGEST_CHARS)
-        goes_on = more and end == len(text) and end < begin + LONGEST_CHARS
-        length = self.phrases.longest(text[begin:end].translate(self.phrases.plain), more=goes_on)
-        return None if length == OPEN else begin + length
 
     def _traditional(self, text: str, begin: int, end: int, more: bool) -> bool | None:
         """Tell whether nothing proves a phrase Simplified; None: that is not known yet."""
@@ -191,13 +193,6 @@ def is_han(character: str) -> bool:
 
 def _is_kana(character: str) -> bool:
     return "\u3041" <= character <= "\u30ff" and character != "・"
-
-
-def _han_end(text: str, begin: int, limit: int) -> int:
-    end, limit = begin, min(limit, len(text))
-    while end < limit and is_han(text[end]):
-        end += 1
-    return end
 
 
 def _widened(text: str, begin: int, end: int, known: str, enough: int) -> tuple[int, int]:

@@ -25,6 +25,7 @@ class Phrases:
 
     Attributes:
         ordered: All phrases of two characters or more, sorted.
+        pairs: The first two characters of each.
         spelt: Phrases that are not spelt as their characters are.
         default: How a character is spelt where no phrase says otherwise; of equal length.
         only: Characters that modern Taiwanese text never has.
@@ -38,6 +39,7 @@ class Phrases:
     """
 
     ordered: Sequence[str]
+    pairs: frozenset[str]
     spelt: Mapping[str, str]
     default: Mapping[str, str]
     only: frozenset[str]
@@ -59,6 +61,8 @@ class Phrases:
         Returns:
             At least 1, or `OPEN` where what follows may make it longer.
         """
+        if len(text) > 1 and text[:2] not in self.pairs:
+            return 1
         ordered, found, length, at = self.ordered, 1, 2, 0
         while length <= len(text):
             head = text[:length]
@@ -134,6 +138,7 @@ def _phrases(
     found = "".join(sorted(may_change.union(heads)))
     return Phrases(
         ordered=tuple(ordered),
+        pairs=frozenset(phrase[:2] for phrase in ordered),
         spelt=spelt,
         default=default,
         only=frozenset(phrase for phrase in only if len(phrase) == 1),
