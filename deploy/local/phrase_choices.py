@@ -5,7 +5,7 @@ from typing import Final
 
 UNCHANGED: Final = frozenset(
     "出了同家合娘溪欲戚胄奸夫冬席庵巨挨愈污泄坐修穗扇幺蔑玩札糊噪芸仇狸浚吃具象抵拿焰皂豆呆檗"
-    "私冢捆俊澄斤藤琅筱吣耇堤斫矩果凌哄弦痴麻念挽酸雕症搜苔岩霉占布局扣"
+    "私冢捆俊澄斤藤琅筱吣耇堤斫矩果凌哄弦痴麻念挽酸雕症搜苔岩霉占布局扣疱"
 )
 """Characters that OpenCC makes orthodox in some phrases, where Taiwan writes both or this one."""
 
@@ -21,11 +21,13 @@ TELLING: Final = ("什么", "怎么", "那么", "多么", "要么", "推荐")
 DROPPED: Final = frozenset({"有面", "又干", "在台"})
 """Phrases that cut common sentences at the wrong place: 有｜面粉, 又｜干燥, 在｜台面."""
 
+_DRY: Final = {"头发": "頭髮", "皮肤": "皮膚", "衣服": "衣服", "眼睛": "眼睛", "变": "變"}
+"""What gets dry rather than done: 干 alone is 幹."""
+
 OWN: Final[Mapping[str, str]] = {
     "伙": "伙",
     "凄": "淒",
     "了解": "了解",
-    "疱": "疱",
     "么": "麼",
     "干扰": "干擾",
     "受干扰": "受干擾",
@@ -65,6 +67,7 @@ OWN: Final[Mapping[str, str]] = {
     "雇员": "雇員",
     "台面上": "檯面上",
     "龙头": "龍頭",
+    **{f"{what}干": f"{spelt}乾" for what, spelt in _DRY.items()},
     **{f"{many}天后": f"{many}天後" for many in "一二两三四五六七八九十百数几多半"},
     "麻痹": "麻痺",
     "晾干": "晾乾",
