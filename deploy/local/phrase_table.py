@@ -33,8 +33,8 @@ def read(name: str) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder) / "text"
         source = package / f"share/opencc/{name}.ocd2"
-        arguments = ["-i", source, "-o", text, "-f", "ocd2", "-t", "text"]
-        subprocess.run([package / "bin/opencc_dict", *arguments], check=True)
+        arguments = ["-i", str(source), "-o", str(text), "-f", "ocd2", "-t", "text"]
+        subprocess.run([str(package / "bin/opencc_dict"), *arguments], check=True)
         lines = text.read_text(encoding="utf-8").splitlines()
     return [line.split("\t")[0] for line in lines]
 

@@ -1,7 +1,7 @@
 """What Simplified phrases become in Taiwan, and whether one may still go on.
 
 Read once from `phrases.tsv`, which stands beside this module: some fifty thousand phrases in
-about 15 MB. It decides nothing about a text; `han_run` does.
+about 18 MB. It decides nothing about a text; `han_run` does.
 """
 
 import re
@@ -132,9 +132,9 @@ def _phrases(
             plain.setdefault(ord(traditional), simplified)
     may_change = {simplified for simplified, _ in changed}
     heads: dict[str, frozenset[str]] = {}
-    for head, second, *_ in words:
-        if head not in may_change:
-            heads[head] = heads.get(head, frozenset()) | {second}
+    for word in words:
+        if word[0] not in may_change:
+            heads[word[0]] = heads.get(word[0], frozenset()) | {word[1]}
     found = "".join(sorted(may_change.union(heads)))
     return Phrases(
         ordered=tuple(ordered),

@@ -55,16 +55,6 @@ async def test_leaks_cut_inside_words_arrive_traditional(
     assert (await client.chat(MEDICAL, sampling=LONG)).content == WANTED
 
 
-async def test_traditional_streams_as_it_comes(client: AsyncClient, fake_vllm: FakeVllm) -> None:
-    """Of a Traditional answer every piece is passed on before the next is written."""
-    fake_vllm.text = "依法應給付資遣費。"
-    fake_vllm.pace = Pace(token_s=0.02)
-    async with client.stream(MEDICAL) as events:
-        pieces = [event.text async for event in events if isinstance(event, Delta)]
-    assert "".join(pieces) == fake_vllm.text
-    assert len(pieces) > 1
-
-
 async def test_who_writes_simplified_reads_it(client: AsyncClient, fake_vllm: FakeVllm) -> None:
     """A Simplified question gets the words as the expert wrote them."""
     fake_vllm.text = "头发会长出来。"
