@@ -10,6 +10,7 @@ from typing import Final
 from tame_router.answering.han_run import KEPT_CHARS, HanRun
 
 _ADDRESS_END: Final = re.compile(r"[\s<>\"'`|\\^{}，。、；：！？「」『』（）《》【】…“”‘’]")
+_RUN: Final = re.compile("`+|~+")
 _MARKS: Final = re.compile(r"`+|\n")
 _FENCE_LINE: Final = re.compile(r"[ \t]*([`~]*)[ \t]*")
 _FENCE_MARKS: Final = 3
@@ -114,9 +115,8 @@ class Conversion:
 
     def _open_code(self, character: str, *, more: bool) -> bool:
         text, at = self._text, self._at
-        end = at
-        while end < len(text) and text[end] == character:
-            end += 1
+        run = _RUN.match(text, at)
+        end = run.end() if run else at + 1
         if more and end == len(text):
             return False
         line = text[max(0, at - KEPT_CHARS) : at].rpartition("\n")[2]
