@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from tame_router.answering.callers_text import GIVEN_CHARS, SAID_CHARS, CallersText
+from tame_router.answering.callers_text import GIVEN_CHARS, SAID_CHARS, CallersText, Stretches
 from tame_router.answering.phrases import LONGEST_CHARS, OPEN, Phrases, in_japanese
 
 BEFORE_CHARS: Final = 16
@@ -195,7 +195,7 @@ def _is_kana(character: str) -> bool:
     return "\u3041" <= character <= "\u30ff" and character != "・"
 
 
-def _widened(text: str, begin: int, end: int, known: str, enough: int) -> tuple[int, int]:
+def _widened(text: str, begin: int, end: int, known: Stretches, enough: int) -> tuple[int, int]:
     """Widen a stretch as long as it occurs in the caller's text, and no further than needed."""
     floor = max(0, begin - enough)
     while begin > floor and is_han(text[begin - 1]) and text[begin - 1 : end] in known:
