@@ -87,7 +87,13 @@ async def running(
         for backend in backends.values():
             stack.push_async_callback(backend.close)
         join = SingleJoin(Dispatch(backends))
-        pipeline = Pipeline(catalog, router, join, log_texts=settings.log.texts)
+        pipeline = Pipeline(
+            catalog,
+            router,
+            join,
+            log_texts=settings.log.texts,
+            guarding=settings.guard.simplified,
+        )
         office = Office(settings.store, settings.state_dir, catalog.names)
         stack.push_async_callback(office.close)
         intake = Intake(settings.store, settings.state_dir)

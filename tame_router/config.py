@@ -6,8 +6,9 @@ Values only; `config_file` reads them. Every object receives its own section, ne
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, SecretStr, Tag
+from pydantic import BeforeValidator, Discriminator, Field, SecretStr, Tag
 
+from tame_router.chat import Guarding
 from tame_router.config_access import (
     AuditSettings,
     HttpSettings,
@@ -20,6 +21,7 @@ from tame_router.config_access import (
     TelemetrySettings,
     TenantSettings,
     TlsSettings,
+    said_off,
 )
 
 
@@ -89,6 +91,15 @@ class RoutingSettings(Section):
         0.02, ge=0, le=1, description="Relevance from which an expert is selected beside the lead."
     )
     fallback: str = Field("general", description="Expert that answers when none is sure enough.")
+
+
+class GuardSettings(Section):
+    """Simplified Chinese in answers to those who read Traditional."""
+
+    simplified: Annotated[Guarding, BeforeValidator(said_off)] = Field(
+        Guarding.COUNT,
+        description="off, count it, or convert it as Taiwan writes; an expert may say otherwise.",
+    )
 
 
 class VllmSettings(Section):
@@ -212,6 +223,7 @@ class Settings(Section):
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     routing: RoutingSettings = Field(default_factory=RoutingSettings)
+    guard: GuardSettings = Field(default_factory=GuardSettings)
     backends: dict[str, BackendSettings] = Field(default_factory=_default_backends, min_length=1)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)

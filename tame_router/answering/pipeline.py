@@ -5,11 +5,12 @@ import logging
 from collections.abc import Sequence
 
 from tame_router.answering.event import DecisionMade, ExpertFinish, Final
+from tame_router.answering.guard import Guard, prepare
 from tame_router.answering.join import Emit, Join
 from tame_router.answering.question import Question
 from tame_router.answering.transcript import Transcript
 from tame_router.catalog.expert import Catalog
-from tame_router.chat import Message, Usage
+from tame_router.chat import Guarding, Message, Usage
 from tame_router.errors import TameError
 from tame_router.routing.decision import Constraints, Decision
 from tame_router.routing.router import Router
@@ -24,15 +25,24 @@ class Pipeline:
         router: Decides who answers.
         join: Makes one answer of what they say.
         log_texts: Write questions and answers to the log.
+        guarding: What is done about Simplified Chinese in answers.
     """
 
     def __init__(
-        self, catalog: Catalog, router: Router, join: Join, *, log_texts: bool = False
+        self,
+        catalog: Catalog,
+        router: Router,
+        join: Join,
+        *,
+        log_texts: bool = False,
+        guarding: Guarding = Guarding.OFF,
     ) -> None:
         self._catalog = catalog
         self._router = router
         self._join = join
         self._log_texts = log_texts
+        self._guarding = guarding
+        prepare(guarding, catalog)
 
     async def route(
         self,
@@ -70,11 +80,14 @@ class Pipeline:
         )
         if self._log_texts:
             emit = Transcript(question, emit).emit
+        guard = Guard(self._guarding, self._catalog, question, emit)
+        emit = guard.emit
         await emit(DecisionMade(answer_id=question.answer_id, decision=decision))
         experts = [self._catalog.expert(chosen.expert) for chosen in decision.experts]
         try:
             finishes = await self._join.run(experts, question, decision.language, emit)
         except TameError as error:
+            await guard.flush()
             # For the caller and for the log: who was asked when it failed.
             error.metadata.setdefault("expert", experts[0].name)
             error.metadata.setdefault("revision", experts[0].live_revision)

@@ -131,6 +131,12 @@ class CallRecording(Recording):
             self._models = (_OPERATION, PROVIDER, lead if stage == PINNED else AUTO, lead)
             self._ask_backend(revision or lead, backend)
 
+    def guarded(self, expert: str, action: str, *, seen: int, simplified: int) -> None:
+        """Note what the guard of Traditional Chinese found."""
+        metrics = self._ledger.metrics
+        metrics.add(instrument.GUARD_CHARACTERS, (expert,), seen)
+        metrics.add(instrument.GUARD_SIMPLIFIED, (expert, action), simplified)
+
     def answered(self, facts: Answered) -> None:
         """Note how the answer ended."""
         if self._told:
