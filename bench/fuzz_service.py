@@ -64,7 +64,7 @@ class Fuzzed:
 
     def crashes(self) -> list[str]:
         """Give the lines of its log that tell of an error which nobody expected."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
         return [line for line in lines if _unexpected(line)]
 
     def answers(self) -> bool:
