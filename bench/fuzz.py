@@ -17,11 +17,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.fuzz_drive import Tally, drive
-from bench.fuzz_grpc import proto_inputs
-from bench.fuzz_http import json_inputs
-from bench.fuzz_schemathesis import run_schemathesis
-from bench.fuzz_service import Fuzzed, Held, fuzzed
+from bench.fuzzing.drive import Tally, drive
+from bench.fuzzing.http_inputs import json_inputs
+from bench.fuzzing.openapi_run import run_schemathesis
+from bench.fuzzing.proto_calls import proto_inputs
+from bench.fuzzing.service import Fuzzed, Held, fuzzed
 
 WARM_UP = 0.15
 """Share of the time that warms up, on top of it."""

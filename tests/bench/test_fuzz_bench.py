@@ -10,11 +10,11 @@ from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.fuzz_bytes import mangled
-from bench.fuzz_drive import Inputs, Met, drive
-from bench.fuzz_grpc import VALID, calls, methods
-from bench.fuzz_json import SEEDS, bodies, encode, grown
-from bench.fuzz_wire import varint
+from bench.fuzzing.drive import Inputs, Met, drive
+from bench.fuzzing.json_bodies import SEEDS, bodies, encode, grown
+from bench.fuzzing.mangling import mangled
+from bench.fuzzing.proto_calls import VALID, calls, methods
+from bench.fuzzing.proto_wire import varint
 from tame_router.v1 import router_service_pb2
 
 

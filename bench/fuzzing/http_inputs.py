@@ -10,9 +10,9 @@ from random import Random
 
 from hypothesis import strategies as st
 
-from bench.fuzz_drive import Inputs, Met, mostly
-from bench.fuzz_json import bodies
-from bench.fuzz_json import varied as varied_body
+from bench.fuzzing.drive import Inputs, Met, mostly
+from bench.fuzzing.json_bodies import bodies
+from bench.fuzzing.json_bodies import varied as varied_body
 
 CHAT = "/v1/chat/completions"
 TOLD = frozenset({200, 400, 401, 403, 404, 405, 408, 413, 415, 429, 431, 503, 504})

@@ -12,8 +12,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from bench.fuzz_bytes import mangled
-from bench.fuzz_service import QUESTION
+from bench.fuzzing.mangling import mangled
+from bench.fuzzing.service import QUESTION
 from tame_router.api.http_endpoints import document
 
 DEEPEST = 3_000

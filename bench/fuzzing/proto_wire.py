@@ -11,7 +11,7 @@ from random import Random
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from hypothesis import strategies as st
 
-from bench.fuzz_bytes import mangled
+from bench.fuzzing.mangling import mangled
 
 DEEPEST_GROUP = 300
 DEEPEST_MESSAGE = 5

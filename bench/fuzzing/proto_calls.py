@@ -12,10 +12,10 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from hypothesis import strategies as st
 
-from bench.fuzz_drive import Inputs, Met, mostly
-from bench.fuzz_service import QUESTION
-from bench.fuzz_wire import messages
-from bench.fuzz_wire import varied as varied_message
+from bench.fuzzing.drive import Inputs, Met, mostly
+from bench.fuzzing.proto_wire import messages
+from bench.fuzzing.proto_wire import varied as varied_message
+from bench.fuzzing.service import QUESTION
 from tame_router.api.grpc_server import OWN_SERVICES
 from tame_router.api.grpc_status import DETAILS_KEY
 from tame_router.v1 import admin_key_pb2 as keys

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.fuzz_drive import Tally
-from bench.fuzz_service import Fuzzed
+from bench.fuzzing.drive import Tally
+from bench.fuzzing.service import Fuzzed
 
 CHECKS = (
     "not_a_server_error",
