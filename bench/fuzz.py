@@ -1,6 +1,6 @@
 """Ten minutes each of schemathesis, of fuzzed JSON bodies and of fuzzed proto bytes.
 
-    PYTHONPATH=. python -m bench.fuzz [--seconds 600] [--seed 1] [--part json] [--json]
+    python bench/fuzz.py [--seconds 600] [--seed 1] [--part json] [--json]
 
 A router with keys, quotas and audit on, before a fake vLLM without delays. A part is first run
 for a while to warm up, then what the router holds is written down; at its end that must be
@@ -16,6 +16,10 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+
+# Run by path, Python puts this folder on its path and not the repository.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.fuzzing.drive import Tally, drive
 from bench.fuzzing.http_inputs import json_inputs

@@ -1,6 +1,6 @@
 """What the guard of Traditional Chinese costs a chunk, and how well it converts.
 
-`python -m bench.guard`. Texts are cut into chunks of two characters, about what one token
+`python bench/guard.py`. Texts are cut into chunks of two characters, about what one token
 brings, and of forty, about what one read of a busy socket brings. `traditional` is drawn from
 the lines that teach the router; `ambiguous` is a sentence full of 雇, 里 and 后. The cost is
 CPU time of the guard alone, the least of several rounds. For the second part those lines,
