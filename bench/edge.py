@@ -17,11 +17,15 @@ import argparse
 import asyncio
 import json
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import aiohttp
+
+# Run by path, Python puts this folder on its path and not the repository.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.edge_cpu import cpu_us
 from bench.overhead import QUESTION, WARM_UP_PAIRS, direct_s, routed_s

@@ -48,7 +48,11 @@ class Process:
 
 @contextlib.contextmanager
 def child(
-    arguments: list[str], environment: Mapping[str, str], ready: str, then: str = ""
+    arguments: list[str],
+    environment: Mapping[str, str],
+    ready: str,
+    then: str = "",
+    log: Path | None = None,
 ) -> Iterator[Process]:
     """Run a program of this project until it prints a line that begins with `ready`.
 
@@ -57,19 +61,21 @@ def child(
         environment: Variables for it.
         ready: Begins the line that tells its address.
         then: Begins the next line, which tells its HTTP address; empty: there is none.
+        log: File for what it writes to standard error; None: it is thrown away.
 
     Raises:
         RuntimeError: When it ends before.
     """
     begun = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+    with (log or Path(os.devnull)).open("wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
     if process.stdout is None:
         raise RuntimeError("no pipe")
     try:

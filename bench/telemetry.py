@@ -1,6 +1,6 @@
 """Measure what telemetry costs an answer: numbers alone, spans that are not kept, spans that are.
 
-Run `python -m bench.telemetry`; with `--json` the last line is one JSON object. The two
+Run `python bench/telemetry.py`; with `--json` the last line is one JSON object. The two
 ways to keep numbers that docs/adr/0017-telemetry.md weighs are measured side by side.
 """
 

@@ -88,10 +88,14 @@ async def running(
         for backend in backends.values():
             stack.push_async_callback(backend.close)
         dispatch = Dispatch(backends)
-        ensemble = Ensemble(dispatch, settings.joins)
         require_judge(settings.joins, catalog)
         pipeline = Pipeline(
-            catalog, router, SingleJoin(dispatch), ensemble, log_texts=settings.log.texts
+            catalog,
+            router,
+            SingleJoin(dispatch),
+            Ensemble(dispatch, settings.joins),
+            log_texts=settings.log.texts,
+            guarding=settings.guard.simplified,
         )
         office = Office(settings.store, settings.state_dir, catalog.names)
         stack.push_async_callback(office.close)

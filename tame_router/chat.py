@@ -109,6 +109,17 @@ class ToolChoice:
     name: str = ""
 
 
+class Guarding(enum.StrEnum):
+    """What is done about Simplified Chinese in answers to those who read Traditional."""
+
+    OFF = "off"
+    """Nothing."""
+    COUNT = "count"
+    """It is counted."""
+    CONVERT = "convert"
+    """It is counted, and converted as Taiwan writes."""
+
+
 class Format(enum.StrEnum):
     """The form of an answer, spelt as in OpenAI's chat format."""
 

@@ -6,8 +6,9 @@ Values only; `config_file` reads them. Every object receives its own section, ne
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, SecretStr, Tag
+from pydantic import BeforeValidator, Discriminator, Field, SecretStr, Tag
 
+from tame_router.chat import Guarding
 from tame_router.config_access import (
     AuditSettings,
     HttpSettings,
@@ -20,6 +21,7 @@ from tame_router.config_access import (
     TelemetrySettings,
     TenantSettings,
     TlsSettings,
+    said_off,
 )
 
 
@@ -81,7 +83,7 @@ class RoutingSettings(Section):
         0.5, ge=0, le=1, description="Calibrated probability below which the fallback answers."
     )
     coverage: float = Field(
-        0.91,
+        0.92,
         ge=0,
         lt=1,
         description="Share of questions whose conformal set is to hold the right expert; the"
@@ -125,6 +127,15 @@ class JoinSettings(Section):
         ge=1_024,
         description="Characters of one expert that are held; then it is not read on, or is cut"
         " short where all of them are needed at once.",
+    )
+
+
+class GuardSettings(Section):
+    """Simplified Chinese in answers to those who read Traditional."""
+
+    simplified: Annotated[Guarding, BeforeValidator(said_off)] = Field(
+        Guarding.COUNT,
+        description="off, count it, or convert it as Taiwan writes; an expert may say otherwise.",
     )
 
 
@@ -250,6 +261,7 @@ class Settings(Section):
     limits: LimitSettings = Field(default_factory=LimitSettings)
     routing: RoutingSettings = Field(default_factory=RoutingSettings)
     joins: JoinSettings = Field(default_factory=JoinSettings)
+    guard: GuardSettings = Field(default_factory=GuardSettings)
     backends: dict[str, BackendSettings] = Field(default_factory=_default_backends, min_length=1)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)

@@ -21,6 +21,11 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def said_off(value: object) -> object:
+    """Give the word back where YAML has read `off` as False."""
+    return "off" if value is False else value
+
+
 class HttpSettings(Section):
     """The HTTP port: the OpenAI API, health and metrics."""
 

@@ -163,3 +163,11 @@ def test_a_broken_backend_is_never_quoted(monkeypatch: pytest.MonkeyPatch, value
         load_settings()
     assert "hunter2" not in caught.value.message
     assert "TAME_BACKENDS__LOCAL" in caught.value.message
+
+
+@pytest.mark.parametrize("written", ["off", "'off'", "convert", "count"])
+def test_the_guard_is_set_by_a_word(tmp_path: Path, written: str) -> None:
+    """`off` without quotes is False in YAML, and is understood as it was meant."""
+    settings = load_settings(write(tmp_path, f"guard: {{simplified: {written}}}"))
+    assert settings.guard.simplified.value == written.strip("'")
+    assert load_settings().guard.simplified.value == "count"

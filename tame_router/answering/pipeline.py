@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from tame_router.answering.ensemble import Ensemble
 from tame_router.answering.event import DecisionMade, ExpertFinish, Final
+from tame_router.answering.guard import Guard, prepare
 from tame_router.answering.join import Emit
 from tame_router.answering.join import Join as LeadAlone
 from tame_router.answering.plan import Plan, make_plan
 from tame_router.answering.question import Question
 from tame_router.answering.transcript import Transcript
 from tame_router.catalog.expert import Catalog
-from tame_router.chat import Format, Message, Shape, Usage
+from tame_router.chat import Format, Guarding, Message, Shape, Usage
 from tame_router.errors import TameError
 from tame_router.routing.decision import Constraints, Decision, Join
 from tame_router.routing.joining import JoinRules
@@ -32,6 +33,7 @@ class Pipeline:
         join: Has the lead answer alone.
         ensemble: Makes one answer of several experts'; None: the lead always answers alone.
         log_texts: Write questions and answers to the log.
+        guarding: What is done about Simplified Chinese in answers.
     """
 
     def __init__(
@@ -42,12 +44,15 @@ class Pipeline:
         ensemble: Ensemble | None = None,
         *,
         log_texts: bool = False,
+        guarding: Guarding = Guarding.OFF,
     ) -> None:
         self._catalog = catalog
         self._router = router
         self._join = join
         self._ensemble = ensemble
         self._log_texts = log_texts
+        self._guarding = guarding
+        prepare(guarding, catalog)
 
     async def route(
         self,
@@ -100,6 +105,8 @@ class Pipeline:
         plan = self._plan(decision, question, clock())
         if self._log_texts:
             emit = Transcript(question, emit).emit
+        guard = Guard(self._guarding, self._catalog, question, emit)
+        emit = guard.emit
         steps = tuple(step.planned for step in plan.steps) if plan else ()
         await emit(DecisionMade(answer_id=question.answer_id, decision=decision, steps=steps))
         experts = [self._catalog.expert(chosen.expert) for chosen in decision.experts]
@@ -111,6 +118,7 @@ class Pipeline:
                 finishes = await self._join.run(experts, question, decision.language, emit)
                 reason = finishes[0].finish_reason
         except TameError as error:
+            await guard.flush()
             # For the caller and for the log: who was asked when it failed.
             error.metadata.setdefault("expert", experts[0].name)
             error.metadata.setdefault("revision", experts[0].live_revision)

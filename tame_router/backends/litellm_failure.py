@@ -38,14 +38,19 @@ LEAVES: Final[Mapping[str, Leaf]] = {
     "RejectedRequestError": InvalidRequestError,
     "ImageFetchError": InvalidRequestError,
     "UnprocessableEntityError": InvalidRequestError,
+    "MalformedRequestFieldError": InvalidRequestError,
     # The account, the key, the name.
     "PaymentRequiredError": BackendRefusedKeyError,
+    "CallerCredentialAuthenticationError": BackendRefusedKeyError,
     "AuthenticationError": BackendRefusedKeyError,
     "PermissionDeniedError": BackendRefusedKeyError,
     "NotFoundError": AdapterNotLoadedError,
     "LiteLLMUnknownProvider": AdapterNotLoadedError,
     "ModelNotMappedError": AdapterNotLoadedError,
+    "EndpointNotSupportedByModelError": AdapterNotLoadedError,
+    "UnsupportedEndpointError": AdapterNotLoadedError,
     # The load.
+    "CallerCredentialRateLimitError": BackendOverloadedError,
     "RateLimitError": BackendOverloadedError,
     "BudgetExceededError": BackendOverloadedError,
     # The provider.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tame_router.catalog.revision import Revision
-from tame_router.chat import Sampling
+from tame_router.chat import Guarding, Sampling
 from tame_router.errors import ExpertNotFoundError, RevisionNotFoundError
 
 LANGUAGES = ("zh-TW", "en")
@@ -33,6 +33,7 @@ class Expert:
         private: Only tenants that are granted it by name may use it.
         documents: How given documents are put into the prompt; holds `{documents}` once; empty:
             in the wording for all experts.
+        guarding: What is done about Simplified Chinese in its answers; None: as for all experts.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Expert:
     folder: Path
     private: bool = False
     documents: str = ""
+    guarding: Guarding | None = None
 
     @property
     def live_revision(self) -> str:

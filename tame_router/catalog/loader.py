@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -24,7 +25,8 @@ from tame_router.catalog.expert import DOCUMENTS, LANGUAGES, Catalog, Expert
 from tame_router.catalog.lines import Located, parse
 from tame_router.catalog.problem import Problem
 from tame_router.catalog.revision import ADAPTER_FILES, Revision, read_revision
-from tame_router.chat import Sampling
+from tame_router.chat import Guarding, Sampling
+from tame_router.config_access import said_off
 from tame_router.errors import CatalogError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$")]
@@ -56,6 +58,7 @@ class _Document(BaseModel):
     notices: dict[str, Text] = Field(default_factory=dict)
     private: StrictBool = False
     documents: Text = ""
+    simplified: Annotated[Guarding, BeforeValidator(said_off)] | None = None
 
 
 def load_catalog(folder: Path, base_models: Mapping[str, str]) -> Catalog:
@@ -138,6 +141,7 @@ def _read_expert(
             folder=folder,
             private=document.private,
             documents=document.documents,
+            guarding=document.simplified,
         ),
         problems,
     )

@@ -35,7 +35,7 @@ class SelectionPolicy:
     """
 
     threshold: float = 0.5
-    coverage: float = 0.91
+    coverage: float = 0.92
     fallback: str = "general"
     max_experts: int = 2
     second_threshold: float = 0.02

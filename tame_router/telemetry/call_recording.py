@@ -135,6 +135,12 @@ class CallRecording(Recording):
         """Note that one of several experts failed."""
         self._ledger.metrics.add(instrument.BACKEND_ERRORS, (expert, reason))
 
+    def guarded(self, expert: str, action: str, *, seen: int, simplified: int) -> None:
+        """Note what the guard of Traditional Chinese found."""
+        metrics = self._ledger.metrics
+        metrics.add(instrument.GUARD_CHARACTERS, (expert,), seen)
+        metrics.add(instrument.GUARD_SIMPLIFIED, (expert, action), simplified)
+
     def answered(self, facts: Answered) -> None:
         """Note how the answer ended."""
         if self._told:

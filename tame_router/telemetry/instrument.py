@@ -149,6 +149,19 @@ BACKEND_ERRORS: Final = Instrument(
     help="Experts' answers that a backend did not finish, by the error's reason.",
     labels=("expert", "reason"),
 )
+GUARD_CHARACTERS: Final = Instrument(
+    name="tame.guard.characters",
+    kind=Kind.COUNTER,
+    help="Characters of answers that were looked at for Simplified Chinese.",
+    labels=("expert",),
+)
+GUARD_SIMPLIFIED: Final = Instrument(
+    name="tame.guard.simplified",
+    kind=Kind.COUNTER,
+    help="Simplified characters that an expert wrote to readers of Traditional Chinese, and what"
+    " was done: count or convert.",
+    labels=("expert", "action"),
+)
 ENCODER_STATE: Final = Instrument(
     name="tame.encoder.state",
     kind=Kind.GAUGE,
@@ -185,6 +198,8 @@ INSTRUMENTS: Final = (
     QUOTA_DEGRADED,
     AUDIT_QUEUE,
     BACKEND_ERRORS,
+    GUARD_CHARACTERS,
+    GUARD_SIMPLIFIED,
     ENCODER_STATE,
     TENANT_ANSWERS,
     TENANT_TOKENS,

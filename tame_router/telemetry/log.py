@@ -61,7 +61,15 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             document["exception"] = self.formatException(record.exc_info)
-        return json.dumps(document, ensure_ascii=False, default=str)
+        line = json.dumps(document, ensure_ascii=False, default=str)
+        # What callers send may hold line ends that JSON leaves as they are, and half characters.
+        return line if line.isprintable() else json.dumps(document, default=str)
+
+
+def _shown(value: object) -> str:
+    """Write a fact on one line, without what a terminal would obey."""
+    text = str(value)
+    return text if text.isprintable() else json.dumps(text)
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -77,7 +85,7 @@ class ConsoleFormatter(logging.Formatter):
         level = record.levelname.lower()
         if self._colour:
             level = f"\x1b[{_COLOURS.get(record.levelname, '0')}m{level}\x1b[0m"
-        facts = " ".join(f"{key}={value}" for key, value in _facts(record).items())
+        facts = " ".join(f"{key}={_shown(value)}" for key, value in _facts(record).items())
         line = f"{time} {level} {record.getMessage()} {facts}".rstrip()
         if record.exc_info:
             line = f"{line}\n{self.formatException(record.exc_info)}"

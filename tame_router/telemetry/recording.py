@@ -115,6 +115,16 @@ class Recording:
     def left(self, expert: str, reason: str) -> None:
         """Note that one of several experts failed, and the answer goes on without it."""
 
+    def guarded(self, expert: str, action: str, *, seen: int, simplified: int) -> None:
+        """Note what the guard of Traditional Chinese found in what an expert wrote.
+
+        Args:
+            expert: Name of the expert.
+            action: `count` or `convert`.
+            seen: Characters that were looked at.
+            simplified: Simplified ones among them.
+        """
+
     def answered(self, facts: Answered) -> None:
         """Note how the answer ended. Only the first word counts."""
 

@@ -66,6 +66,17 @@ def test_the_smallest_request_it_allows_is_taken() -> None:
     assert read_chat(body, LimitSettings()).messages[0].content == "hi"
 
 
+_BODY = DOCUMENT["paths"]["/v1/chat/completions"]["post"]["requestBody"]
+_EXAMPLES: dict[str, Any] = _BODY["content"]["application/json"]["examples"]
+
+
+@pytest.mark.parametrize("name", _EXAMPLES)
+def test_its_examples_are_taken(name: str) -> None:
+    """Who copies an example asks something that is read."""
+    body = json.dumps(_EXAMPLES[name]["value"]).encode()
+    assert read_chat(body, LimitSettings()).messages
+
+
 def test_every_reference_leads_somewhere() -> None:
     """No name in it is a dead end."""
     text = document().decode()

@@ -200,6 +200,25 @@ def test_loading_lists_every_fault(tmp_path: Path) -> None:
         load_catalog(tmp_path, BASE_MODELS)
 
 
+@pytest.mark.parametrize(
+    ("written", "expected"), [(None, None), (False, "off"), ("off", "off"), ("convert", "convert")]
+)
+def test_an_expert_may_have_its_own_guard(
+    tmp_path: Path, written: object, expected: str | None
+) -> None:
+    """`simplified` is one of three words; YAML's False is the word `off`, and nothing is None."""
+    write_expert(tmp_path, simplified=written)
+    assert load_catalog(tmp_path, BASE_MODELS).expert("legal").guarding == expected
+
+
+def test_another_guard_is_a_fault(tmp_path: Path) -> None:
+    """A word that is none of the three is named with its line."""
+    write_expert(tmp_path, simplified="always")
+    (fault,) = faults(tmp_path)
+    assert "simplified" in fault
+    assert "always" in fault
+
+
 def test_the_committed_schema_is_current() -> None:
     """The schema that editors read beside the experts is the one the loader checks with."""
     committed = Path(__file__).resolve().parents[2] / "experts/expert.schema.json"

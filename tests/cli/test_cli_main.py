@@ -17,7 +17,10 @@ from tame_router.cli.main import main, parser
 from tests.cli.conftest import Tame
 
 HEAVY = ("torch", "vllm", "litellm", "sklearn", "transformers", "scipy", "sqlalchemy")
-NOT_FOR_HELP = (*HEAVY, "grpc", "google", "numpy", "rich", "pydantic", "yaml", "aiohttp", "msgspec")
+NOT_FOR_HELP = (
+    *(*HEAVY, "grpc", "google", "numpy", "rich", "pydantic", "yaml", "aiohttp", "msgspec"),
+    *("opencc", "tame_router.answering.phrases"),
+)
 
 
 def commands(

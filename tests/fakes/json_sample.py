@@ -4,15 +4,32 @@ from typing import Any
 
 Schema = dict[str, Any]
 
+LARGEST = 10_000
+"""Longest text or list that a schema may ask for."""
 
-def sample(schema: Schema, root: Schema | None = None) -> Any:
-    """Give a value; knows types, enums, bounds, lengths, alternatives and local references."""
-    root = schema if root is None else root
+
+class UnusableSchemaError(Exception):
+    """The schema says nothing that can be obeyed; a real server refuses it too."""
+
+
+def sample(schema: Schema) -> Any:
+    """Give a value; knows types, enums, bounds, lengths, alternatives and local references.
+
+    Raises:
+        UnusableSchemaError: When the schema is none, or asks for too much.
+    """
+    try:
+        return _sample(schema, schema)
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise UnusableSchemaError(f"{type(error).__name__}: {error}") from error
+
+
+def _sample(schema: Schema, root: Schema) -> Any:
     if "$ref" in schema:
-        return sample(_referred(schema["$ref"], root), root)
+        return _sample(_referred(schema["$ref"], root), root)
     for key in ("anyOf", "oneOf", "allOf"):
         if key in schema:
-            return sample(schema[key][0], root)
+            return _sample(schema[key][0], root)
     if "const" in schema:
         return schema["const"]
     if "enum" in schema:
@@ -25,16 +42,24 @@ def _of_type(kind: str, schema: Schema, root: Schema) -> Any:
     match kind:
         case "object":
             properties = schema.get("properties", {})
-            return {name: sample(below, root) for name, below in properties.items()}
+            return {name: _sample(below, root) for name, below in properties.items()}
         case "array":
-            return [sample(schema.get("items", {}), root)] * max(schema.get("minItems", 1), 1)
+            items = _bounded(max(schema.get("minItems", 1), 1))
+            return [_sample(schema.get("items", {}), root)] * items
         case "integer" | "number":
             return schema.get("minimum", min(1, schema.get("maximum", 1)))
         case "boolean":
             return True
         case "null":
             return None
-    return "台灣 sample".ljust(schema.get("minLength", 0), "x")[: schema.get("maxLength")]
+    shortest = _bounded(schema.get("minLength", 0))
+    return "台灣 sample".ljust(shortest, "x")[: schema.get("maxLength")]
+
+
+def _bounded(size: int) -> int:
+    if size > LARGEST:
+        raise ValueError(f"{size} is more than {LARGEST}")
+    return size
 
 
 def _referred(reference: str, root: Schema) -> Schema:

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from tests.fakes import vllm_wire as wire
+from tests.fakes.json_sample import UnusableSchemaError
 from tests.fakes.vllm_script import (
     Cut,
     Fault,
@@ -51,11 +52,16 @@ class ChatEndpoint:
         answer = _Answer(scope, send, received)
         fault = self._fake.take_fault(body["model"])
         refusal = self._fake.refusal(request) or self._refusal(body, fault)
+        if refusal is None:
+            try:
+                events, reason = self._events(body)
+            except UnusableSchemaError as error:
+                text = f"Invalid JSON schema: {error}"
+                refusal = Response(wire.error_body(400, text), 400, media_type="application/json")
         if refusal is not None:
             received.ended.set()
             await refusal(scope, receive, send)
             return
-        events, reason = self._events(body)
         pace = self._fake.paces.get(body["model"], self._fake.pace)
         finished = self._fake.finished  # a reset begins another count, and this answer is not in it
         self._fake.running += 1

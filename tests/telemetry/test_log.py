@@ -58,6 +58,17 @@ def test_json_is_one_object_a_line() -> None:
     assert "法律" in stream.getvalue()
 
 
+@pytest.mark.parametrize("form", ["json", "console"])
+@pytest.mark.parametrize("sent", ["a\nb", "a\x1b[31m", "a\x85b", "a\u2028b", "a\x9b31m", "a\ud800"])
+def test_what_callers_send_writes_no_line_of_its_own(form: str, sent: str) -> None:
+    """A path with a line end, a terminal's command or half a character stays one plain line."""
+    stream = logging_to(form)
+    log.event(logging.INFO, "call.failed", method=sent)
+    line = stream.getvalue().removesuffix("\n")
+    assert line.isprintable()
+    assert len(line.splitlines()) == 1
+
+
 def test_the_console_form_is_for_people() -> None:
     """Time, level, event and facts; colours only on a terminal."""
     stream = logging_to("console")
