@@ -1,6 +1,6 @@
 """What joins cost: time to the first word, total time, and the router's own CPU time.
 
-    python -m bench.joins [--json] [--rounds 24] [--plot docs/joins.svg]
+    python bench/joins.py [--json] [--rounds 24] [--plot docs/joins.svg]
 
 Three fake vLLMs with set latencies stand behind a router in a process of its own: the lead's
 first token after 60 ms, the second expert's after 240 ms, the base model's after 60 ms, then a
