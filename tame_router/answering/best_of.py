@@ -10,8 +10,8 @@ from collections.abc import Collection
 from tame_router.answering.ballot import confidence
 from tame_router.answering.draft import Draft
 from tame_router.answering.event import ExpertFinish, Part, Tally, TallyEntry
-from tame_router.answering.happening import Command, Happening, Stop
-from tame_router.answering.roster import TOO_LONG, UNREADABLE, Roster
+from tame_router.answering.happening import Command, Happening
+from tame_router.answering.roster import UNREADABLE, Roster
 from tame_router.answering.writing import judge_step
 from tame_router.backends.backend import Piece
 from tame_router.chat import FinishReason, Message
@@ -54,13 +54,8 @@ class BestOf:
             return self._take_verdict(index, happening)
         if not isinstance(happening, Piece):
             return [roster.over(index, happening), *self._go_on()]
-        draft = self._drafts[index]
-        draft.add(happening)
-        told: list[Command] = list(roster.draft(index, happening))
-        if draft.size > roster.plan.most_chars:
-            message = f"the draft was cut after {draft.size} characters (most_waiting_chars)"
-            told += [Stop(index), roster.stop(index, TOO_LONG, message), *self._go_on()]
-        return told
+        told = roster.keep(index, self._drafts[index], happening)
+        return told if index in roster.open else told + self._go_on()
 
     def outcome(self) -> FinishReason:
         """Say why the winner's draft ended.

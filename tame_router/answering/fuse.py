@@ -10,7 +10,7 @@ from tame_router.answering.draft import Draft
 from tame_router.answering.event import ExpertFinish, Part
 from tame_router.answering.happening import Command, Failed, Happening, Stop
 from tame_router.answering.label import references
-from tame_router.answering.roster import NOT_WAITED_FOR, TOO_LONG, Roster
+from tame_router.answering.roster import NOT_WAITED_FOR, Roster
 from tame_router.answering.writing import fusion_step
 from tame_router.backends.backend import Piece
 from tame_router.chat import FinishReason, Message
@@ -56,13 +56,8 @@ class Fuse:
             return self._take_answer(index, happening)
         if not isinstance(happening, Piece):
             return [roster.over(index, happening), *self._go_on()]
-        draft = self._drafts[index]
-        draft.add(happening)
-        told: list[Command] = list(roster.draft(index, happening))
-        if draft.size > roster.plan.most_chars:
-            message = f"the draft was cut after {draft.size} characters (most_waiting_chars)"
-            told += [Stop(index), roster.stop(index, TOO_LONG, message), *self._go_on()]
-        return told
+        told = roster.keep(index, self._drafts[index], happening)
+        return told if index in roster.open else told + self._go_on()
 
     def outcome(self) -> FinishReason:
         """Say why the answer that was written ended.

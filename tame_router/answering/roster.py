@@ -1,5 +1,6 @@
 """What became of each step of an answer: who was asked, ended, failed, was stopped. Pure."""
 
+from tame_router.answering.draft import Draft
 from tame_router.answering.event import (
     Delta,
     DraftDelta,
@@ -8,7 +9,7 @@ from tame_router.answering.event import (
     Note,
     Part,
 )
-from tame_router.answering.happening import Ask, Ended, Failed
+from tame_router.answering.happening import Ask, Command, Ended, Failed, Stop
 from tame_router.answering.label import title
 from tame_router.answering.plan import Plan, Step
 from tame_router.backends.backend import Piece
@@ -86,12 +87,22 @@ class Roster:
         """Say something of the router's own about a step."""
         return self.delta(index, Piece(text=text), Part.LABEL)
 
-    def draft(self, index: int, piece: Piece) -> list[DraftDelta]:
-        """Show a piece of a draft, where drafts are wanted."""
-        if not self.plan.drafts or not piece.text:
-            return []
-        expert = self.steps[index].expert
-        return [DraftDelta(expert=expert.name, revision=expert.live_revision, text=piece.text)]
+    def keep(self, index: int, draft: Draft, piece: Piece) -> list[Command]:
+        """Put a piece to a draft, and show it where drafts are wanted.
+
+        A step that has written more than is held is stopped, and not open any longer.
+        """
+        draft.add(piece)
+        told: list[Command] = []
+        if self.plan.drafts and piece.text:
+            expert = self.steps[index].expert
+            told.append(
+                DraftDelta(expert=expert.name, revision=expert.live_revision, text=piece.text)
+            )
+        if draft.size > self.plan.most_chars:
+            message = f"the draft was cut after {draft.size} characters (most_waiting_chars)"
+            told += [Stop(index), self.stop(index, TOO_LONG, message)]
+        return told
 
     def over(self, index: int, how: Ended | Failed) -> ExpertFinish | Note:
         """Tell how a step ended by itself."""

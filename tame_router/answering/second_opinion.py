@@ -4,9 +4,9 @@ from collections.abc import Collection
 
 from tame_router.answering.draft import Draft
 from tame_router.answering.event import ExpertFinish, Part
-from tame_router.answering.happening import Command, Happening, Stop
+from tame_router.answering.happening import Command, Happening
 from tame_router.answering.label import heading, opinion_heading
-from tame_router.answering.roster import TOO_LONG, Roster
+from tame_router.answering.roster import Roster
 from tame_router.answering.writing import opinion_step
 from tame_router.backends.backend import Piece
 from tame_router.chat import FinishReason, Message
@@ -56,12 +56,8 @@ class SecondOpinion:
             if draft.size <= roster.plan.most_chars:
                 draft.add(happening)
             return [roster.delta(index, happening)]
-        draft.add(happening)
-        told: list[Command] = list(roster.draft(index, happening))
-        if draft.size > roster.plan.most_chars:
-            message = f"the draft was cut after {draft.size} characters (most_waiting_chars)"
-            told += [Stop(index), roster.stop(index, TOO_LONG, message), *self._go_on()]
-        return told
+        told = roster.keep(index, draft, happening)
+        return told if index in roster.open else told + self._go_on()
 
     def outcome(self) -> FinishReason:
         """Say why the first expert that finished ended.

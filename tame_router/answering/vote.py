@@ -13,7 +13,7 @@ from tame_router.answering.ballot import votes
 from tame_router.answering.draft import Draft
 from tame_router.answering.event import ExpertFinish, Part, Tally, TallyEntry
 from tame_router.answering.happening import Command, Happening, Stop
-from tame_router.answering.roster import NOT_WAITED_FOR, TOO_LONG, Roster
+from tame_router.answering.roster import NOT_WAITED_FOR, Roster
 from tame_router.backends.backend import Piece
 from tame_router.chat import FinishReason
 
@@ -52,12 +52,8 @@ class Vote:
         """Keep what is written, and count when nothing can change the outcome."""
         roster, draft = self._roster, self._drafts[index]
         if isinstance(happening, Piece):
-            draft.add(happening)
-            told: list[Command] = list(roster.draft(index, happening))
-            if draft.size > roster.plan.most_chars:
-                message = f"the answer was cut after {draft.size} characters (most_waiting_chars)"
-                told += [Stop(index), roster.stop(index, TOO_LONG, message), *self._go_on()]
-            return told
+            told = roster.keep(index, draft, happening)
+            return told if index in roster.open else told + self._go_on()
         told = [roster.over(index, happening)]
         if index in roster.finished:
             self._ballots[index] = dict(votes(_said(draft), draft.logprobs))
