@@ -1,11 +1,14 @@
 """Which join, and how many experts: a table."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tame_router.errors import InvalidRequestError
 from tame_router.routing.decision import Constraints, Join, JoinReason
 from tame_router.routing.joining import JoinRules, choose_join, experts_asked
 from tame_router.routing.selection import Evidence, Selection, SelectionPolicy, select
+from tests.routing.test_selection import NAMES, evidences
 
 PANEL = SelectionPolicy(join=Join.PANEL)
 TWO = Evidence(
@@ -104,3 +107,26 @@ def test_the_operators_join_is_never_refused(policy: Join) -> None:
     join, reason = choose_join(2, Constraints(), policy, SHAPED)
     assert (join is policy) == SHAPED.fits(policy)
     assert join is policy or (join, reason) == (Join.SINGLE, JoinReason.SHAPE)
+
+
+@given(
+    evidences,
+    st.sampled_from([join for join in Join if join is not Join.SINGLE]),
+    st.sampled_from([0, 2, 3, 4]),
+    st.frozensets(st.sampled_from(NAMES), max_size=3),
+)
+def test_asking_for_several_adds_to_those_selected(
+    evidence: Evidence, join: Join, experts: int, deny: frozenset[str]
+) -> None:
+    """The lead stays, so many are asked, nobody twice, and nobody who may not answer."""
+    asked = Constraints(join=join, max_experts=experts, deny=deny)
+    available = len(NAMES) - len(deny)
+    if experts > available:
+        with pytest.raises(InvalidRequestError):
+            select(evidence, PANEL, asked)
+        return
+    found = names(select(evidence, PANEL, asked))
+    alone = names(select(evidence, PANEL, Constraints(deny=deny)))
+    assert found[0] == alone[0]
+    assert len(found) == len(set(found)) == (experts or 2)
+    assert not set(found) & deny
