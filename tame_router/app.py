@@ -14,6 +14,7 @@ import uvloop
 from tame_router.admission.desk import Desk
 from tame_router.admission.reception import Reception
 from tame_router.answering.dispatch import Dispatch
+from tame_router.answering.ensemble import Ensemble, require_judge
 from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.single import SingleJoin
 from tame_router.api.admin_servicer import AdminServicer
@@ -86,11 +87,13 @@ async def running(
         backends = build_backends(settings, base_models(settings))
         for backend in backends.values():
             stack.push_async_callback(backend.close)
-        join = SingleJoin(Dispatch(backends))
+        dispatch = Dispatch(backends)
+        require_judge(settings.joins, catalog)
         pipeline = Pipeline(
             catalog,
             router,
-            join,
+            SingleJoin(dispatch),
+            Ensemble(dispatch, settings.joins),
             log_texts=settings.log.texts,
             guarding=settings.guard.simplified,
         )

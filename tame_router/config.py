@@ -72,6 +72,9 @@ class EncoderSettings(Section):
     )
 
 
+JoinName = Literal["single", "panel", "second_opinion", "fuse", "vote", "best_of"]
+
+
 class RoutingSettings(Section):
     """How experts are selected."""
 
@@ -91,6 +94,40 @@ class RoutingSettings(Section):
         0.02, ge=0, le=1, description="Relevance from which an expert is selected beside the lead."
     )
     fallback: str = Field("general", description="Expert that answers when none is sure enough.")
+    join: JoinName = Field(
+        "panel", description="How answers are joined where a question needs several experts."
+    )
+    most_experts: int = Field(
+        4, ge=2, le=16, description="Experts that a caller may have asked for one question."
+    )
+
+
+class JoinSettings(Section):
+    """How long experts are waited for where several answer, and who judges them."""
+
+    first_token_timeout_s: Seconds = Field(
+        10, description="Longest wait for one expert's first token; then the others answer."
+    )
+    stall_timeout_s: Seconds = Field(10, description="Longest silence of one of the experts.")
+    draft_timeout_s: Seconds = Field(
+        20, description="Time a draft for fuse may take; then the others are made use of."
+    )
+    quorum: float = Field(
+        0.6,
+        gt=0,
+        le=1,
+        description="Share of the drafts, rounded up, that fuse waits for; those that are late"
+        " are used as far as they are.",
+    )
+    judge: str = Field(
+        "", description="Expert that chooses the best draft; empty: its log-probabilities do."
+    )
+    most_waiting_chars: int = Field(
+        65_536,
+        ge=1_024,
+        description="Characters of one expert that are held; then it is not read on, or is cut"
+        " short where all of them are needed at once.",
+    )
 
 
 class GuardSettings(Section):
@@ -223,6 +260,7 @@ class Settings(Section):
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     routing: RoutingSettings = Field(default_factory=RoutingSettings)
+    joins: JoinSettings = Field(default_factory=JoinSettings)
     guard: GuardSettings = Field(default_factory=GuardSettings)
     backends: dict[str, BackendSettings] = Field(default_factory=_default_backends, min_length=1)
     engine: EngineSettings = Field(default_factory=EngineSettings)

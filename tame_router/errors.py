@@ -26,7 +26,8 @@ TameError
 │  ├─ BackendUnavailableError        UNAVAILABLE          BACKEND_UNAVAILABLE
 │  │  ├─ BackendSilentError            UNAVAILABLE          BACKEND_SILENT
 │  │  ├─ StreamBrokenError             UNAVAILABLE          STREAM_BROKEN
-│  │  └─ AdapterNotLoadedError         UNAVAILABLE          ADAPTER_NOT_LOADED
+│  │  ├─ AdapterNotLoadedError         UNAVAILABLE          ADAPTER_NOT_LOADED
+│  │  └─ NoExpertAnsweredError         UNAVAILABLE          NO_EXPERT_ANSWERED
 │  ├─ BackendOverloadedError         RESOURCE_EXHAUSTED   BACKEND_OVERLOADED
 │  ├─ BackendProtocolError           INTERNAL             BACKEND_PROTOCOL
 │  ├─ BackendFailedError             INTERNAL             BACKEND_FAILED
@@ -37,9 +38,8 @@ TameError
    └─ ArtefactError                                         INVALID_ARTEFACT
 ```
 
-A message says what is wrong, the value seen, what was expected and what to do.
-It never holds a secret, a path of the server's disk (start-up errors excepted),
-or the text of a question.
+A message says what is wrong, the value seen, what was expected and what to do. It never holds a
+secret, a path of the server's disk (start-up errors excepted), or the text of a question.
 """
 
 from collections.abc import Mapping
@@ -95,9 +95,8 @@ class InvalidRequestError(RequestError):
     def __init__(
         self, message: str, *, field: str = "", metadata: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(
-            message, metadata={**({"field": field} if field else {}), **(metadata or {})}
-        )
+        facts = {"field": field} if field else {}
+        super().__init__(message, metadata={**facts, **(metadata or {})})
         self.field = self.metadata.get("field", "")
 
 
@@ -244,6 +243,12 @@ class AdapterNotLoadedError(BackendUnavailableError):
     reason = "ADAPTER_NOT_LOADED"
 
 
+class NoExpertAnsweredError(BackendUnavailableError):
+    """Of the experts that were asked together none answered; the metadata has each one's reason."""
+
+    reason = "NO_EXPERT_ANSWERED"
+
+
 class BackendOverloadedError(BackendError):
     """The backend refused the call because it has too much work."""
 
@@ -254,21 +259,18 @@ class BackendOverloadedError(BackendError):
 class BackendProtocolError(BackendError):
     """The backend sent bytes that are not of its protocol."""
 
-    code = Code.INTERNAL
     reason = "BACKEND_PROTOCOL"
 
 
 class BackendFailedError(BackendError):
     """The backend reported a failure of its own."""
 
-    code = Code.INTERNAL
     reason = "BACKEND_FAILED"
 
 
 class BackendRefusedKeyError(BackendError):
     """The backend does not accept the key this router has for it."""
 
-    code = Code.INTERNAL
     reason = "BACKEND_REFUSED_KEY"
 
 

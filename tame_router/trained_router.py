@@ -16,6 +16,7 @@ from tame_router.routing.artefact import Artefact
 from tame_router.routing.artefact_document import Hyperparameters
 from tame_router.routing.artefact_folder import load_artefact, save_artefact
 from tame_router.routing.cascade import Cascade
+from tame_router.routing.decision import Join
 from tame_router.routing.encoder import Encoder
 from tame_router.routing.lexical import LexicalClassifier
 from tame_router.routing.onnx_encoder import GRAPH_FILE, OnnxEncoder
@@ -124,6 +125,8 @@ def assemble(
         fallback=settings.fallback,
         max_experts=settings.max_experts,
         second_threshold=settings.second_threshold,
+        join=Join(settings.join),
+        most_experts=settings.most_experts,
     )
     return Router(both or fast, policy, artefact.levels, worker)
 

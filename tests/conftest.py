@@ -14,6 +14,7 @@ pytest_plugins = (
     "tests.redis_fixture",
     "tests.router_fixture",
     "tests.school",
+    "tests.joined_fixture",  # builds on those before it
 )
 
 # In CI the same examples are drawn every time: a red run says something about the change.

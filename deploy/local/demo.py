@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -65,11 +65,17 @@ class Outcome:
     question: DemoQuestion
     expert: str = ""
     probability: float = 0.0
-    revision: str = ""
+    revisions: dict[str, str] = field(default_factory=dict)
+    finished: set[str] = field(default_factory=set)
     first_s: float | None = None
     deltas: int = 0
     tokens: int = 0
     fault: str = ""
+
+    @property
+    def revision(self) -> str:
+        """The lead's adapter revision; empty: the base model without adapter."""
+        return self.revisions.get(self.expert, "")
 
 
 def main() -> int:
@@ -171,9 +177,11 @@ def _show(outcome: Outcome, event: Event, elapsed_s: float) -> None:
             outcome.expert = event.decision.expert
             outcome.probability = event.decision.experts[outcome.expert]
         case ExpertStart():
-            outcome.revision = event.revision
+            outcome.revisions[event.expert] = event.revision
+            probability = event.probability or outcome.probability
             console.print(
-                f"  → [cyan]{event.expert}[/] {outcome.probability:.0%}"
+                f"{'' if len(outcome.revisions) == 1 else chr(10)}"
+                f"  → [cyan]{event.expert}[/] {probability:.0%}"
                 f" · {event.revision or BASE_MODEL}"
             )
         case Delta():
@@ -183,7 +191,8 @@ def _show(outcome: Outcome, event: Event, elapsed_s: float) -> None:
             outcome.deltas += 1
             console.print(event.text, end="", markup=False)
         case ExpertFinish():
-            outcome.tokens = event.usage.completion_tokens
+            outcome.tokens += event.usage.completion_tokens
+            outcome.finished.add(event.expert)
 
 
 def _fault(outcome: Outcome, catalog: Catalog) -> str:
@@ -191,11 +200,17 @@ def _fault(outcome: Outcome, catalog: Catalog) -> str:
     expected = " or ".join(sorted(outcome.question.experts))
     if outcome.expert not in outcome.question.experts:
         return f"went to {outcome.expert}, expected {expected}"
+    if outcome.question.together and outcome.finished != outcome.question.experts:
+        answered = ", ".join(sorted(outcome.finished)) or "nobody"
+        return (
+            f"was answered by {answered}, expected {' and '.join(sorted(outcome.question.experts))}"
+        )
+    for name, revision in outcome.revisions.items():
+        if revision != catalog.expert(name).live_revision:
+            return f"was answered by {revision or BASE_MODEL}, not by {name}'s live revision"
     live = catalog.expert(outcome.expert).live_revision
     if not live and outcome.expert != FALLBACK:
         return f"{outcome.expert} has no adapter for this base model: it is no expert of it"
-    if outcome.revision != live:
-        return f"was answered by {outcome.revision or BASE_MODEL}, not by {live}"
     if outcome.deltas < 2:
         return f"came in {outcome.deltas} pieces: it was not streamed"
     return ""
@@ -215,7 +230,7 @@ def summarise(outcomes: list[Outcome], checks: Mapping[str, str], elapsed_s: flo
         table.add_row(
             "[red]✗[/]" if outcome.fault else "[green]✓[/]",
             outcome.question.title,
-            outcome.expert,
+            ", ".join(outcome.revisions) or outcome.expert,
             f"{outcome.probability:.2f}",
             outcome.revision or BASE_MODEL,
             first,

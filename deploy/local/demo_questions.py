@@ -13,18 +13,25 @@ class DemoQuestion:
         title: What it shows.
         experts: Who may answer it.
         messages: The conversation, the question last.
+        together: All of them must, in one answer.
     """
 
     title: str
     experts: frozenset[str]
     messages: tuple[Message, ...]
+    together: bool = False
 
 
-def _ask(title: str, experts: str, *turns: str) -> DemoQuestion:
+def _ask(title: str, experts: str, *turns: str, together: bool = False) -> DemoQuestion:
     """Make a question of turns that are the user's and the assistant's by turns."""
     roles = [Role.USER if (len(turns) - n) % 2 else Role.ASSISTANT for n in range(len(turns))]
     messages = (Message(role=r, content=t) for r, t in zip(roles, turns, strict=True))
-    return DemoQuestion(title=title, experts=frozenset(experts.split()), messages=tuple(messages))
+    return DemoQuestion(
+        title=title,
+        experts=frozenset(experts.split()),
+        messages=tuple(messages),
+        together=together,
+    )
 
 
 QUESTIONS = (
@@ -46,7 +53,12 @@ QUESTIONS = (
         "Our injection moulded parts show sink marks near the ribs. What should we change?",
     ),
     _ask("electronics, code-mixed", "electronics", "MOSFET 的 gate driver 要怎麼選?"),
-    _ask("two domains", "legal medical", "手術失敗造成後遺症，可以告醫院求償嗎？"),
+    _ask(
+        "two domains, two experts",
+        "legal medical",
+        "手術失敗造成後遺症，可以告醫院求償嗎？",
+        together=True,
+    ),
     _ask(
         "a follow-up",
         "legal",

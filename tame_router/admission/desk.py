@@ -12,14 +12,15 @@ from tame_router.admission.caller import Caller
 from tame_router.admission.observation import CHARS_PER_TOKEN, Observation
 from tame_router.admission.reception import EVERYONE
 from tame_router.admission.standing import Standing, standing_of
-from tame_router.answering.event import DecisionMade, Event, Final
+from tame_router.answering.event import DecisionMade, Event, Final, Note
 from tame_router.answering.join import Emit
 from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.question import Question
+from tame_router.answering.roster import NO_FAILURES
 from tame_router.catalog.expert import Catalog
 from tame_router.chat import Message
 from tame_router.errors import OverloadedError, PermissionDeniedError, TameError
-from tame_router.routing.decision import Constraints, Decision
+from tame_router.routing.decision import Constraints, Decision, Join
 from tame_router.routing.selection import SelectionPolicy
 from tame_router.telemetry.recording import Recording, current
 from tame_router.tenancy.tenant import Scope, Tenant
@@ -77,7 +78,11 @@ class Desk:
         """
         _require_rights(caller, constraints)
         decision = await self._pipeline.route(
-            messages, constraints, visible=self._standing(caller.tenant).visible, explain=explain
+            messages,
+            constraints,
+            visible=self._standing(caller.tenant).visible,
+            explain=explain,
+            joins=caller.tenant.joins,
         )
         self._decided(current(), decision)
         return decision
@@ -94,7 +99,7 @@ class Desk:
         recording = current()
         recording.asked(call.question.answer_id, call.question.constraints.pin)
         question = dataclasses.replace(
-            call.question, visible=standing.visible, trace=recording.trace
+            call.question, visible=standing.visible, trace=recording.trace, joins=tenant.joins
         )
         self._books.journal.require_room()
         seen = Observation(
@@ -112,6 +117,8 @@ class Desk:
                 self._decided(recording, event.decision)
             elif isinstance(event, Final):
                 event = dataclasses.replace(event, receipt=account.close("ok"))
+            elif isinstance(event, Note) and event.reason not in NO_FAILURES:
+                recording.left(event.expert, event.reason)
             await emit(event)
 
         try:
@@ -140,8 +147,25 @@ class Desk:
         return known
 
     def _most_tokens(self, question: Question) -> int:
-        wanted = question.sampling.max_tokens or self._reserved
-        return _prompt_tokens(question) + wanted * question.shape.choices
+        """Tell the most tokens an answer may take.
+
+        Of a join that the caller names each step is counted; what the operator's own join takes
+        beyond one expert is counted when it has been used.
+        """
+        named = question.sampling.max_tokens
+        steps = self._steps(question.constraints)
+        # Steps share the tokens that a caller names, and what is written from drafts reads them.
+        wanted = named or self._reserved * steps
+        again = wanted if steps > 1 else 0
+        return _prompt_tokens(question) * steps + wanted * question.shape.choices + again
+
+    def _steps(self, constraints: Constraints) -> int:
+        join = constraints.join
+        if join is None or join is Join.SINGLE:
+            return 1
+        experts = constraints.max_experts or max(2, self._policy.max_experts)
+        experts = min(experts, self._policy.most_experts)
+        return experts + (join in {Join.SECOND_OPINION, Join.FUSE, Join.BEST_OF})
 
     @contextmanager
     def _place(self) -> Iterator[None]:

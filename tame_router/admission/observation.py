@@ -4,7 +4,15 @@ import time
 from collections.abc import Mapping
 
 from tame_router.admission.call import Call
-from tame_router.answering.event import DecisionMade, Delta, Event, ExpertFinish
+from tame_router.answering.event import (
+    DecisionMade,
+    Delta,
+    Event,
+    ExpertFinish,
+    Note,
+    Part,
+)
+from tame_router.answering.roster import UNREADABLE
 from tame_router.audit.record import AuditRecord, Step
 from tame_router.catalog.expert import Catalog
 from tame_router.chat import Usage
@@ -32,6 +40,7 @@ class Observation:
         "_call",
         "_catalog",
         "_decision",
+        "_drafted",
         "_first_s",
         "_policy_digest",
         "_prompt_tokens",
@@ -54,14 +63,15 @@ class Observation:
         self._catalog = catalog
         self._policy_digest = policy_digest
         self._prompt_tokens = prompt_tokens
-        self._written = 0
+        self._written: dict[str, int] = {}
+        self._drafted: set[str] = set()
         self._untold = 0
         self._answer = AnswerDigest(call.question.shape)
         self._texts: list[str] | None = [] if keep_text else None
         self._begun = time.perf_counter()
         self._first_s: float | None = None
         self._decision: Decision | None = None
-        self._steps: list[ExpertFinish] = []
+        self._steps: list[Step] = []
 
     @property
     def wrote(self) -> bool:
@@ -71,8 +81,8 @@ class Observation:
     @property
     def tokens(self) -> int:
         """Tokens read and written: as experts told, estimated where one wrote and did not."""
-        told = sum(s.usage.prompt_tokens + s.usage.completion_tokens for s in self._steps)
-        return told + self._untold + self._estimate()
+        told = sum(step.prompt_tokens + step.completion_tokens for step in self._steps)
+        return told + self._untold + sum(map(self._estimate, self._written.values()))
 
     @property
     def text(self) -> str:
@@ -84,19 +94,38 @@ class Observation:
         if isinstance(event, Delta):
             if self._first_s is None:
                 self._first_s = time.perf_counter() - self._begun
-            self._written += len(event.text)
-            for piece in event.tool_calls:
-                self._written += len(piece.name) + len(piece.arguments)
+            self._count(event)
             self._answer.add(event.text, event.choice, event.tool_calls)
             if self._texts is not None:
                 self._texts.append(event.text)
         elif isinstance(event, DecisionMade):
             self._decision = event.decision
-        elif isinstance(event, ExpertFinish):
-            self._steps.append(event)
-            if event.usage == Usage():
-                self._untold += self._estimate()
-            self._written = 0
+        elif isinstance(event, ExpertFinish | Note):
+            self._end(event)
+
+    def _end(self, event: ExpertFinish | Note) -> None:
+        """Take note of how an expert ended, or left."""
+        written = self._written.pop(event.expert, 0)
+        if isinstance(event, Note):
+            # What it wrote has been paid for, and nobody told how much that was.
+            self._untold += self._estimate(written)
+            if event.reason != UNREADABLE:
+                self._steps.append(self._step(event, event.reason, Usage()))
+            return
+        if event.part is Part.DRAFT:
+            self._drafted.add(event.expert)
+        if event.usage == Usage():
+            self._untold += self._estimate(written)
+        self._steps.append(self._step(event, event.finish_reason.value, event.usage))
+
+    def _count(self, delta: Delta) -> None:
+        """Add to what an expert that is under way has written."""
+        written = len(delta.text)
+        for piece in delta.tool_calls:
+            written += len(piece.name) + len(piece.arguments)
+        # A draft that became the answer was counted when it was written.
+        if delta.part is not Part.LABEL and delta.expert not in self._drafted:
+            self._written[delta.expert] = self._written.get(delta.expert, 0) + written
 
     def record(self, outcome: str, request_digest: str = "") -> AuditRecord:
         """Write the record.
@@ -129,26 +158,26 @@ class Observation:
             elapsed_s=time.perf_counter() - self._begun,
             outcome=outcome,
             policy_digest=self._policy_digest,
-            steps=tuple(self._step(finish) for finish in self._steps),
+            steps=tuple(self._steps),
             time_to_first_token_s=self._first_s,
             request_digest=request_digest,
             answer_digest=self._answer.hexdigest() if self.wrote else "",
             **decided,  # type: ignore[arg-type]
         )
 
-    def _estimate(self) -> int:
-        """Tell about how many tokens the expert that is under way has read and written."""
-        if not self._written:
+    def _estimate(self, written: int) -> int:
+        """Tell about how many tokens an expert has read and written, by its characters."""
+        if not written:
             return 0
-        return self._prompt_tokens + -(-self._written // CHARS_PER_TOKEN)
+        return self._prompt_tokens + -(-written // CHARS_PER_TOKEN)
 
-    def _step(self, finish: ExpertFinish) -> Step:
-        live = self._catalog.expert(finish.expert).live
+    def _step(self, event: ExpertFinish | Note, end: str, usage: Usage) -> Step:
+        live = self._catalog.expert(event.expert).live
         return Step(
-            expert=finish.expert,
-            revision=finish.revision,
-            adapter_digest=live.digest if live and live.name == finish.revision else "",
-            prompt_tokens=finish.usage.prompt_tokens,
-            completion_tokens=finish.usage.completion_tokens,
-            finish_reason=finish.finish_reason.value,
+            expert=event.expert,
+            revision=event.revision,
+            adapter_digest=live.digest if live and live.name == event.revision else "",
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            finish_reason=end,
         )

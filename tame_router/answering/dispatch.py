@@ -34,6 +34,8 @@ class Dispatch:
             strict_max_tokens=question.sampling.max_tokens is not None,
             shape=question.shape,
             trace=question.trace,
+            first_token_timeout_s=question.first_token_timeout_s,
+            stall_timeout_s=question.stall_timeout_s,
         )
         return self.backends[expert.backend].open(generation)
 

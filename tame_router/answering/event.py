@@ -1,29 +1,79 @@
 """What happens while an answer is being written.
 
-In this order: decision → (expert start → deltas → expert finish)* → final.
+In this order: decision → (expert start → deltas or drafts → expert finish, or a note that it
+left)* → tally, deltas of what was made from drafts → final. Where several experts speak at
+once their events mix; those of each keep this order.
 """
 
+import enum
 from dataclasses import dataclass
 
 from tame_router.chat import FinishReason, ToolCallDelta, Usage
 from tame_router.routing.decision import Decision
 
 
+class Part(enum.StrEnum):
+    """What an expert's words are to the answer."""
+
+    LEAD = "lead"
+    """The lead expert's own words."""
+    EXPERT = "expert"
+    """Another expert's own words."""
+    OPINION = "opinion"
+    """What others add to the lead's words or dispute, written from both."""
+    JOINED = "joined"
+    """Words made, or chosen, from the experts' drafts."""
+    DRAFT = "draft"
+    """A draft: no part of the answer."""
+    LABEL = "label"
+    """Headings and lists of references, by the router itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStep:
+    """What one expert was given.
+
+    Attributes:
+        expert: Name of the expert.
+        part: What its words are to the answer.
+        max_tokens: Most tokens it may write, ≥ 1; None: as the expert does by itself.
+        time_s: Time it has, from the decision; None: no limit of the caller's.
+    """
+
+    expert: str
+    part: Part
+    max_tokens: int | None = None
+    time_s: float | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionMade:
-    """Who answers, and why. The first event."""
+    """Who answers, and why, and what each may use where several do. The first event."""
 
     answer_id: str
     decision: Decision
+    steps: tuple[PlannedStep, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpertStart:
-    """An expert was asked; `revision` is empty for the base model without adapter."""
+    """An expert was asked.
+
+    Attributes:
+        expert: Name of the expert.
+        revision: The adapter revision that answers; empty: the base model without adapter.
+        notice: Notice to show beside the answer; may be empty.
+        part: What its words are to the answer.
+        probability: That it is the right one, in [0, 1]; where several are asked.
+        title: Its title, to label its words with; where several are asked.
+    """
 
     expert: str
     revision: str
     notice: str
+    part: Part = Part.LEAD
+    probability: float = 0.0
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +88,7 @@ class Delta:
         tool_calls: Pieces of calls.
         logprobs: JSON text of OpenAI's `logprobs.content` list for these tokens; empty: none
             were asked for.
+        part: What they are to the answer.
     """
 
     expert: str
@@ -46,6 +97,59 @@ class Delta:
     choice: int = 0
     tool_calls: tuple[ToolCallDelta, ...] = ()
     logprobs: bytes = b""
+    part: Part = Part.LEAD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftDelta:
+    """New characters of a draft, which are no part of the answer."""
+
+    expert: str
+    revision: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """An expert left, or was not waited for; its words so far stand.
+
+    Attributes:
+        expert: Name of the expert.
+        revision: Its adapter revision; empty: the base model without adapter.
+        part: What its words are to the answer.
+        reason: UPPER_SNAKE: an error's, or NOT_WAITED_FOR, TOO_LONG, UNREADABLE.
+        message: The same for a person.
+    """
+
+    expert: str
+    revision: str
+    part: Part
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TallyEntry:
+    """The weight of one choice of a vote, or of one draft; see `Tally`."""
+
+    choice: str
+    experts: tuple[str, ...]
+    weight: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How experts' answers were weighed.
+
+    Attributes:
+        expert: Whose words won.
+        entries: The heaviest first. Of a vote: one for each choice, weights sum to 1. Of
+            drafts: one for each, the geometric mean of its tokens' probabilities; 1 and 0
+            where a judge chose.
+    """
+
+    expert: str
+    entries: tuple[TallyEntry, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +165,7 @@ class ExpertFinish:
         elapsed_s: From asking to the end.
         notice: Notice to show beside the answer; may be empty.
         other_reasons: Why its second and further answers ended, in their order.
+        part: What its words are to the answer.
     """
 
     expert: str
@@ -71,6 +176,7 @@ class ExpertFinish:
     elapsed_s: float
     notice: str
     other_reasons: tuple[FinishReason, ...] = ()
+    part: Part = Part.LEAD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,4 +189,4 @@ class Final:
     receipt: str = ""
 
 
-Event = DecisionMade | ExpertStart | Delta | ExpertFinish | Final
+Event = DecisionMade | ExpertStart | Delta | DraftDelta | Note | Tally | ExpertFinish | Final

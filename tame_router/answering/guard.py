@@ -11,7 +11,7 @@ from typing import Final
 
 from tame_router.answering.callers_text import CallersText
 from tame_router.answering.conversion import Conversion
-from tame_router.answering.event import DecisionMade, Delta, Event, ExpertFinish
+from tame_router.answering.event import DecisionMade, Delta, Event, ExpertFinish, Note, Part
 from tame_router.answering.event import Final as FinalEvent
 from tame_router.answering.han_run import HanRun
 from tame_router.answering.join import Emit
@@ -70,20 +70,23 @@ class Guard:
     async def emit(self, event: Event) -> None:
         """Pass an event on; text that must wait comes with the next, or before its expert ends."""
         if isinstance(event, Delta):
-            if not self._passes:
+            if event.part is Part.LABEL:
+                # Ours, and Traditional; what waits is of the part before it.
+                await self.flush()
+            elif not self._passes:
                 await self._guard(event)
                 return
         elif isinstance(event, DecisionMade):
             self._passes |= event.decision.language == SIMPLIFIED or _wants(self._question)
-        elif isinstance(event, ExpertFinish):
+        elif isinstance(event, ExpertFinish | Note):
             await self._finish(event.expert)
         elif isinstance(event, FinalEvent):
             await self.flush()
         await self._emit(event)
 
     async def flush(self) -> None:
-        """Give out what waits, of an answer that goes no further."""
-        for expert in {expert for expert, _ in self._conversions}:
+        """Give out what waits, of a part or an answer that goes no further."""
+        for expert in dict.fromkeys(expert for expert, _ in self._conversions):
             await self._finish(expert)
 
     async def _guard(self, delta: Delta) -> None:

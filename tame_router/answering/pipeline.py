@@ -4,17 +4,24 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from tame_router.answering.ensemble import Ensemble
 from tame_router.answering.event import DecisionMade, ExpertFinish, Final
 from tame_router.answering.guard import Guard, prepare
-from tame_router.answering.join import Emit, Join
+from tame_router.answering.join import Emit
+from tame_router.answering.join import Join as LeadAlone
+from tame_router.answering.plan import Plan, make_plan
 from tame_router.answering.question import Question
 from tame_router.answering.transcript import Transcript
 from tame_router.catalog.expert import Catalog
-from tame_router.chat import Guarding, Message, Usage
+from tame_router.chat import Format, Guarding, Message, Shape, Usage
 from tame_router.errors import TameError
-from tame_router.routing.decision import Constraints, Decision
+from tame_router.routing.decision import Constraints, Decision, Join
+from tame_router.routing.joining import JoinRules
 from tame_router.routing.router import Router
 from tame_router.telemetry import log
+
+_PLAIN = Shape()
+_ALONE = JoinRules(allowed=frozenset({Join.SINGLE.value}))
 
 
 class Pipeline:
@@ -23,7 +30,8 @@ class Pipeline:
     Args:
         catalog: The experts.
         router: Decides who answers.
-        join: Makes one answer of what they say.
+        join: Has the lead answer alone.
+        ensemble: Makes one answer of several experts'; None: the lead always answers alone.
         log_texts: Write questions and answers to the log.
         guarding: What is done about Simplified Chinese in answers.
     """
@@ -32,7 +40,8 @@ class Pipeline:
         self,
         catalog: Catalog,
         router: Router,
-        join: Join,
+        join: LeadAlone,
+        ensemble: Ensemble | None = None,
         *,
         log_texts: bool = False,
         guarding: Guarding = Guarding.OFF,
@@ -40,6 +49,7 @@ class Pipeline:
         self._catalog = catalog
         self._router = router
         self._join = join
+        self._ensemble = ensemble
         self._log_texts = log_texts
         self._guarding = guarding
         prepare(guarding, catalog)
@@ -51,8 +61,18 @@ class Pipeline:
         *,
         visible: frozenset[str] | None = None,
         explain: bool = False,
+        joins: frozenset[str] = frozenset(),
+        shape: Shape = _PLAIN,
     ) -> Decision:
         """Decide who would answer, and ask nobody.
+
+        Args:
+            messages: The conversation.
+            constraints: The caller's wishes.
+            visible: Experts the caller may use; None: all.
+            explain: Also name the features that weighed most.
+            joins: Joins the caller may use, by name; empty: all.
+            shape: What the answer may consist of.
 
         Raises:
             ExpertNotFoundError: When a constraint names an expert that does not exist.
@@ -61,7 +81,7 @@ class Pipeline:
             NoExpertError: When they leave nobody.
         """
         decision = await self._router.decide(
-            messages, constraints, visible=visible, explain=explain
+            messages, constraints, visible=visible, explain=explain, rules=self._rules(joins, shape)
         )
         if constraints.revision:
             self._catalog.expert(decision.lead).require(constraints.revision)
@@ -76,16 +96,27 @@ class Pipeline:
         clock = asyncio.get_running_loop().time
         begun = clock()
         decision = await self.route(
-            question.messages, question.constraints, visible=question.visible
+            question.messages,
+            question.constraints,
+            visible=question.visible,
+            joins=question.joins,
+            shape=question.shape,
         )
+        plan = self._plan(decision, question, clock())
         if self._log_texts:
             emit = Transcript(question, emit).emit
         guard = Guard(self._guarding, self._catalog, question, emit)
         emit = guard.emit
-        await emit(DecisionMade(answer_id=question.answer_id, decision=decision))
+        steps = tuple(step.planned for step in plan.steps) if plan else ()
+        await emit(DecisionMade(answer_id=question.answer_id, decision=decision, steps=steps))
         experts = [self._catalog.expert(chosen.expert) for chosen in decision.experts]
+        finishes: Sequence[ExpertFinish]
         try:
-            finishes = await self._join.run(experts, question, decision.language, emit)
+            if plan and self._ensemble:
+                finishes, reason = await self._ensemble.run(plan, question, decision.language, emit)
+            else:
+                finishes = await self._join.run(experts, question, decision.language, emit)
+                reason = finishes[0].finish_reason
         except TameError as error:
             await guard.flush()
             # For the caller and for the log: who was asked when it failed.
@@ -93,12 +124,43 @@ class Pipeline:
             error.metadata.setdefault("revision", experts[0].live_revision)
             raise
         final = Final(
-            finish_reason=finishes[0].finish_reason,
+            finish_reason=reason,
             usage=sum((f.usage for f in finishes), Usage()),
             elapsed_s=clock() - begun,
         )
         await emit(final)
         _log(question, decision, finishes, final)
+
+    def _rules(self, joins: frozenset[str], shape: Shape) -> JoinRules:
+        """Say what holds for the joins of a question."""
+        if self._ensemble is None:
+            return _ALONE
+        form = shape.response_format
+        held = form is not None and form.format is not Format.TEXT
+        return JoinRules(
+            allowed=joins,
+            shaped=held or bool(shape.tools),
+            listed=shape.choices > 1 or shape.top_logprobs is not None,
+        )
+
+    def _plan(self, decision: Decision, question: Question, now: float) -> Plan | None:
+        """Plan an answer of several experts; None: the lead answers alone.
+
+        Raises:
+            InvalidRequestError: When there are fewer tokens than steps.
+        """
+        if decision.join is Join.SINGLE or self._ensemble is None:
+            return None
+        settings = self._ensemble.settings
+        judged = decision.join is Join.BEST_OF and settings.judge
+        return make_plan(
+            decision.join,
+            [(self._catalog.expert(e.expert), e.probability) for e in decision.experts],
+            self._catalog.expert(settings.judge if judged else self._router.policy.fallback),
+            question,
+            settings,
+            left_s=None if question.deadline is None else question.deadline - now,
+        )
 
 
 def _log(
@@ -120,4 +182,5 @@ def _log(
         completion_tokens=final.usage.completion_tokens,
         ttft_ms=None if first is None else round(first * 1e3, 1),
         elapsed_ms=round(final.elapsed_s * 1e3, 1),
+        **({} if len(finishes) == 1 else {"join": decision.join, "steps": len(finishes)}),
     )

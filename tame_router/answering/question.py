@@ -22,6 +22,9 @@ class Question:
         user: The caller's own name for the person that asks; for audit, never sent on.
         visible: Experts the caller may use; None: all there are.
         trace: Headers that carry the trace on to backends, `traceparent` among them.
+        joins: Joins the caller may use, by name; empty: all.
+        first_token_timeout_s: Longest wait for the first token; None: the backend's.
+        stall_timeout_s: Longest silence between tokens; None: the backend's.
     """
 
     answer_id: str
@@ -34,3 +37,6 @@ class Question:
     user: str = ""
     visible: frozenset[str] | None = None
     trace: Mapping[str, str] = field(default_factory=dict)
+    joins: frozenset[str] = frozenset()
+    first_token_timeout_s: float | None = None
+    stall_timeout_s: float | None = None

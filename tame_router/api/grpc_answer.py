@@ -1,6 +1,17 @@
 """An answer in one message, gathered from its events."""
 
-from tame_router.answering.event import DecisionMade, Delta, Event, ExpertFinish, Final
+from tame_router.answering.event import (
+    DecisionMade,
+    Delta,
+    DraftDelta,
+    Event,
+    ExpertFinish,
+    Final,
+    Note,
+    Part,
+    Tally,
+)
+from tame_router.api.grpc_joined import write_note, write_part, write_tally
 from tame_router.api.grpc_logprobs import write_logprobs
 from tame_router.api.grpc_response import (
     write_decision,
@@ -59,6 +70,9 @@ class GatheredAnswer:
         self._response = router_service_pb2.ChatResponse()
         self._choices = [GatheredChoice()]
         self._other_reasons: tuple[FinishReason, ...] = ()
+        self._joined = False
+        self._parts: list[router_service_pb2.AnswerPart] = []
+        self._drafts: dict[str, router_service_pb2.AnswerPart] = {}
 
     async def emit(self, event: Event) -> None:
         """Take an event in.
@@ -69,7 +83,12 @@ class GatheredAnswer:
         match event:
             case Delta():
                 self._choice(event.choice).add(event)
+                if self._joined:
+                    self._add_part(event)
+            case DraftDelta() | Note() | Tally():
+                self._take_between(event)
             case DecisionMade():
+                self._joined = bool(event.steps)
                 self._response.answer_id = event.answer_id
                 self._response.decision.CopyFrom(write_decision(event.decision))
             case ExpertFinish():
@@ -82,6 +101,8 @@ class GatheredAnswer:
         """Give the whole answer, after its last event."""
         first, *others = self._choices
         response = self._response
+        response.parts.extend(self._parts)
+        response.drafts.extend(self._drafts.values())
         response.content = first.content
         response.tool_calls.extend(first.tool_calls)
         response.logprobs.extend(first.logprobs)
@@ -98,6 +119,38 @@ class GatheredAnswer:
                 finish_reason=write_reason(reason),
             )
         return response
+
+    def _take_between(self, event: DraftDelta | Note | Tally) -> None:
+        """Take in what is told between experts' words."""
+        if isinstance(event, DraftDelta):
+            self._add_draft(event)
+        elif isinstance(event, Note):
+            self._response.notes.append(write_note(event))
+        else:
+            self._response.tally.CopyFrom(write_tally(event))
+
+    def _add_part(self, delta: Delta) -> None:
+        """Put an expert's words to those before of the same part."""
+        if delta.part is Part.LABEL:
+            return
+        last, part = self._parts[-1] if self._parts else None, write_part(delta.part)
+        if last is None or (last.expert, last.part) != (delta.expert, part):
+            last = router_service_pb2.AnswerPart(
+                expert=delta.expert, revision=delta.revision, part=part
+            )
+            self._parts.append(last)
+        last.content += delta.text
+
+    def _add_draft(self, draft: DraftDelta) -> None:
+        known = self._drafts.get(draft.expert)
+        if known is None:
+            known = router_service_pb2.AnswerPart(
+                expert=draft.expert,
+                revision=draft.revision,
+                part=router_service_pb2.PART_DRAFT,
+            )
+            self._drafts[draft.expert] = known
+        known.content += draft.text
 
     def _choice(self, index: int) -> GatheredChoice:
         while len(self._choices) <= index:

@@ -11,7 +11,7 @@ from tame_router.api.request_rules import (
 from tame_router.chat import Message, Role, Sampling, ToolCall
 from tame_router.config import LimitSettings
 from tame_router.errors import InvalidRequestError
-from tame_router.routing.decision import Constraints
+from tame_router.routing.decision import Constraints, Join, Order
 from tame_router.v1 import chat_pb2, decision_pb2
 
 _ROLES = {
@@ -19,6 +19,20 @@ _ROLES = {
     chat_pb2.ROLE_USER: Role.USER,
     chat_pb2.ROLE_ASSISTANT: Role.ASSISTANT,
     chat_pb2.ROLE_TOOL: Role.TOOL,
+}
+_JOINS = {
+    decision_pb2.JOIN_UNSPECIFIED: None,
+    decision_pb2.JOIN_SINGLE: Join.SINGLE,
+    decision_pb2.JOIN_PANEL: Join.PANEL,
+    decision_pb2.JOIN_SECOND_OPINION: Join.SECOND_OPINION,
+    decision_pb2.JOIN_FUSE: Join.FUSE,
+    decision_pb2.JOIN_VOTE: Join.VOTE,
+    decision_pb2.JOIN_BEST_OF: Join.BEST_OF,
+}
+_ORDERS = {
+    decision_pb2.ORDER_UNSPECIFIED: Order.LEAD_FIRST,
+    decision_pb2.ORDER_LEAD_FIRST: Order.LEAD_FIRST,
+    decision_pb2.ORDER_INTERLEAVED: Order.INTERLEAVED,
 }
 _SAMPLING = (
     "max_tokens",
@@ -70,10 +84,16 @@ def read_constraints(proto: decision_pb2.Constraints) -> Constraints:
     Raises:
         InvalidRequestError: When a value is out of range.
     """
-    if proto.join not in {decision_pb2.JOIN_UNSPECIFIED, decision_pb2.JOIN_SINGLE}:
+    if proto.join not in _JOINS:
+        known = ", ".join(decision_pb2.Join.Name(join) for join in _JOINS if join)
         raise InvalidRequestError(
-            f"constraints.join is {proto.join}; this server knows JOIN_SINGLE",
+            f"constraints.join is {proto.join}; this server knows {known}",
             field="constraints.join",
+        )
+    if proto.order not in _ORDERS:
+        raise InvalidRequestError(
+            f"constraints.order is {proto.order}; expected ORDER_LEAD_FIRST or ORDER_INTERLEAVED",
+            field="constraints.order",
         )
     max_experts = proto.max_experts if proto.HasField("max_experts") else None
     check_experts_named(proto.allow, proto.deny, max_experts, prefix="constraints.", at="allow")
@@ -88,7 +108,10 @@ def read_constraints(proto: decision_pb2.Constraints) -> Constraints:
         allow=frozenset(proto.allow),
         deny=frozenset(proto.deny),
         max_experts=max_experts or 0,
+        join=_JOINS[proto.join],
         revision=proto.revision,
+        order=_ORDERS[proto.order],
+        drafts=proto.drafts,
     )
 
 

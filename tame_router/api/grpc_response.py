@@ -1,17 +1,19 @@
 """Turn our values into what callers receive."""
 
-from datetime import timedelta
-
-from google.protobuf.duration_pb2 import Duration
-
 from tame_router.answering.event import (
     DecisionMade,
     Delta,
+    DraftDelta,
     Event,
     ExpertFinish,
     ExpertStart,
     Final,
+    Note,
+    Part,
+    Tally,
 )
+from tame_router.api.grpc_duration import duration
+from tame_router.api.grpc_joined import write_draft, write_note, write_part, write_step, write_tally
 from tame_router.api.grpc_logprobs import write_logprobs
 from tame_router.catalog.expert import Expert
 from tame_router.chat import FinishReason, Sampling, Usage
@@ -29,16 +31,14 @@ _STAGES = {
     Stage.ENCODER: decision_pb2.STAGE_ENCODER,
     Stage.PINNED: decision_pb2.STAGE_PINNED,
 }
-
-
-_JOINS = {Join.SINGLE: decision_pb2.JOIN_SINGLE}
-
-
-def duration(seconds: float) -> Duration:
-    """Write a length of time."""
-    proto = Duration()
-    proto.FromTimedelta(timedelta(seconds=seconds))
-    return proto
+_JOINS = {
+    Join.SINGLE: decision_pb2.JOIN_SINGLE,
+    Join.PANEL: decision_pb2.JOIN_PANEL,
+    Join.SECOND_OPINION: decision_pb2.JOIN_SECOND_OPINION,
+    Join.FUSE: decision_pb2.JOIN_FUSE,
+    Join.VOTE: decision_pb2.JOIN_VOTE,
+    Join.BEST_OF: decision_pb2.JOIN_BEST_OF,
+}
 
 
 def write_decision(decision: Decision) -> decision_pb2.Decision:
@@ -54,6 +54,7 @@ def write_decision(decision: Decision) -> decision_pb2.Decision:
         features=[decision_pb2.Feature(text=f.text, weight=f.weight) for f in decision.features],
         classifier_digest=decision.classifier_digest,
         conformal_set=decision.conformal_set,
+        join_reason=decision.join_reason,
     )
 
 
@@ -87,6 +88,8 @@ def write_finish(finish: ExpertFinish) -> router_service_pb2.ExpertFinish:
     )
     if finish.other_reasons:
         proto.other_reasons.extend(write_reason(reason) for reason in finish.other_reasons)
+    if finish.part is not Part.LEAD:
+        proto.part = write_part(finish.part)
     if finish.time_to_first_token_s is not None:
         proto.time_to_first_token.CopyFrom(duration(finish.time_to_first_token_s))
     return proto
@@ -114,7 +117,38 @@ def _write_delta(delta: Delta) -> router_service_pb2.StreamChatResponse:
         proto.tool_calls.add(index=call.index, id=call.id, name=call.name, arguments=call.arguments)
     if delta.logprobs:
         proto.logprobs.extend(write_logprobs(delta.logprobs))
+    if delta.part is not Part.LEAD:
+        proto.part = write_part(delta.part)
     return response
+
+
+def _write_start(start: ExpertStart) -> router_service_pb2.StreamChatResponse:
+    response = router_service_pb2.StreamChatResponse()
+    proto = response.expert_start
+    proto.expert, proto.revision, proto.notice = start.expert, start.revision, start.notice
+    if start.title:  # one of several
+        proto.part = write_part(start.part)
+        proto.probability, proto.title = start.probability, start.title
+    return response
+
+
+def _write_made(made: DecisionMade) -> router_service_pb2.StreamChatResponse:
+    return router_service_pb2.StreamChatResponse(
+        decision_made=router_service_pb2.DecisionMade(
+            answer_id=made.answer_id,
+            decision=write_decision(made.decision),
+            steps=map(write_step, made.steps),
+        )
+    )
+
+
+def _write_between(event: DraftDelta | Note | Tally) -> router_service_pb2.StreamChatResponse:
+    """Write what is told between experts' words."""
+    if isinstance(event, DraftDelta):
+        return router_service_pb2.StreamChatResponse(draft=write_draft(event))
+    if isinstance(event, Note):
+        return router_service_pb2.StreamChatResponse(note=write_note(event))
+    return router_service_pb2.StreamChatResponse(tally=write_tally(event))
 
 
 def write_event(event: Event) -> router_service_pb2.StreamChatResponse:
@@ -123,17 +157,11 @@ def write_event(event: Event) -> router_service_pb2.StreamChatResponse:
         case Delta():
             return _write_delta(event)
         case DecisionMade():
-            return router_service_pb2.StreamChatResponse(
-                decision_made=router_service_pb2.DecisionMade(
-                    answer_id=event.answer_id, decision=write_decision(event.decision)
-                )
-            )
+            return _write_made(event)
         case ExpertStart():
-            return router_service_pb2.StreamChatResponse(
-                expert_start=router_service_pb2.ExpertStart(
-                    expert=event.expert, revision=event.revision, notice=event.notice
-                )
-            )
+            return _write_start(event)
+        case DraftDelta() | Note() | Tally():
+            return _write_between(event)
         case ExpertFinish():
             return router_service_pb2.StreamChatResponse(expert_finish=write_finish(event))
         case Final():

@@ -9,6 +9,7 @@ from tame_router.admission.desk import Desk
 from tame_router.answering.event import (
     DecisionMade,
     Delta,
+    DraftDelta,
     Event,
     ExpertFinish,
     ExpertStart,
@@ -18,6 +19,7 @@ from tame_router.answering.question import Question
 from tame_router.api.http_call import HttpCall
 from tame_router.api.openai_completion import Completion
 from tame_router.api.openai_decision import decision_headers
+from tame_router.api.openai_joined import JoinedFacts
 from tame_router.api.openai_model import constrain
 from tame_router.api.openai_request import ChatRequest, read_chat
 from tame_router.api.openai_stream import ChunkWriter
@@ -89,7 +91,7 @@ class StreamedAnswer:
         request: What was asked.
     """
 
-    __slots__ = ("_call", "_finish", "_made", "_request", "_start", "_writer")
+    __slots__ = ("_call", "_finish", "_joined", "_made", "_request", "_start", "_writer")
 
     def __init__(self, call: HttpCall, request: ChatRequest) -> None:
         self._call = call
@@ -98,24 +100,42 @@ class StreamedAnswer:
         self._start: ExpertStart | None = None
         self._finish: ExpertFinish | None = None
         self._writer: ChunkWriter | None = None
+        self._joined = JoinedFacts()
 
     async def emit(self, event: Event) -> None:
         """Send an event, or keep what is sent later."""
-        if isinstance(event, Delta):
-            writer = self._writer
-            if writer is None:
-                begin = await self._begin(event.revision)
-                await self._call.write(begin + self._chunks.delta(event))
-            else:
-                await self._call.write(writer.delta(event))
-        elif isinstance(event, DecisionMade):
-            self._made = event
-        elif isinstance(event, ExpertStart):
-            self._start = self._start or event
-        elif isinstance(event, ExpertFinish):
-            self._finish = self._finish or event
+        if not isinstance(event, Delta):
+            await self._take(event)
+        elif self._joined.several:
+            await self._write_part(event)
+        elif self._writer is None:
+            begin = await self._begin(event.revision)
+            await self._call.write(begin + self._chunks.delta(event))
         else:
-            await self._end(event)
+            await self._call.write(self._writer.delta(event))
+
+    async def _take(self, event: Event) -> None:
+        """Keep what is sent later, or send what is between the words."""
+        self._joined.see(event)
+        match event:
+            case DecisionMade():
+                self._made = event
+            case ExpertStart():
+                self._start = self._start or event
+            case ExpertFinish():
+                self._finish = self._finish or event
+            case DraftDelta():
+                await self._write_part(event)
+            case Final():
+                await self._end(event)
+
+    async def _write_part(self, event: Delta | DraftDelta) -> None:
+        """Send what one of several experts wrote."""
+        begin = await self._begin(event.revision) if self._writer is None else b""
+        if isinstance(event, DraftDelta):
+            await self._call.write(begin + self._chunks.draft(event))
+        else:
+            await self._call.write(begin + self._chunks.part(event))
 
     @property
     def _chunks(self) -> ChunkWriter:
@@ -129,10 +149,11 @@ class StreamedAnswer:
             raise RuntimeError("an expert wrote before a decision was made")
         self._writer = ChunkWriter(
             self._made,
-            revision,
+            self._joined.revision(revision),
             self._start.notice if self._start else "",
             created=int(time.time()),
             include_usage=self._request.include_usage,
+            joined=self._joined,
         )
         await self._call.begin_stream(decision_headers(self._made))
         return self._writer.begin(self._request.shape.choices)

@@ -117,12 +117,14 @@ class BodyDocument(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Extras(msgspec.Struct, forbid_unknown_fields=True):
-    """What only this service knows: the caller's wishes about who answers."""
+    """What only this service knows: the caller's wishes about who answers, and how joined."""
 
     join: str | None = None
     experts: list[str] | None = None
     deny: list[str] | None = None
     max_experts: Whole | None = None
+    order: str | None = None
+    drafts: bool | None = None
 
 
 class ChatBody(msgspec.Struct, forbid_unknown_fields=True):

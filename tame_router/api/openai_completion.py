@@ -13,7 +13,7 @@ from tame_router.answering.event import (
     Final,
 )
 from tame_router.api.openai_decision import decision_document, decision_headers
-from tame_router.api.openai_model import model_id
+from tame_router.api.openai_joined import JoinedFacts
 from tame_router.api.openai_stream import escaped, finish_reasons, usage_document
 from tame_router.chat import ToolCallDelta
 
@@ -83,12 +83,17 @@ class Completion:
         self._start: ExpertStart | None = None
         self._finish: ExpertFinish | None = None
         self._final: Final | None = None
+        self._joined = JoinedFacts()
 
     async def emit(self, event: Event) -> None:
         """Take an event in."""
+        if not isinstance(event, Delta):
+            self._joined.see(event)
         match event:
             case Delta():
                 self._choices[event.choice].take(event)
+                if self._joined.several:
+                    self._joined.add_part(event)
             case DecisionMade():
                 self._made = event
             case ExpertStart():
@@ -112,17 +117,18 @@ class Completion:
         made, final = self._made, self._final
         if made is None or final is None:
             raise RuntimeError("the answer ended without its decision or its final event")
-        revision = self._finish.revision if self._finish else ""
+        revision = self._joined.revision(self._finish.revision if self._finish else "")
         notice = self._start.notice if self._start else ""
         tame = decision_document(made, revision, notice)
         tame |= {"elapsed_s": round(final.elapsed_s, 6), "receipt": final.receipt or None}
+        tame |= self._joined.document()
         reasons = finish_reasons(final, self._finish, len(self._choices))
         return msgspec.json.encode(
             {
                 "id": f"chatcmpl-{made.answer_id}",
                 "object": "chat.completion",
                 "created": self._created,
-                "model": model_id(made.decision.lead, revision),
+                "model": self._joined.model(made.decision.lead, revision),
                 "choices": [
                     choice.document(index, reason.value)
                     for index, (choice, reason) in enumerate(

@@ -32,6 +32,7 @@ def _describe(decision: Decision) -> dict[str, Any]:
         "stage": decision.stage.value,
         "language": decision.language,
         "join": decision.join.value,
+        "join_reason": decision.join_reason.value,
         "classifier_digest": decision.classifier_digest,
         "conformal_set": decision.conformal_set,
     }

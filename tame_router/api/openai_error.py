@@ -58,7 +58,7 @@ def error_body(error: TameError) -> bytes:
     """Write an error as OpenAI does: message, type, param, code."""
     status = status_of(error)
     default = "invalid_request_error" if status < 500 else "server_error"
-    param = error.field if isinstance(error, InvalidRequestError) else ""
+    param = _param(error.field) if isinstance(error, InvalidRequestError) else ""
     word = _WORDS.get(error.reason, error.reason)
     if isinstance(error, HttpRefusalError):
         word = error.word
@@ -71,6 +71,14 @@ def error_body(error: TameError) -> bytes:
         "code": word,
     }
     return _ENCODE({"error": document})
+
+
+def _param(field: str) -> str:
+    """Name a field as callers of this API know it, where it was found wrong further in."""
+    for ours, theirs in (("constraints.", "tame."), ("sampling.", "")):
+        if field.startswith(ours):
+            return theirs + field.removeprefix(ours)
+    return field
 
 
 def error_headers(error: TameError) -> dict[str, str]:

@@ -25,11 +25,12 @@ from tame_router.api.shape_rules import MAX_TOOLS, check_shape
 from tame_router.chat import Document, Message, Sampling, Shape
 from tame_router.config import LimitSettings
 from tame_router.errors import InvalidRequestError, RequestTooLargeError, UnsupportedError
-from tame_router.routing.decision import Constraints, Join
+from tame_router.routing.decision import Constraints, Join, Order
 
 _DECODER = msgspec.json.Decoder(ChatBody)
 _TIERS = (None, "auto", "default")
 _JOINS = {join.value: join for join in Join}
+_ORDERS = {order.value: order for order in Order}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,7 @@ def read_chat(body: bytes, limits: LimitSettings) -> ChatRequest:
     )
     user = given.user or given.safety_identifier or ""
     check_user(user)
-    constraints = _read_extras(given.tame)
+    constraints = _read_extras(given.tame, stream=bool(given.stream))
     require_single_keys(body)
     return ChatRequest(
         model=given.model,
@@ -172,13 +173,18 @@ def _read_document(given: BodyDocument | str) -> Document:
     return Document(text=given.text, title=given.title or "", source=given.source or "")
 
 
-def _read_extras(given: Extras | None) -> Constraints:
+def _read_extras(given: Extras | None, *, stream: bool) -> Constraints:
     if given is None:
         return Constraints()
     if given.join is not None and given.join not in _JOINS:
         raise InvalidRequestError(
             f"tame.join is {given.join[:40]!r}; expected one of {', '.join(_JOINS)}",
             field="tame.join",
+        )
+    if given.order is not None and given.order not in _ORDERS:
+        raise InvalidRequestError(
+            f"tame.order is {given.order[:40]!r}; expected one of {', '.join(_ORDERS)}",
+            field="tame.order",
         )
     allow, deny = given.experts or (), given.deny or ()
     check_experts_named(allow, deny, given.max_experts, prefix="tame.", at="experts")
@@ -187,4 +193,7 @@ def _read_extras(given: Extras | None) -> Constraints:
         deny=frozenset(deny),
         max_experts=given.max_experts or 0,
         join=_JOINS[given.join] if given.join else None,
+        # One message has no columns.
+        order=_ORDERS[given.order] if given.order and stream else Order.LEAD_FIRST,
+        drafts=bool(given.drafts),
     )

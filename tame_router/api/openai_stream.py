@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from tame_router.answering.event import DecisionMade, Delta, ExpertFinish, Final
+from tame_router.answering.event import DecisionMade, Delta, DraftDelta, ExpertFinish, Final, Part
 from tame_router.api.openai_decision import decision_document
-from tame_router.api.openai_model import model_id
+from tame_router.api.openai_joined import JoinedFacts
 from tame_router.chat import FinishReason, ToolCallDelta, Usage
 
 _ENCODE = msgspec.json.Encoder().encode
@@ -41,9 +41,19 @@ class ChunkWriter:
         notice: Notice to show beside the answer; may be empty.
         created: Seconds since 1970.
         include_usage: The stream ends with the tokens spent.
+        joined: What happened among several experts; None: one is asked.
     """
 
-    __slots__ = ("_heads", "_include_usage", "_made", "_notice", "_prefix", "_revision")
+    __slots__ = (
+        "_heads",
+        "_include_usage",
+        "_joined",
+        "_made",
+        "_notice",
+        "_part_heads",
+        "_prefix",
+        "_revision",
+    )
 
     def __init__(
         self,
@@ -53,14 +63,17 @@ class ChunkWriter:
         *,
         created: int,
         include_usage: bool,
+        joined: JoinedFacts | None = None,
     ) -> None:
-        model = model_id(made.decision.lead, revision)
+        self._joined = joined or JoinedFacts()
+        model = self._joined.model(made.decision.lead, revision)
         usage = b'"usage":null,' if include_usage else b""
         self._prefix = (
             b'data: {"id":"chatcmpl-%s","object":"chat.completion.chunk","created":%d,"model":%s,'
             % (made.answer_id.encode(), created, escaped(model))
         ) + usage
         self._heads: dict[int, bytes] = {}
+        self._part_heads: dict[tuple[str, Part], bytes] = {}
         self._include_usage = include_usage
         self._made, self._revision, self._notice = made, revision, notice
 
@@ -96,6 +109,31 @@ class ChunkWriter:
             + b'},"logprobs":null,"finish_reason":null}]}\n\n'
         )
 
+    def part(self, event: Delta) -> bytes:
+        """Write what one of several experts wrote: the chunk says who, and for which part."""
+        head = self._part_heads.get((event.expert, event.part))
+        if head is None:
+            tame = _ENCODE({"expert": event.expert, "part": event.part.value})
+            head = self._prefix + b'"tame":' + tame + b',"choices":[{"index":0,"delta":{'
+            self._part_heads[event.expert, event.part] = head
+        if event.tool_calls:
+            return head + self._rich(event)
+        return (
+            head
+            + b'"content":'
+            + escaped(event.text)
+            + b'},"logprobs":null,"finish_reason":null}]}\n\n'
+        )
+
+    def draft(self, event: DraftDelta) -> bytes:
+        """Write a piece of a draft, which stands beside the answer."""
+        tame = b'{"expert":%s,"part":"draft","draft":%s}' % (
+            escaped(event.expert),
+            escaped(event.text),
+        )
+        empty = b'"choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":null'
+        return self._prefix + b'"tame":' + tame + b"," + empty + _END
+
     def _rich(self, event: Delta) -> bytes:
         parts = [b'"content":' + escaped(event.text)] if event.text else []
         if event.tool_calls:
@@ -129,6 +167,7 @@ class ChunkWriter:
             "revision": self._revision,
             "elapsed_s": round(final.elapsed_s, 6),
             "receipt": final.receipt or None,
+            **self._joined.document(),
         }
         return b',"tame":' + _ENCODE(tame)
 

@@ -12,7 +12,7 @@ from tame_router.api.grpc_request import read_constraints, read_messages, read_s
 from tame_router.api.grpc_response import write_decision, write_event
 from tame_router.api.grpc_shape import read_documents, read_shape, read_user
 from tame_router.config import LimitSettings
-from tame_router.v1 import router_service_pb2, router_service_pb2_grpc
+from tame_router.v1 import decision_pb2, router_service_pb2, router_service_pb2_grpc
 
 
 class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
@@ -44,6 +44,9 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
     ) -> router_service_pb2.ChatResponse:
         """Answer in one message."""
         answer = GatheredAnswer()
+        if request.constraints.order == decision_pb2.ORDER_INTERLEAVED:
+            # One message has no columns.
+            request.constraints.order = decision_pb2.ORDER_LEAD_FIRST
         await self._desk.answer(self._call(request, context, "chat"), answer.emit)
         return answer.response()
 

@@ -14,7 +14,8 @@ class Step:
         adapter_digest: SHA-256 of the adapter's manifest, hexadecimal; empty as above.
         prompt_tokens: Tokens read.
         completion_tokens: Tokens written.
-        finish_reason: Why it ended, as on the wire.
+        finish_reason: Why it ended, as on the wire; of one that left an answer of several
+            experts, the reason of its note, and no tokens, since nobody told them.
     """
 
     expert: str

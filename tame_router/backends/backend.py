@@ -27,6 +27,9 @@ class Generation:
             instead of answering shorter.
         shape: What the answer may consist of, beside plain text.
         trace: Headers that carry the trace on, `traceparent` among them; empty: none.
+        first_token_timeout_s: Longest wait for the first token; None: the backend's own, which
+            holds too.
+        stall_timeout_s: Longest silence between tokens; None: as above.
     """
 
     revision: str
@@ -37,6 +40,8 @@ class Generation:
     strict_max_tokens: bool = False
     shape: Shape = field(default_factory=Shape)
     trace: Mapping[str, str] = field(default_factory=dict)
+    first_token_timeout_s: float | None = None
+    stall_timeout_s: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -76,6 +76,11 @@ class Patience:
         )
 
 
+def shorter(own_s: float, asked_s: float | None) -> float:
+    """Give the shorter of a backend's own limit and one generation's; None: it has none."""
+    return own_s if asked_s is None else min(own_s, asked_s)
+
+
 def _too_late() -> DeadlineExceededError:
     return DeadlineExceededError(
         "the deadline passed before the answer was finished; allow more time, or ask for fewer"

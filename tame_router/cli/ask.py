@@ -11,12 +11,11 @@ from tame_router.cli.arguments import DEFAULT_SERVER, Commands, add_command, add
 from tame_router.cli.server_access import add_access, connection_options, read_text_file
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from tame_router.chat import Document, ResponseFormat
     from tame_router.client.event import Event
 
 LONGEST_TIMEOUT_S = 86_400
+JOINS = ("single", "panel", "second_opinion", "fuse", "vote", "best_of")
 
 EPILOG = """\
 The answer goes to standard output; who answers, and the summary, to standard error.
@@ -26,6 +25,7 @@ examples:
   tame ask --expert medical "Is a fever of 38.5 dangerous?"
   echo "什麼是 PID 控制？" | tame ask -
   tame ask --json "hello" | jq -r 'select(.event == "delta").text'
+  tame ask --join fuse --experts 2 "手術失敗造成後遺症，可以告醫院求償嗎？"
   tame ask --document contract.txt "押金何時該退？"
   tame ask --key-file key --tls-ca ca.pem --server tame.example:50051 "hello"
 
@@ -46,6 +46,21 @@ def add(commands: Commands) -> None:
         default="",
         metavar="NAME",
         help="which adapter revision of --expert must answer (default: the live one)",
+    )
+    parser.add_argument(
+        "--join",
+        choices=JOINS,
+        default="",
+        help="how several experts' answers become one (default: the router decides)",
+    )
+    parser.add_argument(
+        "--experts",
+        type=int,
+        metavar="N",
+        help="how many experts are asked, with a --join of several; at most so many without",
+    )
+    parser.add_argument(
+        "--drafts", action="store_true", help="also show the drafts that an answer is made from"
     )
     parser.add_argument(
         "--document",
@@ -94,14 +109,18 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from tame_router.chat import Sampling
+    from tame_router.cli.answer_screen import AnswerScreen
     from tame_router.client.client import Client
     from tame_router.client.request import Options
 
     text = sys.stdin.read() if arguments.text == "-" else arguments.text
-    show = _write_json if arguments.json else _Show(Console(stderr=True, highlight=False))
+    show = _write_json if arguments.json else AnswerScreen(Console(stderr=True, highlight=False))
     options: Options = {
         "expert": arguments.expert,
         "revision": arguments.revision,
+        "join": arguments.join,
+        "max_experts": arguments.experts,
+        "drafts": arguments.drafts,
         "sampling": Sampling(max_tokens=arguments.max_tokens),
         "documents": [_document(path) for path in arguments.document],
         "response_format": _schema(arguments.json_schema) if arguments.json_schema else None,
@@ -126,50 +145,6 @@ def _schema(path: Path) -> "ResponseFormat":
 
     text = read_text_file(path, "--json-schema")
     return ResponseFormat(format=Format.JSON_SCHEMA, name="answer", schema=text)
-
-
-class _Show:
-    """Shows events to a person."""
-
-    def __init__(self, console: "Console") -> None:
-        self._console = console
-
-    def __call__(self, event: "Event") -> None:
-        from tame_router.client.event import DecisionMade, Delta, ExpertFinish
-
-        match event:
-            case Delta():
-                sys.stdout.write(event.text)
-                sys.stdout.flush()
-            case DecisionMade():
-                decision = event.decision
-                others = [
-                    f"{name} {probability:.2f}"
-                    for name, probability in decision.probabilities.items()
-                    if name != decision.expert
-                ]
-                chosen = decision.experts[decision.expert]
-                self._console.print(
-                    f"[bold cyan]{decision.expert}[/] {chosen:.2f}"
-                    f" [dim]({', '.join(others)}) · {decision.reason} · {decision.stage}[/]"
-                )
-            case ExpertFinish():
-                sys.stdout.write("\n")
-                sys.stdout.flush()
-                self._finish(event)
-
-    def _finish(self, finish: Any) -> None:
-        if finish.notice:
-            self._console.print(finish.notice, style="yellow", markup=False)
-        first = finish.time_to_first_token
-        self._console.print(
-            f"[dim]{finish.revision or 'base model, no adapter'}"
-            f" · {finish.usage.completion_tokens} tokens"
-            f" · first after {first.total_seconds() * 1e3:.0f} ms"
-            f" · {finish.finish_reason}[/]"
-            if first
-            else "[dim]the expert wrote nothing[/]"
-        )
 
 
 def _write_json(event: "Event") -> None:

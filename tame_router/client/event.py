@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from tame_router.chat import FinishReason, ToolCall, ToolCallDelta, Usage
+from tame_router.client.joined import AnswerPart, Draft, Note, Part, PlannedStep, Tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,9 @@ class Decision:
         relevances: Of all allowed experts: the probability that the question touches their
             domain, whatever else it touches.
         conformal_set: Experts that could not be ruled out, the most probable first.
+        join: How answers are joined: `single`, `panel`, `second_opinion`, `fuse`, `vote`,
+            `best_of`.
+        join_reason: Why, in UPPER_SNAKE.
     """
 
     experts: dict[str, float]
@@ -51,6 +55,8 @@ class Decision:
     classifier_digest: str = ""
     relevances: dict[str, float] = field(default_factory=dict)
     conformal_set: tuple[str, ...] = ()
+    join: str = "single"
+    join_reason: str = "ONE_EXPERT"
 
     @property
     def expert(self) -> str:
@@ -60,19 +66,32 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionMade:
-    """Who answers. The first event."""
+    """Who answers. The first event; `steps` is empty where one expert is asked."""
 
     answer_id: str
     decision: Decision
+    steps: tuple[PlannedStep, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpertStart:
-    """An expert was asked; `revision` is empty for the base model without adapter."""
+    """An expert was asked.
+
+    Attributes:
+        expert: Name of the expert.
+        revision: The adapter revision that answers; empty: the base model without adapter.
+        notice: Notice to show beside the answer; may be empty.
+        part: What its words are to the answer.
+        probability: That it is the right one; 0 where one expert is asked.
+        title: Its title, to label its words with; empty where one expert is asked.
+    """
 
     expert: str
     revision: str
     notice: str
+    part: Part = Part.LEAD
+    probability: float = 0.0
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +105,7 @@ class Delta:
         choice: Which of several answers it belongs to, from 0.
         tool_calls: Pieces of calls.
         logprobs: How probable the new tokens were, where that was asked for.
+        part: What they are to the answer.
     """
 
     expert: str
@@ -94,6 +114,7 @@ class Delta:
     choice: int = 0
     tool_calls: tuple[ToolCallDelta, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
+    part: Part = Part.LEAD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +132,7 @@ class ExpertFinish:
     elapsed: timedelta
     notice: str
     other_reasons: tuple[FinishReason, ...] = ()
+    part: Part = Part.LEAD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +145,7 @@ class Final:
     receipt: str = ""
 
 
-Event = DecisionMade | ExpertStart | Delta | ExpertFinish | Final
+Event = DecisionMade | ExpertStart | Delta | Draft | Note | Tally | ExpertFinish | Final
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +171,11 @@ class Answer:
         tool_calls: The calls that the expert wants made.
         logprobs: How probable its tokens were, where that was asked for.
         other_choices: The second and further answers.
+        parts: What the content is made of, without the headings; empty where one expert was
+            asked.
+        notes: Who of the experts left, and why.
+        tally: How votes or drafts were weighed; None: there was nothing to weigh.
+        drafts: What the answer was made from, where that was asked for.
     """
 
     answer_id: str
@@ -159,6 +186,10 @@ class Answer:
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
     other_choices: tuple[Choice, ...] = ()
+    parts: tuple[AnswerPart, ...] = ()
+    notes: tuple[Note, ...] = ()
+    tally: Tally | None = None
+    drafts: tuple[AnswerPart, ...] = ()
 
     @property
     def choices(self) -> tuple[Choice, ...]:

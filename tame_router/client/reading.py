@@ -16,6 +16,15 @@ from tame_router.client.event import (
     Final,
     TokenLogprob,
 )
+from tame_router.client.joined import (
+    AnswerPart,
+    Draft,
+    Note,
+    Part,
+    PlannedStep,
+    Tally,
+    TallyEntry,
+)
 from tame_router.v1 import chat_pb2, decision_pb2, expert_pb2, router_service_pb2
 
 _FINISH_REASONS = {
@@ -23,6 +32,15 @@ _FINISH_REASONS = {
     chat_pb2.FINISH_REASON_LENGTH: FinishReason.LENGTH,
     chat_pb2.FINISH_REASON_CONTENT_FILTER: FinishReason.CONTENT_FILTER,
     chat_pb2.FINISH_REASON_TOOL_CALLS: FinishReason.TOOL_CALLS,
+}
+
+_PARTS = {
+    router_service_pb2.PART_LEAD: Part.LEAD,
+    router_service_pb2.PART_EXPERT: Part.EXPERT,
+    router_service_pb2.PART_OPINION: Part.OPINION,
+    router_service_pb2.PART_JOINED: Part.JOINED,
+    router_service_pb2.PART_DRAFT: Part.DRAFT,
+    router_service_pb2.PART_LABEL: Part.LABEL,
 }
 
 
@@ -39,6 +57,8 @@ def read_decision(proto: decision_pb2.Decision) -> Decision:
         classifier_digest=proto.classifier_digest,
         relevances={p.expert: p.relevance for p in proto.probabilities},
         conformal_set=tuple(proto.conformal_set),
+        join=decision_pb2.Join.Name(proto.join).removeprefix("JOIN_").lower(),
+        join_reason=proto.join_reason,
     )
 
 
@@ -48,16 +68,87 @@ def read_event(proto: router_service_pb2.StreamChatResponse) -> Event | None:
         case "delta":
             return _read_delta(proto.delta)
         case "decision_made":
-            made = proto.decision_made
-            return DecisionMade(answer_id=made.answer_id, decision=read_decision(made.decision))
+            return _read_made(proto.decision_made)
         case "expert_start":
-            start = proto.expert_start
-            return ExpertStart(expert=start.expert, revision=start.revision, notice=start.notice)
+            return _read_start(proto.expert_start)
         case "expert_finish":
             return _read_finish(proto.expert_finish)
         case "final":
             return _read_final(proto.final)
+    return _read_between(proto)
+
+
+def _read_between(proto: router_service_pb2.StreamChatResponse) -> Event | None:
+    """Read what is told between experts' words."""
+    match proto.WhichOneof("event"):
+        case "draft":
+            draft = proto.draft
+            return Draft(expert=draft.expert, revision=draft.revision, text=draft.text)
+        case "note":
+            return _read_note(proto.note)
+        case "tally":
+            return _read_tally(proto.tally)
     return None
+
+
+def _read_made(proto: router_service_pb2.DecisionMade) -> DecisionMade:
+    return DecisionMade(
+        answer_id=proto.answer_id,
+        decision=read_decision(proto.decision),
+        steps=tuple(
+            PlannedStep(
+                expert=step.expert,
+                part=_read_part(step.part),
+                max_tokens=step.max_tokens if step.HasField("max_tokens") else None,
+                time=step.time.ToTimedelta() if step.HasField("time") else None,
+            )
+            for step in proto.steps
+        ),
+    )
+
+
+def _read_start(proto: router_service_pb2.ExpertStart) -> ExpertStart:
+    return ExpertStart(
+        expert=proto.expert,
+        revision=proto.revision,
+        notice=proto.notice,
+        part=_read_part(proto.part),
+        probability=proto.probability,
+        title=proto.title,
+    )
+
+
+def _read_note(proto: router_service_pb2.Note) -> Note:
+    return Note(
+        expert=proto.expert,
+        revision=proto.revision,
+        part=_read_part(proto.part),
+        reason=proto.reason,
+        message=proto.message,
+    )
+
+
+def _read_tally(proto: router_service_pb2.Tally) -> Tally:
+    return Tally(
+        expert=proto.expert,
+        entries=tuple(
+            TallyEntry(choice=e.choice, experts=tuple(e.experts), weight=e.weight)
+            for e in proto.entries
+        ),
+    )
+
+
+def _read_answer_part(proto: router_service_pb2.AnswerPart) -> AnswerPart:
+    return AnswerPart(
+        expert=proto.expert,
+        revision=proto.revision,
+        part=_read_part(proto.part),
+        content=proto.content,
+    )
+
+
+def _read_part(proto: router_service_pb2.Part.ValueType) -> Part:
+    return _PARTS.get(proto, Part.LEAD)
 
 
 def read_answer(proto: router_service_pb2.ChatResponse) -> Answer:
@@ -71,6 +162,10 @@ def read_answer(proto: router_service_pb2.ChatResponse) -> Answer:
         tool_calls=_read_calls(proto.tool_calls),
         logprobs=_read_logprobs(proto.logprobs),
         other_choices=tuple(map(_read_choice, proto.other_choices)),
+        parts=tuple(map(_read_answer_part, proto.parts)),
+        notes=tuple(map(_read_note, proto.notes)),
+        tally=_read_tally(proto.tally) if proto.HasField("tally") else None,
+        drafts=tuple(map(_read_answer_part, proto.drafts)),
     )
 
 
@@ -96,6 +191,7 @@ def _read_delta(proto: router_service_pb2.Delta) -> Delta:
         choice=proto.choice,
         tool_calls=tuple(map(_read_call_delta, calls)) if calls else (),
         logprobs=_read_logprobs(logprobs) if logprobs else (),
+        part=_read_part(proto.part),
     )
 
 
@@ -139,6 +235,7 @@ def _read_finish(proto: router_service_pb2.ExpertFinish) -> ExpertFinish:
         elapsed=proto.elapsed.ToTimedelta(),
         notice=proto.notice,
         other_reasons=tuple(map(_read_reason, proto.other_reasons)),
+        part=_read_part(proto.part),
     )
 
 

@@ -7,6 +7,7 @@ from tame_router.chat import Document, Message, ResponseFormat, Role, Sampling, 
 from tame_router.client.sendable import sendable
 from tame_router.client.shape import write_call, write_document, write_format, write_tool
 from tame_router.client.shape import write_choice as write_tool_choice
+from tame_router.errors import InvalidRequestError
 from tame_router.v1 import chat_pb2, decision_pb2, router_service_pb2
 
 Conversation = str | Sequence[Message]
@@ -28,12 +29,21 @@ class Choice(TypedDict, total=False):
         allow: Experts that may answer; none: all.
         deny: Experts that must not answer.
         revision: The one adapter revision of `expert` that must answer.
+        join: How several experts' answers become one: `panel`, `second_opinion`, `fuse`,
+            `vote`, `best_of`, or `single`: the lead alone; none: the router decides.
+        max_experts: How many experts are asked, with a join of several; at most so many without.
+        interleaved: A panel's parts come all at once, for showing columns.
+        drafts: Drafts that the answer is made from are sent too.
     """
 
     expert: str
     allow: Collection[str]
     deny: Collection[str]
     revision: str
+    join: str
+    max_experts: int | None
+    interleaved: bool
+    drafts: bool
 
 
 class Options(Choice, total=False):
@@ -147,7 +157,28 @@ def _constraints(choice: Choice) -> decision_pb2.Constraints:
             allow=choice.get("allow", ()),
             deny=choice.get("deny", ()),
             revision=choice.get("revision", ""),
+            join=_join(choice.get("join", "")),
+            max_experts=choice.get("max_experts"),
+            order=decision_pb2.ORDER_INTERLEAVED
+            if choice.get("interleaved")
+            else decision_pb2.ORDER_UNSPECIFIED,
+            drafts=choice.get("drafts", False),
         )
+
+
+def _join(name: str) -> decision_pb2.Join.ValueType:
+    """Give the join of a name; empty: the router decides.
+
+    Raises:
+        InvalidRequestError: When there is none of that name.
+    """
+    known = {key.removeprefix("JOIN_").lower(): value for key, value in decision_pb2.Join.items()}
+    if name and (name not in known or not known[name]):
+        names = ", ".join(key for key, value in known.items() if value)
+        raise InvalidRequestError(
+            f"join is {name[:40]!r}; expected one of {names}", field="constraints.join"
+        )
+    return known.get(name, decision_pb2.JOIN_UNSPECIFIED)
 
 
 def _require_known(given: Collection[str], kind: type[Choice]) -> None:

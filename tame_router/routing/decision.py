@@ -37,6 +37,40 @@ class Join(enum.StrEnum):
 
     SINGLE = "single"
     """The lead expert answers alone."""
+    PANEL = "panel"
+    """Each expert's answer as a part of its own."""
+    SECOND_OPINION = "second_opinion"
+    """The lead's answer, then what the others add or dispute."""
+    FUSE = "fuse"
+    """One answer written from the experts' drafts, with references to them."""
+    VOTE = "vote"
+    """The short answer that has most of the probability, experts taken together."""
+    BEST_OF = "best_of"
+    """The best of the experts' drafts."""
+
+
+class JoinReason(enum.StrEnum):
+    """Why answers are joined this way, spelt as on the wire."""
+
+    ONE_EXPERT = "ONE_EXPERT"
+    """One expert was selected, and the caller asked for no more."""
+    SEVERAL_EXPERTS = "SEVERAL_EXPERTS"
+    """The question needs several experts: the operator's join for such."""
+    ASKED = "ASKED"
+    """The caller named the join."""
+    SHAPE = "SHAPE"
+    """Tools, a form, several answers or log-probabilities are wanted: the lead alone."""
+    NOT_ALLOWED = "NOT_ALLOWED"
+    """The tenant may not use the operator's join: the lead alone."""
+
+
+class Order(enum.StrEnum):
+    """In which order a panel's parts are sent."""
+
+    LEAD_FIRST = "lead_first"
+    """One after the other, the lead's first; what others write meanwhile waits."""
+    INTERLEAVED = "interleaved"
+    """All at once, as they are written: for clients that show columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +115,8 @@ class Constraints:
         join: How answers are joined; None: the policy's default.
         revision: The one adapter revision of the pinned expert that must answer; empty: the
             live one.
+        order: In which order a panel's parts are sent.
+        drafts: Also send the drafts that an answer is made from.
     """
 
     pin: str = ""
@@ -89,6 +125,8 @@ class Constraints:
     max_experts: int = 0
     join: Join | None = None
     revision: str = ""
+    order: Order = Order.LEAD_FIRST
+    drafts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +146,7 @@ class Decision:
         classifier_digest: Digest of the trained classifier, in hexadecimal.
         conformal_set: Experts that could not be ruled out at the policy's coverage, the
             most probable first; may be empty.
+        join_reason: Why they are joined this way.
     """
 
     experts: tuple[ExpertProbability, ...]
@@ -120,6 +159,7 @@ class Decision:
     features: tuple[Feature, ...] = ()
     classifier_digest: str = ""
     conformal_set: tuple[str, ...] = ()
+    join_reason: JoinReason = JoinReason.ONE_EXPERT
 
     @property
     def lead(self) -> str:

@@ -15,6 +15,7 @@ from tame_router.routing.classifier import Classification, Classifier
 from tame_router.routing.conformal import ConformalLevels
 from tame_router.routing.conversation import Turn, believe
 from tame_router.routing.decision import Constraints, Decision, Feature, Stage
+from tame_router.routing.joining import EVERYTHING, JoinRules
 from tame_router.routing.selection import Evidence, SelectionPolicy, allowed_experts, select
 from tame_router.routing.text import head_and_tail, language, normalise
 
@@ -41,6 +42,7 @@ class _Asked:
     constraints: Constraints
     begun_ns: int
     visible: frozenset[str]
+    rules: JoinRules
 
 
 class Router:
@@ -102,6 +104,7 @@ class Router:
         *,
         visible: frozenset[str] | None = None,
         explain: bool = False,
+        rules: JoinRules = EVERYTHING,
     ) -> Decision:
         """Decide who answers the last message of a conversation.
 
@@ -115,6 +118,7 @@ class Router:
             visible: Experts the caller may use; all others are left out before probabilities
                 are read, as if they did not exist. None: all.
             explain: Also name the features that weighed most for the lead expert.
+            rules: What holds for the joins of this question.
 
         Raises:
             InvalidRequestError: When the user says nothing, or the constraints contradict
@@ -122,7 +126,7 @@ class Router:
             ExpertNotFoundError: When a constraint names an expert that does not exist.
             NoExpertError: When the constraints leave nobody.
         """
-        asked = self._read(messages, constraints, visible)
+        asked = self._read(messages, constraints, visible, rules)
         found = None if constraints.pin else self._classifier.classify(asked.texts)
         return self._decide(asked, found, explain=explain)
 
@@ -133,6 +137,7 @@ class Router:
         *,
         visible: frozenset[str] | None = None,
         explain: bool = False,
+        rules: JoinRules = EVERYTHING,
     ) -> Decision:
         """Decide as `route` does, and never hold up the event loop for the encoder.
 
@@ -141,13 +146,14 @@ class Router:
             constraints: As for `route`.
             visible: As for `route`.
             explain: As for `route`.
+            rules: As for `route`.
 
         Raises:
             InvalidRequestError: As `route` does.
             ExpertNotFoundError: As `route` does.
             NoExpertError: As `route` does.
         """
-        asked = self._read(messages, constraints, visible)
+        asked = self._read(messages, constraints, visible, rules)
         found = None if constraints.pin else self._classifier.glance(asked.texts)
         if constraints.pin or (found and not explain):
             return self._decide(asked, found, explain=False)
@@ -162,6 +168,7 @@ class Router:
         messages: Sequence[Message],
         constraints: Constraints,
         visible: frozenset[str] | None,
+        rules: JoinRules,
     ) -> _Asked:
         begun = self._clock()
         turns = [m.content for m in messages if m.role is Role.USER and m.content.strip()]
@@ -177,13 +184,15 @@ class Router:
             head_and_tail(turn, LONGEST_EARLIER_CHARS) for turn in turns[-LONGEST_CONVERSATION:-1]
         )
         texts = (*earlier, head_and_tail(turns[-1], LONGEST_QUESTION_CHARS))
-        return _Asked(texts=texts, constraints=constraints, begun_ns=begun, visible=seen)
+        return _Asked(
+            texts=texts, constraints=constraints, begun_ns=begun, visible=seen, rules=rules
+        )
 
     def _decide(self, asked: _Asked, found: Classification | None, *, explain: bool) -> Decision:
         """Decide by what was found; None: the expert is pinned."""
         question = asked.texts[-1]
         evidence = self._weigh(asked, found) if found else _certain(asked)
-        selection = select(evidence, self._policy, asked.constraints)
+        selection = select(evidence, self._policy, asked.constraints, asked.rules)
         features: tuple[Feature, ...] = ()
         if explain and found:
             lead = selection.experts[0].expert
@@ -199,6 +208,7 @@ class Router:
             features=features,
             classifier_digest=self._classifier.digest,
             conformal_set=selection.conformal_set if found else (),
+            join_reason=selection.join_reason,
         )
 
     def _weigh(self, asked: _Asked, found: Classification) -> Evidence:

@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tame_router.errors import ExpertNotFoundError, InvalidRequestError, NoExpertError
-from tame_router.routing.decision import Constraints, ExpertProbability, Join, Reason
+from tame_router.routing.decision import Constraints, ExpertProbability, Join, JoinReason, Reason
+from tame_router.routing.joining import EVERYTHING, JoinRules, choose_join, experts_asked
 
 _FALLBACK_ANSWERS = frozenset({Reason.BELOW_THRESHOLD, Reason.FALLBACK_PLAUSIBLE})
 
@@ -28,7 +29,9 @@ class SelectionPolicy:
         max_experts: Experts selected at most where the caller does not say, ≥ 1.
         second_threshold: Relevance from which an expert is selected beside the lead, in
             [0, 1].
-        join: How answers are joined where the caller does not say.
+        join: How answers are joined where the question needs several experts and the caller
+            does not say.
+        most_experts: Experts that a caller may have asked for one question, ≥ 2.
     """
 
     threshold: float = 0.5
@@ -37,6 +40,7 @@ class SelectionPolicy:
     max_experts: int = 2
     second_threshold: float = 0.02
     join: Join = Join.SINGLE
+    most_experts: int = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,7 @@ class Selection:
         reason: Why these experts.
         join: How their answers are joined.
         conformal_set: Experts that could not be ruled out, the most probable first.
+        join_reason: Why they are joined this way.
     """
 
     experts: tuple[ExpertProbability, ...]
@@ -75,6 +80,7 @@ class Selection:
     reason: Reason
     join: Join
     conformal_set: tuple[str, ...]
+    join_reason: JoinReason = JoinReason.ONE_EXPERT
 
 
 def allowed_experts(experts: Collection[str], constraints: Constraints) -> frozenset[str]:
@@ -114,13 +120,22 @@ def allowed_experts(experts: Collection[str], constraints: Constraints) -> froze
     return allowed
 
 
-def select(evidence: Evidence, policy: SelectionPolicy, constraints: Constraints) -> Selection:
-    """Select who answers.
+def select(
+    evidence: Evidence,
+    policy: SelectionPolicy,
+    constraints: Constraints,
+    rules: JoinRules = EVERYTHING,
+) -> Selection:
+    """Select who answers, and how their answers are joined.
+
+    More than one expert answers only where the evidence says so, or where the caller names a
+    join of several: then the next most probable are taken too.
 
     Args:
         evidence: What is known of the question.
         policy: The operator's rules.
         constraints: The caller's wishes.
+        rules: What holds for the joins of this question.
 
     Raises:
         ExpertNotFoundError: When a constraint names an expert that is not among them.
@@ -128,6 +143,13 @@ def select(evidence: Evidence, policy: SelectionPolicy, constraints: Constraints
         NoExpertError: When they leave nobody.
     """
     allowed = allowed_experts(evidence.probabilities, constraints)
+    asked = experts_asked(
+        constraints,
+        len(allowed),
+        default=policy.max_experts,
+        most=policy.most_experts,
+        rules=rules,
+    )
     ranked = _rank(evidence, allowed)
     plausible = tuple(p.expert for p in ranked if p.probability >= evidence.least_probability)
     most = constraints.max_experts or policy.max_experts
@@ -137,12 +159,16 @@ def select(evidence: Evidence, policy: SelectionPolicy, constraints: Constraints
         chosen = tuple(p for p in ranked if p.expert == policy.fallback)
     else:
         chosen = candidates
+    if asked:
+        chosen = _filled(chosen, ranked, asked, policy)
+    join, join_reason = choose_join(len(chosen), constraints, policy.join, rules)
     return Selection(
         experts=chosen,
         probabilities=ranked,
         reason=reason,
-        join=constraints.join or policy.join,
+        join=join,
         conformal_set=plausible,
+        join_reason=join_reason,
     )
 
 
@@ -210,3 +236,15 @@ def _seconds(
         if p.relevance >= policy.second_threshold and p.expert != policy.fallback
     ]
     return sorted(worth, key=lambda p: -p.relevance)
+
+
+def _filled(
+    chosen: tuple[ExpertProbability, ...],
+    ranked: tuple[ExpertProbability, ...],
+    wanted: int,
+    policy: SelectionPolicy,
+) -> tuple[ExpertProbability, ...]:
+    """Take the next most probable experts too; the fallback only where there are no others."""
+    others = [p for p in ranked if p not in chosen]
+    others.sort(key=lambda p: p.expert == policy.fallback)
+    return (*chosen, *others)[:wanted]

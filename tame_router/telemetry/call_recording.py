@@ -131,6 +131,10 @@ class CallRecording(Recording):
             self._models = (_OPERATION, PROVIDER, lead if stage == PINNED else AUTO, lead)
             self._ask_backend(revision or lead, backend)
 
+    def left(self, expert: str, reason: str) -> None:
+        """Note that one of several experts failed."""
+        self._ledger.metrics.add(instrument.BACKEND_ERRORS, (expert, reason))
+
     def guarded(self, expert: str, action: str, *, seen: int, simplified: int) -> None:
         """Note what the guard of Traditional Chinese found."""
         metrics = self._ledger.metrics

@@ -146,7 +146,7 @@ AUDIT_QUEUE: Final = Instrument(
 BACKEND_ERRORS: Final = Instrument(
     name="tame.backend.errors",
     kind=Kind.COUNTER,
-    help="Answers that a backend did not finish, by the error's reason.",
+    help="Experts' answers that a backend did not finish, by the error's reason.",
     labels=("expert", "reason"),
 )
 GUARD_CHARACTERS: Final = Instrument(

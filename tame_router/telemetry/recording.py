@@ -112,6 +112,9 @@ class Recording:
     def decided(self, decision: Decided, *, revision: str = "", backend: str = "") -> None:
         """Note who answers."""
 
+    def left(self, expert: str, reason: str) -> None:
+        """Note that one of several experts failed, and the answer goes on without it."""
+
     def guarded(self, expert: str, action: str, *, seen: int, simplified: int) -> None:
         """Note what the guard of Traditional Chinese found in what an expert wrote.
 

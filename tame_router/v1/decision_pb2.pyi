@@ -27,9 +27,19 @@ class _Join:
 class _JoinEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Join.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     JOIN_UNSPECIFIED: _Join.ValueType  # 0
-    """Not set: the server chooses. Today that is always JOIN_SINGLE."""
+    """Not set: the server chooses, JOIN_SINGLE unless the question needs several experts."""
     JOIN_SINGLE: _Join.ValueType  # 1
     """The lead expert answers alone."""
+    JOIN_PANEL: _Join.ValueType  # 2
+    """Each expert's answer is a part of its own, the lead's first."""
+    JOIN_SECOND_OPINION: _Join.ValueType  # 3
+    """The lead's answer, then what the others add or dispute."""
+    JOIN_FUSE: _Join.ValueType  # 4
+    """One answer is written from the experts' drafts, with references to them."""
+    JOIN_VOTE: _Join.ValueType  # 5
+    """The short answer that has most of the probability, all experts taken together."""
+    JOIN_BEST_OF: _Join.ValueType  # 6
+    """The best of the experts' drafts."""
 
 class Join(_Join, metaclass=_JoinEnumTypeWrapper):
     """Who answers, how sure the router is of it, and why.
@@ -38,10 +48,48 @@ class Join(_Join, metaclass=_JoinEnumTypeWrapper):
     """
 
 JOIN_UNSPECIFIED: Join.ValueType  # 0
-"""Not set: the server chooses. Today that is always JOIN_SINGLE."""
+"""Not set: the server chooses, JOIN_SINGLE unless the question needs several experts."""
 JOIN_SINGLE: Join.ValueType  # 1
 """The lead expert answers alone."""
+JOIN_PANEL: Join.ValueType  # 2
+"""Each expert's answer is a part of its own, the lead's first."""
+JOIN_SECOND_OPINION: Join.ValueType  # 3
+"""The lead's answer, then what the others add or dispute."""
+JOIN_FUSE: Join.ValueType  # 4
+"""One answer is written from the experts' drafts, with references to them."""
+JOIN_VOTE: Join.ValueType  # 5
+"""The short answer that has most of the probability, all experts taken together."""
+JOIN_BEST_OF: Join.ValueType  # 6
+"""The best of the experts' drafts."""
 Global___Join: _TypeAlias = Join  # noqa: Y015
+
+class _Order:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Order.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ORDER_UNSPECIFIED: _Order.ValueType  # 0
+    """Not set: ORDER_LEAD_FIRST."""
+    ORDER_LEAD_FIRST: _Order.ValueType  # 1
+    """One part after the other, the lead's first; what others write meanwhile waits."""
+    ORDER_INTERLEAVED: _Order.ValueType  # 2
+    """All parts at once, as they are written, without headings: for clients that show
+    columns. An answer in one message is lead first all the same.
+    """
+
+class Order(_Order, metaclass=_OrderEnumTypeWrapper):
+    """Order says how the parts of a panel follow each other in a stream."""
+
+ORDER_UNSPECIFIED: Order.ValueType  # 0
+"""Not set: ORDER_LEAD_FIRST."""
+ORDER_LEAD_FIRST: Order.ValueType  # 1
+"""One part after the other, the lead's first; what others write meanwhile waits."""
+ORDER_INTERLEAVED: Order.ValueType  # 2
+"""All parts at once, as they are written, without headings: for clients that show
+columns. An answer in one message is lead first all the same.
+"""
+Global___Order: _TypeAlias = Order  # noqa: Y015
 
 class _Stage:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -85,17 +133,29 @@ class Constraints(_message.Message):
     MAX_EXPERTS_FIELD_NUMBER: _builtins.int
     JOIN_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    DRAFTS_FIELD_NUMBER: _builtins.int
     pin: _builtins.str
     """The one expert that must answer. Empty: the router decides."""
     max_experts: _builtins.int
-    """How many experts may be selected, at least 1. Absent: the server's default."""
+    """How many experts may be selected, at least 1. Absent: the server's default. With a
+    `join` of several, so many are asked, and more than may be asked are refused.
+    """
     join: Global___Join.ValueType
-    """How their answers are joined. Unset: the server's default."""
+    """How their answers are joined. Unset: the server's default. A join other than
+    JOIN_SINGLE is refused where it cannot be had, never changed: with a pinned expert,
+    with one expert left, and, except JOIN_VOTE and JOIN_BEST_OF, with tools or a
+    form of the answer.
+    """
     revision: _builtins.str
     """The one adapter revision of the pinned expert that must answer, as
     `ExpertStart.revision` names it. It is refused without `pin`, and with NOT_FOUND
     where the expert has no such revision. Empty: the live one.
     """
+    order: Global___Order.ValueType
+    """How a panel's parts follow each other in a stream. With another join it says nothing."""
+    drafts: _builtins.bool
+    """Whether drafts that an answer is made from are sent too, as events of their own."""
     @_builtins.property
     def allow(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Experts that may answer. Empty: all."""
@@ -115,10 +175,12 @@ class Constraints(_message.Message):
         max_experts: _builtins.int | None = ...,
         join: Global___Join.ValueType = ...,
         revision: _builtins.str = ...,
+        order: Global___Order.ValueType = ...,
+        drafts: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_experts", b"_max_experts", "max_experts", b"max_experts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_experts", b"_max_experts", "allow", b"allow", "deny", b"deny", "join", b"join", "max_experts", b"max_experts", "pin", b"pin", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_experts", b"_max_experts", "allow", b"allow", "deny", b"deny", "drafts", b"drafts", "join", b"join", "max_experts", b"max_experts", "order", b"order", "pin", b"pin", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_experts: _TypeAlias = _typing.Literal["max_experts"]  # noqa: Y015
     _WhichOneofArgType__max_experts: _TypeAlias = _typing.Literal["_max_experts", b"_max_experts"]  # noqa: Y015
@@ -200,6 +262,7 @@ class Decision(_message.Message):
     FEATURES_FIELD_NUMBER: _builtins.int
     CLASSIFIER_DIGEST_FIELD_NUMBER: _builtins.int
     CONFORMAL_SET_FIELD_NUMBER: _builtins.int
+    JOIN_REASON_FIELD_NUMBER: _builtins.int
     stage: Global___Stage.ValueType
     """Which part of the router decided."""
     reason: _builtins.str
@@ -213,6 +276,10 @@ class Decision(_message.Message):
     """Language the question was read as: `zh-TW`, `zh-CN` (Simplified Chinese) or `en`."""
     classifier_digest: _builtins.str
     """Digest of the trained classifier, in hexadecimal."""
+    join_reason: _builtins.str
+    """Why the answers are joined this way, in UPPER_SNAKE: ONE_EXPERT, SEVERAL_EXPERTS,
+    ASKED, SHAPE, NOT_ALLOWED. New reasons may be added.
+    """
     @_builtins.property
     def experts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExpertProbability]:
         """The selected experts, the lead first. Never empty. How many of them are asked
@@ -252,10 +319,11 @@ class Decision(_message.Message):
         features: _abc.Iterable[Global___Feature] | None = ...,
         classifier_digest: _builtins.str = ...,
         conformal_set: _abc.Iterable[_builtins.str] | None = ...,
+        join_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classifier_digest", b"classifier_digest", "conformal_set", b"conformal_set", "elapsed", b"elapsed", "experts", b"experts", "features", b"features", "join", b"join", "language", b"language", "probabilities", b"probabilities", "reason", b"reason", "stage", b"stage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classifier_digest", b"classifier_digest", "conformal_set", b"conformal_set", "elapsed", b"elapsed", "experts", b"experts", "features", b"features", "join", b"join", "join_reason", b"join_reason", "language", b"language", "probabilities", b"probabilities", "reason", b"reason", "stage", b"stage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

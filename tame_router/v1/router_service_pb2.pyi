@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from tame_router.v1 import chat_pb2 as _chat_pb2
 from tame_router.v1 import decision_pb2 as _decision_pb2
 import builtins as _builtins
@@ -20,6 +21,46 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _Part:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PartEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Part.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PART_UNSPECIFIED: _Part.ValueType  # 0
+    """Not set: the lead expert's own words."""
+    PART_LEAD: _Part.ValueType  # 1
+    """The lead expert's own words."""
+    PART_EXPERT: _Part.ValueType  # 2
+    """Another expert's own words."""
+    PART_OPINION: _Part.ValueType  # 3
+    """What others add to the lead's words or dispute, written from both."""
+    PART_JOINED: _Part.ValueType  # 4
+    """Words made, or chosen, from the experts' drafts."""
+    PART_DRAFT: _Part.ValueType  # 5
+    """A draft: no part of the answer."""
+    PART_LABEL: _Part.ValueType  # 6
+    """Headings and lists of references, by the router itself."""
+
+class Part(_Part, metaclass=_PartEnumTypeWrapper):
+    """Part says what an expert's words are to the answer."""
+
+PART_UNSPECIFIED: Part.ValueType  # 0
+"""Not set: the lead expert's own words."""
+PART_LEAD: Part.ValueType  # 1
+"""The lead expert's own words."""
+PART_EXPERT: Part.ValueType  # 2
+"""Another expert's own words."""
+PART_OPINION: Part.ValueType  # 3
+"""What others add to the lead's words or dispute, written from both."""
+PART_JOINED: Part.ValueType  # 4
+"""Words made, or chosen, from the experts' drafts."""
+PART_DRAFT: Part.ValueType  # 5
+"""A draft: no part of the answer."""
+PART_LABEL: Part.ValueType  # 6
+"""Headings and lists of references, by the router itself."""
+Global___Part: _TypeAlias = Part  # noqa: Y015
 
 @_typing.final
 class RouteRequest(_message.Message):
@@ -186,6 +227,10 @@ class ChatResponse(_message.Message):
     TOOL_CALLS_FIELD_NUMBER: _builtins.int
     LOGPROBS_FIELD_NUMBER: _builtins.int
     OTHER_CHOICES_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
+    TALLY_FIELD_NUMBER: _builtins.int
+    DRAFTS_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     """Names this answer, in logs and feedback."""
     content: _builtins.str
@@ -196,7 +241,7 @@ class ChatResponse(_message.Message):
 
     @_builtins.property
     def experts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExpertFinish]:
-        """What each expert did, in the order of their selection."""
+        """What each expert did, in the order in which they ended."""
 
     @_builtins.property
     def final(self) -> Global___Final:
@@ -214,6 +259,24 @@ class ChatResponse(_message.Message):
     def other_choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Choice]:
         """The second and further answers, where several were wanted."""
 
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnswerPart]:
+        """The parts that `content` is made of, without the headings between them. Empty where
+        one expert was asked.
+        """
+
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Note]:
+        """Who of the experts left, and why."""
+
+    @_builtins.property
+    def tally(self) -> Global___Tally:
+        """How the votes, or the drafts' ranks, came out. Absent with other joins."""
+
+    @_builtins.property
+    def drafts(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnswerPart]:
+        """What the answer was made from, where that was asked for."""
+
     def __init__(
         self,
         *,
@@ -225,14 +288,52 @@ class ChatResponse(_message.Message):
         tool_calls: _abc.Iterable[_chat_pb2.ToolCall] | None = ...,
         logprobs: _abc.Iterable[_chat_pb2.TokenLogprob] | None = ...,
         other_choices: _abc.Iterable[Global___Choice] | None = ...,
+        parts: _abc.Iterable[Global___AnswerPart] | None = ...,
+        notes: _abc.Iterable[Global___Note] | None = ...,
+        tally: Global___Tally | None = ...,
+        drafts: _abc.Iterable[Global___AnswerPart] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "final", b"final"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "final", b"final", "tally", b"tally"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "content", b"content", "decision", b"decision", "experts", b"experts", "final", b"final", "logprobs", b"logprobs", "other_choices", b"other_choices", "tool_calls", b"tool_calls"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "content", b"content", "decision", b"decision", "drafts", b"drafts", "experts", b"experts", "final", b"final", "logprobs", b"logprobs", "notes", b"notes", "other_choices", b"other_choices", "parts", b"parts", "tally", b"tally", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChatResponse: _TypeAlias = ChatResponse  # noqa: Y015
+
+@_typing.final
+class AnswerPart(_message.Message):
+    """AnswerPart is what one expert said."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPERT_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    expert: _builtins.str
+    """Name of the expert."""
+    revision: _builtins.str
+    """The adapter revision that wrote it. Empty: the base model without adapter."""
+    part: Global___Part.ValueType
+    """What it is to the answer."""
+    content: _builtins.str
+    """Its words."""
+    def __init__(
+        self,
+        *,
+        expert: _builtins.str = ...,
+        revision: _builtins.str = ...,
+        part: Global___Part.ValueType = ...,
+        content: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "expert", b"expert", "part", b"part", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerPart: _TypeAlias = AnswerPart  # noqa: Y015
 
 @_typing.final
 class Choice(_message.Message):
@@ -374,6 +475,9 @@ class StreamChatResponse(_message.Message):
     DELTA_FIELD_NUMBER: _builtins.int
     EXPERT_FINISH_FIELD_NUMBER: _builtins.int
     FINAL_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    DRAFT_FIELD_NUMBER: _builtins.int
+    TALLY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def decision_made(self) -> Global___DecisionMade:
         """Who answers. The first event."""
@@ -394,6 +498,18 @@ class StreamChatResponse(_message.Message):
     def final(self) -> Global___Final:
         """Everything has been said. The last event."""
 
+    @_builtins.property
+    def note(self) -> Global___Note:
+        """An expert left, and the answer goes on without it."""
+
+    @_builtins.property
+    def draft(self) -> Global___Draft:
+        """A draft's new words, which are no part of the answer. Sent where asked for."""
+
+    @_builtins.property
+    def tally(self) -> Global___Tally:
+        """How the votes, or the drafts' ranks, came out."""
+
     def __init__(
         self,
         *,
@@ -402,16 +518,189 @@ class StreamChatResponse(_message.Message):
         delta: Global___Delta | None = ...,
         expert_finish: Global___ExpertFinish | None = ...,
         final: Global___Final | None = ...,
+        note: Global___Note | None = ...,
+        draft: Global___Draft | None = ...,
+        tally: Global___Tally | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["decision_made", b"decision_made", "delta", b"delta", "event", b"event", "expert_finish", b"expert_finish", "expert_start", b"expert_start", "final", b"final"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision_made", b"decision_made", "delta", b"delta", "draft", b"draft", "event", b"event", "expert_finish", b"expert_finish", "expert_start", b"expert_start", "final", b"final", "note", b"note", "tally", b"tally"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_made", b"decision_made", "delta", b"delta", "event", b"event", "expert_finish", b"expert_finish", "expert_start", b"expert_start", "final", b"final"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_made", b"decision_made", "delta", b"delta", "draft", b"draft", "event", b"event", "expert_finish", b"expert_finish", "expert_start", b"expert_start", "final", b"final", "note", b"note", "tally", b"tally"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["decision_made", "expert_start", "delta", "expert_finish", "final"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["decision_made", "expert_start", "delta", "expert_finish", "final", "note", "draft", "tally"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
 Global___StreamChatResponse: _TypeAlias = StreamChatResponse  # noqa: Y015
+
+@_typing.final
+class PlannedStep(_message.Message):
+    """PlannedStep is what one expert was given."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPERT_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
+    MAX_TOKENS_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    expert: _builtins.str
+    """Name of the expert."""
+    part: Global___Part.ValueType
+    """What its words are to the answer."""
+    max_tokens: _builtins.int
+    """Most tokens it may write. Absent: as many as the expert writes by itself."""
+    @_builtins.property
+    def time(self) -> _duration_pb2.Duration:
+        """Time it has, from the decision. Absent: no limit of the caller's."""
+
+    def __init__(
+        self,
+        *,
+        expert: _builtins.str = ...,
+        part: Global___Part.ValueType = ...,
+        max_tokens: _builtins.int | None = ...,
+        time: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_tokens", b"_max_tokens", "max_tokens", b"max_tokens", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_tokens", b"_max_tokens", "expert", b"expert", "max_tokens", b"max_tokens", "part", b"part", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_tokens: _TypeAlias = _typing.Literal["max_tokens"]  # noqa: Y015
+    _WhichOneofArgType__max_tokens: _TypeAlias = _typing.Literal["_max_tokens", b"_max_tokens"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_tokens) -> _WhichOneofReturnType__max_tokens | None: ...
+
+Global___PlannedStep: _TypeAlias = PlannedStep  # noqa: Y015
+
+@_typing.final
+class Note(_message.Message):
+    """Note tells that an expert left, or was not waited for. Its words so far stand."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPERT_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    expert: _builtins.str
+    """Name of the expert."""
+    revision: _builtins.str
+    """Its adapter revision. Empty: the base model without adapter."""
+    part: Global___Part.ValueType
+    """What its words are to the answer."""
+    reason: _builtins.str
+    """Why, in UPPER_SNAKE: the reason of an error, or NOT_WAITED_FOR, TOO_LONG, UNREADABLE.
+    New reasons may be added.
+    """
+    message: _builtins.str
+    """The same for a person, in English."""
+    def __init__(
+        self,
+        *,
+        expert: _builtins.str = ...,
+        revision: _builtins.str = ...,
+        part: Global___Part.ValueType = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expert", b"expert", "message", b"message", "part", b"part", "reason", b"reason", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Note: _TypeAlias = Note  # noqa: Y015
+
+@_typing.final
+class Draft(_message.Message):
+    """Draft is a piece of a draft: what had arrived when it was sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPERT_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    expert: _builtins.str
+    """Name of the expert that wrote it."""
+    revision: _builtins.str
+    """The adapter revision that wrote it. Empty: the base model without adapter."""
+    text: _builtins.str
+    """New characters, to be put behind those before of the same expert."""
+    def __init__(
+        self,
+        *,
+        expert: _builtins.str = ...,
+        revision: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expert", b"expert", "revision", b"revision", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Draft: _TypeAlias = Draft  # noqa: Y015
+
+@_typing.final
+class Tally(_message.Message):
+    """Tally tells how experts' answers were weighed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPERT_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    expert: _builtins.str
+    """Name of the expert whose words won."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___TallyEntry]:
+        """One entry for each choice of a vote, or for each draft of a best-of, the heaviest first."""
+
+    def __init__(
+        self,
+        *,
+        expert: _builtins.str = ...,
+        entries: _abc.Iterable[Global___TallyEntry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "expert", b"expert"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Tally: _TypeAlias = Tally  # noqa: Y015
+
+@_typing.final
+class TallyEntry(_message.Message):
+    """TallyEntry is the weight of one choice, or of one draft."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHOICE_FIELD_NUMBER: _builtins.int
+    EXPERTS_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    choice: _builtins.str
+    """The choice, in the words of a vote. Empty for drafts."""
+    weight: _builtins.float
+    """Votes: the share of all weight, in [0, 1]. Drafts: the geometric mean of their tokens'
+    probabilities, in [0, 1]; 1 and 0 where a judge chose.
+    """
+    @_builtins.property
+    def experts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Experts that stand behind it."""
+
+    def __init__(
+        self,
+        *,
+        choice: _builtins.str = ...,
+        experts: _abc.Iterable[_builtins.str] | None = ...,
+        weight: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "experts", b"experts", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TallyEntry: _TypeAlias = TallyEntry  # noqa: Y015
 
 @_typing.final
 class DecisionMade(_message.Message):
@@ -421,21 +710,27 @@ class DecisionMade(_message.Message):
 
     ANSWER_ID_FIELD_NUMBER: _builtins.int
     DECISION_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     """Names this answer, in logs and feedback."""
     @_builtins.property
     def decision(self) -> _decision_pb2.Decision:
         """Who answers, and why."""
 
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedStep]:
+        """What each step of an answer of several experts may use. Empty where one is asked."""
+
     def __init__(
         self,
         *,
         answer_id: _builtins.str = ...,
         decision: _decision_pb2.Decision | None = ...,
+        steps: _abc.Iterable[Global___PlannedStep] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "decision", b"decision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "decision", b"decision", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -450,22 +745,38 @@ class ExpertStart(_message.Message):
     EXPERT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     NOTICE_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
+    PROBABILITY_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
     expert: _builtins.str
     """Name of the expert."""
     revision: _builtins.str
     """The adapter revision that answers. Empty: the base model without adapter."""
     notice: _builtins.str
     """Notice to show beside the answer, in the question's language. May be empty."""
+    part: Global___Part.ValueType
+    """What its words are to the answer. Unset where one expert is asked."""
+    probability: _builtins.float
+    """Probability that it is the right one, in [0, 1]. 0 where one expert is asked, and for
+    who writes from the experts' words.
+    """
+    title: _builtins.str
+    """The expert's title in the question's language, to label its words with. Empty where
+    one expert is asked.
+    """
     def __init__(
         self,
         *,
         expert: _builtins.str = ...,
         revision: _builtins.str = ...,
         notice: _builtins.str = ...,
+        part: Global___Part.ValueType = ...,
+        probability: _builtins.float = ...,
+        title: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expert", b"expert", "notice", b"notice", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expert", b"expert", "notice", b"notice", "part", b"part", "probability", b"probability", "revision", b"revision", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -483,6 +794,7 @@ class Delta(_message.Message):
     CHOICE_FIELD_NUMBER: _builtins.int
     TOOL_CALLS_FIELD_NUMBER: _builtins.int
     LOGPROBS_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
     expert: _builtins.str
     """Name of the expert that wrote it."""
     revision: _builtins.str
@@ -493,6 +805,8 @@ class Delta(_message.Message):
     """
     choice: _builtins.int
     """Which of several answers it belongs to, from 0."""
+    part: Global___Part.ValueType
+    """What they are to the answer."""
     @_builtins.property
     def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.ToolCallDelta]:
         """Pieces of the calls that the expert wants made."""
@@ -510,10 +824,11 @@ class Delta(_message.Message):
         choice: _builtins.int = ...,
         tool_calls: _abc.Iterable[_chat_pb2.ToolCallDelta] | None = ...,
         logprobs: _abc.Iterable[_chat_pb2.TokenLogprob] | None = ...,
+        part: Global___Part.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "expert", b"expert", "logprobs", b"logprobs", "revision", b"revision", "text", b"text", "tool_calls", b"tool_calls"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "expert", b"expert", "logprobs", b"logprobs", "part", b"part", "revision", b"revision", "text", b"text", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -533,6 +848,7 @@ class ExpertFinish(_message.Message):
     ELAPSED_FIELD_NUMBER: _builtins.int
     NOTICE_FIELD_NUMBER: _builtins.int
     OTHER_REASONS_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
     expert: _builtins.str
     """Name of the expert."""
     revision: _builtins.str
@@ -541,6 +857,8 @@ class ExpertFinish(_message.Message):
     """Why it ended; of several answers, the first."""
     notice: _builtins.str
     """Notice to show beside the answer, in the question's language. May be empty."""
+    part: Global___Part.ValueType
+    """What its words are to the answer. Unset where one expert is asked."""
     @_builtins.property
     def usage(self) -> _chat_pb2.Usage:
         """Tokens it read and wrote, of all its answers together."""
@@ -568,10 +886,11 @@ class ExpertFinish(_message.Message):
         elapsed: _duration_pb2.Duration | None = ...,
         notice: _builtins.str = ...,
         other_reasons: _abc.Iterable[_chat_pb2.FinishReason.ValueType] | None = ...,
+        part: Global___Part.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "expert", b"expert", "finish_reason", b"finish_reason", "notice", b"notice", "other_reasons", b"other_reasons", "revision", b"revision", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "expert", b"expert", "finish_reason", b"finish_reason", "notice", b"notice", "other_reasons", b"other_reasons", "part", b"part", "revision", b"revision", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -44,9 +44,9 @@ class RouterServiceStub:
     """Chat answers in one message."""
     StreamChat: _grpc.UnaryStreamMultiCallable[_router_service_pb2.StreamChatRequest, _router_service_pb2.StreamChatResponse]
     """StreamChat answers while the answer is being written. Events come in this
-    order: one decision; for each expert that is asked one start, its deltas and one finish;
-    one final. The call's own status tells how it ended: a stream without a
-    final event did not finish.
+    order: one decision; for each expert that is asked one start, its deltas or drafts, and
+    one finish, or a note that it failed; then what was made of their words; one final. The
+    call's own status tells how it ended: a stream without a final event did not finish.
     """
 
 @_typing.type_check_only
@@ -65,9 +65,9 @@ class RouterServiceAsyncStub(RouterServiceStub):
     """Chat answers in one message."""
     StreamChat: _aio.UnaryStreamMultiCallable[_router_service_pb2.StreamChatRequest, _router_service_pb2.StreamChatResponse]  # type: ignore[assignment]
     """StreamChat answers while the answer is being written. Events come in this
-    order: one decision; for each expert that is asked one start, its deltas and one finish;
-    one final. The call's own status tells how it ended: a stream without a
-    final event did not finish.
+    order: one decision; for each expert that is asked one start, its deltas or drafts, and
+    one finish, or a note that it failed; then what was made of their words; one final. The
+    call's own status tells how it ended: a stream without a final event did not finish.
     """
 
 class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -101,9 +101,9 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_router_service_pb2.StreamChatResponse], _abc.AsyncIterator[_router_service_pb2.StreamChatResponse]]:
         """StreamChat answers while the answer is being written. Events come in this
-        order: one decision; for each expert that is asked one start, its deltas and one finish;
-        one final. The call's own status tells how it ended: a stream without a
-        final event did not finish.
+        order: one decision; for each expert that is asked one start, its deltas or drafts, and
+        one finish, or a note that it failed; then what was made of their words; one final. The
+        call's own status tells how it ended: a stream without a final event did not finish.
         """
 
 def add_RouterServiceServicer_to_server(servicer: RouterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tame_router.answering import event as inside
+from tame_router.api.grpc_duration import duration
 from tame_router.api.grpc_request import read_constraints, read_messages, read_sampling
-from tame_router.api.grpc_response import duration, write_event
+from tame_router.api.grpc_response import write_event
 from tame_router.chat import FinishReason, Message, Role, Sampling, Usage
 from tame_router.client import event as outside
 from tame_router.client.reading import read_event

@@ -143,7 +143,7 @@ SCHEMA = {"name": "s", "schema": {"type": "object"}}
         ({"documents": [" "]}, "documents[0].text"),
         ({"documents": [{"text": "x", "title": "t" * 513}]}, "documents[0].title"),
         ({"documents": [{"body": "x"}]}, "documents[0].body"),
-        ({"tame": {"join": "vote"}}, "tame.join"),
+        ({"tame": {"join": "choir"}}, "tame.join"),
         ({"tame": {"max_experts": 0}}, "tame.max_experts"),
         ({"tame": {"experts": ["x"] * 257}}, "tame.experts"),
         ({"tame": {"pin": "x"}}, "tame.pin"),

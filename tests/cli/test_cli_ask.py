@@ -10,6 +10,7 @@ import pytest
 
 from tame_router.catalog.expert import Catalog
 from tests.cli.conftest import Result, Tame
+from tests.cli.terminal import Terminal
 from tests.fakes.vllm import FakeVllm
 from tests.fakes.vllm_script import Raw, Refuse, Silence
 from tests.scripted_service import serving
@@ -78,6 +79,54 @@ async def test_the_general_expert_has_no_adapter(ask: Ask) -> None:
     assert "base model, no adapter" in result.err
 
 
+async def test_several_experts_are_sections(ask: Ask, fake_vllm: FakeVllm) -> None:
+    """Plain text with headings in a pipe; what each did is told on standard error."""
+    fake_vllm.text = "可以。"
+    result = await ask("--join", "panel", "--experts", "2", LEGAL)
+    assert result.code == 0
+    assert result.out == "【法律】\n可以。\n\n【醫療】\n可以。\n"
+    assert result.err.startswith("legal 0.")
+    assert ", medical 0." in result.err
+    assert "· panel" in result.err
+    assert "medical · expert · medical--" in result.err
+
+
+async def test_headings_have_colour_on_a_terminal(
+    ask: Ask, fake_vllm: FakeVllm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The router's own words stand out from the experts'."""
+    fake_vllm.text = "可以。"
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    await ask("--join", "panel", "--experts", "2", LEGAL)
+    assert terminal.getvalue().startswith("\x1b[1;36m【法律】\n\x1b[0m可以。")
+
+
+async def test_drafts_notes_and_tallies_are_told(
+    ask: Ask, fake_vllm: FakeVllm, catalog: Catalog
+) -> None:
+    """All beside the answer, which alone is on standard output."""
+    fake_vllm.text = "可以。"
+    result = await ask("--join", "vote", "--experts", "2", "--drafts", LEGAL)
+    assert result.out == "可以。\n"
+    assert "draft of legal: 可以。" in result.err
+    assert "→ 1.00 可以 (legal" in result.err
+    fake_vllm.faults = {catalog.expert("medical").live_revision: Refuse(status=500)}
+    noted = await ask("--join", "best_of", "--experts", "2", LEGAL)
+    assert "medical: BACKEND_FAILED: " in noted.err
+    assert noted.out == "可以。\n"
+
+
+async def test_joined_events_are_lines_for_machines(ask: Ask, fake_vllm: FakeVllm) -> None:
+    """Each kind has its name, and parts are told."""
+    result = await ask("--json", "--join", "fuse", "--experts", "2", "--drafts", LEGAL)
+    events = [json.loads(line) for line in result.out.splitlines()]
+    assert {"draft", "delta", "expert_start"} <= {event["event"] for event in events}
+    assert events[0]["decision"]["join"] == "fuse"
+    assert [step["part"] for step in events[0]["steps"]] == ["draft", "draft"]
+    assert {e["part"] for e in events if e["event"] == "delta"} == {"joined", "label"}
+
+
 async def test_standard_input_can_be_the_question(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, fake_vllm: FakeVllm
 ) -> None:
@@ -103,6 +152,9 @@ async def test_an_expert_that_writes_nothing_is_said_so(ask: Ask, fake_vllm: Fak
         (("--max-tokens", "0", LEGAL), 2, "INVALID_REQUEST: sampling.max_tokens is 0"),
         (("bad \udcff byte",), 2, "INVALID_REQUEST: messages[0].content cannot be sent"),
         (("--expert", "astrology", LEGAL), 1, "EXPERT_NOT_FOUND: the constraints name"),
+        (("--join", "choir", LEGAL), 2, "invalid choice"),
+        (("--join", "fuse", "--experts", "9", LEGAL), 2, "max_experts is 9; with join"),
+        (("--join", "fuse", "--max-tokens", "2", LEGAL), 2, "send 4 or more"),
         (("--timeout", "0", LEGAL), 2, "not a number of seconds above 0"),
         (("--timeout", "nan", LEGAL), 2, "not a number of seconds above 0"),
         (("--timeout", "soon", LEGAL), 2, "invalid"),

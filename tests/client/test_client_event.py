@@ -11,7 +11,7 @@ from tame_router.client.reading import read_event
 from tame_router.v1 import router_service_pb2
 from tests.scripted_service import Scripted, serving
 
-FUTURE = router_service_pb2.StreamChatResponse.FromString(b"\x32\x03abc")
+FUTURE = router_service_pb2.StreamChatResponse.FromString(b"\x7a\x03abc")
 DELTA = router_service_pb2.StreamChatResponse(delta=router_service_pb2.Delta(text="甲"))
 FINAL = router_service_pb2.StreamChatResponse(
     final=router_service_pb2.Final(finish_reason=99)  # type: ignore[arg-type]

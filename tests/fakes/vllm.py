@@ -32,6 +32,10 @@ class FakeVllm:
     Attributes:
         pace: How answers are written.
         text: What every answer says; empty: something deterministic for each prompt and model.
+        texts: What the answers of some base models or adapters say, by name.
+        paces: How some of them write, by name.
+        faults: What goes wrong at some of them every time, by name.
+        logprobs: Log-probability of each token of some of them, by name; else -0.25.
         adapters: Names of the adapters that are loaded.
         max_model_len: The context, in tokens.
         api_key: Key that requests below `/v1` must carry; empty: none.
@@ -59,6 +63,10 @@ class FakeVllm:
         """Forget requests and instructions."""
         self.pace = Pace()
         self.text = ""
+        self.texts: dict[str, str] = {}
+        self.paces: dict[str, Pace] = {}
+        self.faults: dict[str, Fault] = {}
+        self.logprobs: dict[str, float] = {}
         self.base_model = BASE_MODEL
         self.adapters: Sequence[str] = ADAPTERS
         self.max_model_len = MAX_MODEL_LEN
@@ -104,12 +112,14 @@ class FakeVllm:
 
     def tokens_for(self, model: str, messages: list[dict[str, str]]) -> tuple[str, ...]:
         """Give the answer that a prompt gets, token by token."""
-        if self.text:
-            return tuple(self.text)
+        if text := self.texts.get(model, self.text):
+            return tuple(text)
         return wire.tokens_for(model, messages, self.pace.answer_tokens)
 
-    def take_fault(self) -> Fault | None:
-        """Take the next fault off the list."""
+    def take_fault(self, model: str) -> Fault | None:
+        """Give the fault of a base model or adapter, or take the next off the list."""
+        if model in self.faults:
+            return self.faults[model]
         return self._faults.popleft() if self._faults else None
 
     def record(self, request: Request, body: dict[str, Any]) -> Received:

@@ -50,7 +50,7 @@ class ChatEndpoint:
         body = json.loads(await request.body())
         received = self._fake.record(request, body)
         answer = _Answer(scope, send, received)
-        fault = self._fake.take_fault()
+        fault = self._fake.take_fault(body["model"])
         refusal = self._fake.refusal(request) or self._refusal(body, fault)
         if refusal is None:
             try:
@@ -62,12 +62,13 @@ class ChatEndpoint:
             received.ended.set()
             await refusal(scope, receive, send)
             return
+        pace = self._fake.paces.get(body["model"], self._fake.pace)
         finished = self._fake.finished  # a reset begins another count, and this answer is not in it
         self._fake.running += 1
         try:
             async with asyncio.TaskGroup() as group:
                 watcher = group.create_task(_watch(receive, received))
-                await answer.play(events, fault, self._fake.pace)
+                await answer.play(events, fault, pace)
                 watcher.cancel()
         except* _Gone:
             reason = "abort"
@@ -100,7 +101,8 @@ class ChatEndpoint:
         room = fake.max_model_len - prompt_tokens
         tokens = fake.tokens_for(body["model"], body["messages"])
         if is_shaped(body):
-            return shaped_events(body, tokens, prompt_tokens, room)
+            logprob = fake.logprobs.get(body["model"], -0.25)
+            return shaped_events(body, tokens, prompt_tokens, room, logprob=logprob)
         limit = min(body.get("max_tokens", room), room)
         reason = "stop" if len(tokens) <= limit else "length"
         events = wire.answer_events(

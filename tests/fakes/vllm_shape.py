@@ -23,7 +23,12 @@ def is_shaped(body: Body) -> bool:
 
 
 def shaped_events(
-    body: Body, tokens: Sequence[str], prompt_tokens: int, room: int
+    body: Body,
+    tokens: Sequence[str],
+    prompt_tokens: int,
+    room: int,
+    *,
+    logprob: float = -0.25,
 ) -> tuple[tuple[bytes, ...], str]:
     """Write the whole answer, and say why its first choice ends.
 
@@ -32,9 +37,10 @@ def shaped_events(
         tokens: What the answer says where nothing else is asked for.
         prompt_tokens: For the usage.
         room: Tokens that fit.
+        logprob: Of each token.
     """
     limit = min(body.get("max_tokens", room), room)
-    answers = [_answer(body, tokens, choice, limit) for choice in range(body.get("n", 1))]
+    answers = [_answer(body, tokens, choice, limit, logprob) for choice in range(body.get("n", 1))]
     head = {
         "id": "chatcmpl-0123456789abcdef",
         "object": "chat.completion.chunk",
@@ -62,7 +68,7 @@ def shaped_events(
 
 
 def _answer(
-    body: Body, tokens: Sequence[str], index: int, limit: int
+    body: Body, tokens: Sequence[str], index: int, limit: int, logprob: float
 ) -> tuple[list[dict[str, Any]], int]:
     tool = _called(body)
     if tool is not None:
@@ -77,7 +83,8 @@ def _answer(
         tokens = [f"({index + 1}) ", *tokens]
     written = tokens[:limit]
     pieces = [
-        _choice(index, {"content": token}, logprobs=_logprobs(body, token)) for token in written
+        _choice(index, {"content": token}, logprobs=_logprobs(body, token, logprob))
+        for token in written
     ]
     reason = "stop" if len(tokens) <= limit else "length"
     pieces.append(_choice(index, {"content": ""}, reason))
@@ -121,11 +128,11 @@ def _called(body: Body) -> dict[str, Any] | None:
     return functions[0] if functions else None
 
 
-def _logprobs(body: Body, token: str) -> dict[str, Any] | None:
+def _logprobs(body: Body, token: str, logprob: float) -> dict[str, Any] | None:
     if not body.get("logprobs"):
         return None
-    entry = {"token": token, "logprob": -0.25, "bytes": list(token.encode())}
-    others = [{**entry, "logprob": -0.25 - n} for n in range(body.get("top_logprobs") or 0)]
+    entry = {"token": token, "logprob": logprob, "bytes": list(token.encode())}
+    others = [{**entry, "logprob": logprob - n} for n in range(body.get("top_logprobs") or 0)]
     return {"content": [{**entry, "top_logprobs": others}]}
 
 

@@ -107,6 +107,7 @@ CONSTRAINTS: Mapping[str, tuple[dict[str, Any], Refused]] = {
     ),
     "no expert at all": ({"max_experts": 0}, invalid("constraints.max_experts", "expected 1 or")),
     "fewer than none": ({"max_experts": -1}, invalid("constraints.max_experts", "is -1")),
+    "unknown order": ({"order": 9}, invalid("constraints.order", "is 9; expected ORDER_LEAD")),
     "unknown join": ({"join": 7}, invalid("constraints.join", "is 7; this server knows JOIN_SING")),
     "too many names": (
         {"allow": ["legal"] * 200, "deny": ["legal"] * 57},

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import anyio
@@ -13,11 +14,13 @@ from tame_router.catalog.expert import Catalog
 from tame_router.chat import Document, Format, ResponseFormat, Sampling
 from tame_router.client.async_client import AsyncClient
 from tame_router.client.event import Delta, Event, ExpertFinish
+from tame_router.client.joined import Part
 from tame_router.config import Settings
 from tame_router.errors import BackendError
 from tests.answering.guarded_sentences import LEAKING
 from tests.fakes.vllm import FakeVllm
 from tests.fakes.vllm_script import Pace, Truncate
+from tests.joined_order import check_order
 from tests.router_fixture import changed
 from tests.small_experts import QUESTIONS, write_experts
 
@@ -26,6 +29,8 @@ pytestmark = pytest.mark.anyio
 MEDICAL = QUESTIONS["medical"][0]
 WRITTEN = "".join(written for written, _ in LEAKING)
 LONG = Sampling(max_tokens=1500)
+PLENTY = Sampling(max_tokens=8_000)
+BOTH: dict[str, Any] = {"allow": ["legal", "medical"], "max_experts": 2}
 WANTED = "".join(wanted for _, wanted in LEAKING)
 
 
@@ -125,3 +130,24 @@ async def test_an_expert_says_otherwise(
     async with app.running(other) as address, AsyncClient(address, attempts=1) as client:
         assert (await client.chat(MEDICAL)).content == "头发"
         assert (await client.chat(QUESTIONS["legal"][0])).content == "頭髮"
+
+
+@pytest.mark.parametrize("join", ["panel", "second_opinion", "fuse", "best_of"])
+async def test_every_part_arrives_traditional(
+    client: AsyncClient, fake_vllm: FakeVllm, join: str
+) -> None:
+    """Each expert's words are converted as its own, and none strays into another's part."""
+    fake_vllm.text = WRITTEN
+    fake_vllm.max_model_len = 32_768
+    fake_vllm.pace = Pace(tokens_per_event=2)
+    seen: list[Event] = []
+    async with client.stream(MEDICAL, join=join, sampling=PLENTY, **BOTH) as events:
+        seen = [event async for event in events]
+    check_order(seen)
+    for expert, part in {(e.expert, e.part) for e in seen if isinstance(e, Delta)} - {
+        (e.expert, Part.LABEL) for e in seen if isinstance(e, Delta)
+    }:
+        said = "".join(
+            e.text for e in seen if isinstance(e, Delta) and (e.expert, e.part) == (expert, part)
+        )
+        assert said == WANTED

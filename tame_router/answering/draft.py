@@ -1,0 +1,52 @@
+"""A draft: what one expert wrote, kept until it is known what becomes of it."""
+
+from dataclasses import dataclass, field
+
+from tame_router.backends.backend import Piece
+from tame_router.chat import ToolCallDelta
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """What one expert has written so far.
+
+    Attributes:
+        size: Characters kept, those of calls included.
+    """
+
+    size: int = 0
+    _texts: list[str] = field(default_factory=list)
+    _calls: dict[int, ToolCallDelta] = field(default_factory=dict)
+    _logprobs: list[bytes] = field(default_factory=list)
+
+    def add(self, piece: Piece) -> None:
+        """Take the next piece of its first answer."""
+        if piece.text:
+            self._texts.append(piece.text)
+            self.size += len(piece.text)
+        if piece.logprobs:
+            self._logprobs.append(piece.logprobs)
+        for call in piece.tool_calls:
+            known = self._calls.get(call.index, ToolCallDelta(index=call.index))
+            self._calls[call.index] = ToolCallDelta(
+                index=call.index,
+                id=known.id or call.id,
+                name=known.name or call.name,
+                arguments=known.arguments + call.arguments,
+            )
+            self.size += len(call.name) + len(call.arguments)
+
+    @property
+    def text(self) -> str:
+        """Its words."""
+        return "".join(self._texts)
+
+    @property
+    def tool_calls(self) -> tuple[ToolCallDelta, ...]:
+        """The calls it wants made, each in one piece."""
+        return tuple(call for _, call in sorted(self._calls.items()))
+
+    @property
+    def logprobs(self) -> list[bytes]:
+        """JSON texts of OpenAI's `logprobs.content` lists, in their order."""
+        return self._logprobs

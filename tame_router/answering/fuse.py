@@ -1,0 +1,117 @@
+"""Fuse: experts draft side by side, and one answer is written from their drafts. Pure.
+
+The writing begins when a quorum of drafts is finished, or when no other can come. Drafts that
+are late are stopped and used as far as they are; each expert has a time limit of its own.
+"""
+
+from collections.abc import Collection
+
+from tame_router.answering.draft import Draft
+from tame_router.answering.event import ExpertFinish, Part
+from tame_router.answering.happening import Command, Failed, Happening, Stop
+from tame_router.answering.label import references
+from tame_router.answering.roster import NOT_WAITED_FOR, Roster
+from tame_router.answering.writing import fusion_step
+from tame_router.backends.backend import Piece
+from tame_router.chat import FinishReason, Message
+
+
+class Fuse:
+    """Makes one answer from drafts.
+
+    Where one draft is all there is, it is the answer; likewise the first, where nobody can
+    write from them.
+
+    Args:
+        roster: The steps, the lead first.
+        messages: The conversation.
+    """
+
+    def __init__(self, roster: Roster, messages: tuple[Message, ...]) -> None:
+        self._roster = roster
+        self._messages = messages
+        self._drafts = [Draft() for _ in roster.experts]
+        self._used: list[int] = []
+        self._written = False
+        self._cut = False
+
+    @property
+    def listening(self) -> Collection[int]:
+        """Everyone that is not over."""
+        return self._roster.open
+
+    @property
+    def finishes(self) -> list[ExpertFinish]:
+        """How experts ended."""
+        return self._roster.finishes
+
+    def begin(self) -> list[Command]:
+        """Tell who was asked."""
+        return [self._roster.start(index) for index in self._roster.experts]
+
+    def take(self, index: int, happening: Happening) -> list[Command]:
+        """Keep drafts, and have the answer written when there are enough of them."""
+        roster = self._roster
+        if index not in roster.experts:
+            return self._take_answer(index, happening)
+        if not isinstance(happening, Piece):
+            return [roster.over(index, happening), *self._go_on()]
+        told = roster.keep(index, self._drafts[index], happening)
+        return told if index in roster.open else told + self._go_on()
+
+    def outcome(self) -> FinishReason:
+        """Say why the answer that was written ended.
+
+        Raises:
+            TameError: When no expert finished a draft.
+        """
+        if self._cut:
+            return FinishReason.LENGTH
+        reason = self._roster.reason()
+        written = len(self._roster.plan.steps)
+        finish = self._roster.finished.get(written)
+        return finish.finish_reason if finish else reason
+
+    def _go_on(self) -> list[Command]:
+        roster = self._roster
+        late = roster.experts_open
+        if late and len(roster.finished) < roster.plan.quorum:
+            return []
+        told: list[Command] = []
+        for index in late:
+            size = self._drafts[index].size
+            message = f"enough drafts were finished; {size} characters of this one are used"
+            told += [Stop(index), roster.stop(index, NOT_WAITED_FOR, message)]
+        if not roster.finished:
+            return told
+        self._used = [i for i in roster.experts if self._drafts[i].text.strip()]
+        if len(self._used) < 2:
+            return told + self._instead()
+        drafts = [(roster.title(i), self._drafts[i].text) for i in self._used]
+        step = fusion_step(roster.plan.writer, self._messages, drafts, roster.language)
+        return [*told, *roster.ask(step)]
+
+    def _instead(self) -> list[Command]:
+        """Give a draft as the answer: of those that are whole the lead's, or the next."""
+        roster = self._roster
+        whole = [i for i in self._used if i in roster.finished]
+        return [
+            roster.delta(index, Piece(text=self._drafts[index].text), Part.JOINED)
+            for index in whole[:1]
+        ]
+
+    def _take_answer(self, index: int, happening: Happening) -> list[Command]:
+        roster = self._roster
+        if isinstance(happening, Piece):
+            self._written = True
+            return [roster.delta(index, happening)]
+        told: list[Command] = []
+        failed = isinstance(happening, Failed)
+        if self._written:
+            self._cut = failed
+            titles = [roster.title(i) for i in self._used]
+            told.append(roster.label(index, references(titles)))
+        told.append(roster.over(index, happening))
+        if not self._written:
+            told += self._instead()
+        return told

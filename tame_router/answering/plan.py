@@ -1,0 +1,239 @@
+"""The plan of an answer of several experts: who does what, with which tokens, in which time.
+
+Pure: what is left of the deadline comes in as a length of time.
+
+Tokens: where the caller names `max_tokens`, all steps together write no more than that. They
+share it by the weights of `_WEIGHTS`; what a division leaves goes to the step that is read
+first. Where it names none, each step writes what its expert writes by itself.
+
+Time: steps that run side by side have the same time; what is written from their words gets
+the rest. A part of the deadline is kept back, so that the answer is over before it passes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tame_router.answering.event import Part, PlannedStep
+from tame_router.answering.question import Question
+from tame_router.catalog.expert import Expert
+from tame_router.chat import Message, Shape
+from tame_router.config import JoinSettings
+from tame_router.errors import InvalidRequestError
+from tame_router.routing.decision import Join, Order
+
+_WEIGHTS = {
+    Join.PANEL: (1, 0),
+    Join.SECOND_OPINION: (2, 1),
+    Join.FUSE: (1, 1),
+    Join.VOTE: (1, 0),
+    Join.BEST_OF: (1, 0),
+}
+"""Weight of each expert's share of the tokens, and of that of what is written from them all:
+a fusion's for each draft."""
+
+_ALL_S = 0.95
+"""Share of the deadline in which everything is said."""
+_DRAFT_S = {Join.SECOND_OPINION: 0.6, Join.FUSE: 0.5, Join.VOTE: 0.95, Join.BEST_OF: 0.8}
+"""Share of the deadline that drafts have, by join."""
+_LEAD_S = 0.9
+"""Share of the deadline that words have which stream while others wait."""
+_FIRST_S = 0.4
+"""Share of the deadline in which an expert must have begun, so that others still can."""
+
+VOTE_LOGPROBS = 10
+"""Tokens listed in the place of a vote's choice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One expert's part of the work.
+
+    Attributes:
+        expert: Who is asked.
+        planned: What it is for, and what it may use.
+        probability: That it is the right one, in [0, 1]; 0 for who writes from others' words.
+        first_token_timeout_s: Longest wait for its first token.
+        shape: What its words may consist of.
+        messages: What it reads; None: the question.
+    """
+
+    expert: Expert
+    planned: PlannedStep
+    probability: float = 0.0
+    first_token_timeout_s: float
+    shape: Shape
+    messages: tuple[Message, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be done for one answer.
+
+    Attributes:
+        join: How answers are joined; never SINGLE.
+        steps: The experts, the lead first; at least two.
+        writer: Who writes from their words, with the base model; used by some joins.
+        order: How a panel's parts follow each other.
+        drafts: Drafts are sent too.
+        quorum: Drafts that a fusion waits for, in [1, len(steps)].
+        most_chars: Characters of one draft that are kept.
+        judged: The writer judges the drafts.
+    """
+
+    join: Join
+    steps: tuple[Step, ...]
+    writer: Step
+    order: Order
+    drafts: bool
+    quorum: int
+    most_chars: int
+    judged: bool = False
+
+
+def make_plan(
+    join: Join,
+    experts: Sequence[tuple[Expert, float]],
+    writer: Expert,
+    question: Question,
+    settings: JoinSettings,
+    *,
+    left_s: float | None,
+) -> Plan:
+    """Share tokens and time among the steps of an answer.
+
+    Args:
+        join: How answers are joined; not SINGLE.
+        experts: The selected experts with their probabilities, the lead first; at least two.
+        writer: Who writes from their words, or judges them.
+        question: What is asked.
+        settings: The operator's limits.
+        left_s: Time until the deadline; None: there is none.
+
+    Raises:
+        InvalidRequestError: When there are fewer tokens than steps.
+    """
+    tokens, joined_tokens = share_tokens(join, len(experts), question.sampling.max_tokens)
+    waits_s = _within(settings.first_token_timeout_s, left_s, _FIRST_S)
+    steps = tuple(
+        Step(
+            expert=expert,
+            probability=probability,
+            planned=PlannedStep(
+                expert=expert.name,
+                part=_part(join, index),
+                max_tokens=tokens[index],
+                time_s=_time(join, index, left_s, settings),
+            ),
+            first_token_timeout_s=waits_s,
+            shape=_shape(join, question.shape, judged=bool(settings.judge)),
+        )
+        for index, (expert, probability) in enumerate(experts)
+    )
+    return Plan(
+        join=join,
+        steps=steps,
+        writer=Step(
+            expert=writer,
+            planned=PlannedStep(
+                expert=writer.name,
+                part=Part.OPINION if join is Join.SECOND_OPINION else Part.JOINED,
+                max_tokens=joined_tokens,
+                time_s=_share(left_s, _ALL_S),
+            ),
+            first_token_timeout_s=settings.first_token_timeout_s,
+            shape=Shape(),
+        ),
+        order=question.constraints.order,
+        drafts=question.constraints.drafts,
+        quorum=max(1, -int(-len(experts) * settings.quorum // 1)),
+        most_chars=settings.most_waiting_chars,
+        judged=join is Join.BEST_OF and bool(settings.judge),
+    )
+
+
+def share_tokens(
+    join: Join, experts: int, max_tokens: int | None
+) -> tuple[list[int | None], int | None]:
+    """Give the tokens of each expert, and of what is written from their words.
+
+    Their sum is `max_tokens`; None: each writes what it writes by itself.
+
+    Raises:
+        InvalidRequestError: When there are fewer tokens than steps.
+    """
+    if max_tokens is None:
+        return [None] * experts, None
+    each, joined = _WEIGHTS[join]
+    whole = each * experts + joined * (experts if join is Join.FUSE else 1)
+    least = -(-whole // each)
+    if max_tokens < least:
+        steps = experts + (1 if joined else 0)
+        raise InvalidRequestError(
+            f"max_tokens is {max_tokens}, shared by {steps} steps of join {join.value!r}; send"
+            f" {least} or more, or ask fewer experts",
+            field="sampling.max_tokens",
+        )
+    share = max_tokens * each // whole
+    last = max_tokens - share * experts if joined else 0
+    shares: list[int | None] = [share] * experts
+    if not joined:
+        shares[0] = max_tokens - share * (experts - 1)
+    return shares, last or None
+
+
+def of_step(
+    question: Question, step: Step, index: int, *, begun: float, stall_timeout_s: float
+) -> Question:
+    """Give the question as one step is asked it.
+
+    Args:
+        question: What the caller asks.
+        step: The step.
+        index: Its number.
+        begun: Point on the event loop's clock at which the plan was made.
+        stall_timeout_s: Longest silence between its tokens.
+    """
+    planned = step.planned
+    return replace(
+        question,
+        # A backend may take two calls of one name for the same one.
+        answer_id=f"{question.answer_id}-{index}" if index else question.answer_id,
+        messages=question.messages if step.messages is None else step.messages,
+        documents=question.documents if step.messages is None else (),
+        sampling=replace(question.sampling, max_tokens=planned.max_tokens),
+        deadline=question.deadline if planned.time_s is None else begun + planned.time_s,
+        shape=step.shape,
+        first_token_timeout_s=step.first_token_timeout_s,
+        stall_timeout_s=stall_timeout_s,
+    )
+
+
+def _part(join: Join, index: int) -> Part:
+    if join is Join.PANEL or (join is Join.SECOND_OPINION and index == 0):
+        return Part.EXPERT if index else Part.LEAD
+    return Part.DRAFT
+
+
+def _time(join: Join, index: int, left_s: float | None, settings: JoinSettings) -> float | None:
+    if _part(join, index) is Part.LEAD:
+        return _share(left_s, _LEAD_S)
+    time_s = _share(left_s, _DRAFT_S.get(join, _ALL_S))
+    if join is Join.FUSE:
+        return min(settings.draft_timeout_s, time_s or settings.draft_timeout_s)
+    return time_s
+
+
+def _share(left_s: float | None, share: float) -> float | None:
+    return None if left_s is None else left_s * share
+
+
+def _within(limit_s: float, left_s: float | None, share: float) -> float:
+    return limit_s if left_s is None else min(limit_s, left_s * share)
+
+
+def _shape(join: Join, shape: Shape, *, judged: bool) -> Shape:
+    if join is Join.VOTE:
+        return replace(shape, top_logprobs=VOTE_LOGPROBS)
+    if join is Join.BEST_OF and not judged:
+        return replace(shape, top_logprobs=0)
+    return shape

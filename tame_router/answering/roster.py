@@ -1,0 +1,176 @@
+"""What became of each step of an answer: who was asked, ended, failed, was stopped. Pure."""
+
+from tame_router.answering.draft import Draft
+from tame_router.answering.event import (
+    Delta,
+    DraftDelta,
+    ExpertFinish,
+    ExpertStart,
+    Note,
+    Part,
+)
+from tame_router.answering.happening import Ask, Command, Ended, Failed, Stop
+from tame_router.answering.label import title
+from tame_router.answering.plan import Plan, Step
+from tame_router.backends.backend import Piece
+from tame_router.chat import FinishReason
+from tame_router.errors import NoExpertAnsweredError, TameError
+
+NOT_WAITED_FOR = "NOT_WAITED_FOR"
+TOO_LONG = "TOO_LONG"
+UNREADABLE = "UNREADABLE"
+NO_FAILURES = frozenset({NOT_WAITED_FOR, UNREADABLE})
+"""Reasons of notes about experts that did what was asked of them."""
+
+
+class Roster:
+    """Keeps the steps of one answer, and makes the events that tell of them.
+
+    Args:
+        plan: What is to be done.
+        language: Language of the question, for titles and notices.
+    """
+
+    def __init__(self, plan: Plan, language: str) -> None:
+        self.plan = plan
+        self.language = language
+        self.steps: list[Step] = list(plan.steps)
+        self.open: list[int] = list(range(len(plan.steps)))
+        self.finishes: list[ExpertFinish] = []
+        self.finished: dict[int, ExpertFinish] = {}
+        self._failures: dict[int, TameError] = {}
+
+    @property
+    def experts(self) -> range:
+        """Numbers of the experts that the question itself is put to."""
+        return range(len(self.plan.steps))
+
+    @property
+    def experts_open(self) -> list[int]:
+        """Those of them that are not over, in their order."""
+        return [index for index in self.open if index < len(self.plan.steps)]
+
+    def title(self, index: int) -> str:
+        """Give the title of a step's expert in the question's language."""
+        return title(self.steps[index].expert, self.language)
+
+    def ask(self, step: Step) -> tuple[Ask, ExpertStart]:
+        """Have one more step asked."""
+        self.steps.append(step)
+        self.open.append(len(self.steps) - 1)
+        return Ask(step), self.start(len(self.steps) - 1)
+
+    def start(self, index: int) -> ExpertStart:
+        """Tell that a step was asked."""
+        step = self.steps[index]
+        return ExpertStart(
+            expert=step.expert.name,
+            revision=step.expert.live_revision,
+            notice=step.expert.notice(self.language),
+            part=step.planned.part,
+            probability=step.probability,
+            title=self.title(index),
+        )
+
+    def delta(self, index: int, piece: Piece, part: Part | None = None) -> Delta:
+        """Hand on what a step wrote."""
+        step = self.steps[index]
+        return Delta(
+            expert=step.expert.name,
+            revision=step.expert.live_revision,
+            text=piece.text,
+            tool_calls=piece.tool_calls,
+            part=part or step.planned.part,
+        )
+
+    def label(self, index: int, text: str) -> Delta:
+        """Say something of the router's own about a step."""
+        return self.delta(index, Piece(text=text), Part.LABEL)
+
+    def keep(self, index: int, draft: Draft, piece: Piece) -> list[Command]:
+        """Put a piece to a draft, and show it where drafts are wanted.
+
+        A step that has written more than is held is stopped, and not open any longer.
+        """
+        draft.add(piece)
+        told: list[Command] = []
+        if self.plan.drafts and piece.text:
+            expert = self.steps[index].expert
+            told.append(
+                DraftDelta(expert=expert.name, revision=expert.live_revision, text=piece.text)
+            )
+        if draft.size > self.plan.most_chars:
+            message = f"the draft was cut after {draft.size} characters (most_waiting_chars)"
+            told += [Stop(index), self.stop(index, TOO_LONG, message)]
+        return told
+
+    def over(self, index: int, how: Ended | Failed) -> ExpertFinish | Note:
+        """Tell how a step ended by itself."""
+        self.open.remove(index)
+        step = self.steps[index]
+        if isinstance(how, Failed):
+            self._failures[index] = how.error
+            return self._note(index, how.error.reason, how.error.message)
+        finish = ExpertFinish(
+            expert=step.expert.name,
+            revision=step.expert.live_revision,
+            finish_reason=how.finish.finish_reason,
+            usage=how.finish.usage,
+            time_to_first_token_s=how.finish.time_to_first_token_s,
+            elapsed_s=how.finish.elapsed_s,
+            notice=step.expert.notice(self.language),
+            part=step.planned.part,
+        )
+        self.finishes.append(finish)
+        self.finished[index] = finish
+        return finish
+
+    def stop(self, index: int, reason: str, message: str) -> Note:
+        """Tell that a step is not listened to any longer; it is to be stopped."""
+        self.open.remove(index)
+        return self._note(index, reason, message)
+
+    def remark(self, index: int, reason: str, message: str) -> Note:
+        """Tell something of a step that has ended."""
+        return self._note(index, reason, message)
+
+    def reason(self) -> FinishReason:
+        """Say why the first expert that finished ended.
+
+        Raises:
+            TameError: As `refuse` does.
+        """
+        first = next((self.finished[i] for i in self.experts if i in self.finished), None)
+        if first is None:
+            raise self._refusal()
+        return first.finish_reason
+
+    def _refusal(self) -> TameError:
+        """Give the error of an answer to which no expert has contributed."""
+        facts = {
+            f"expert.{self.steps[i].expert.name}": error.reason
+            for i, error in sorted(self._failures.items())
+        }
+        errors = [error for _, error in sorted(self._failures.items())]
+        if errors and len({error.reason for error in errors}) == 1:
+            errors[0].metadata.update(facts)
+            return errors[0]
+        told = "; ".join(
+            f"{self.steps[i].expert.name}: {error.message}"
+            for i, error in sorted(self._failures.items())
+        )
+        return NoExpertAnsweredError(
+            f"none of {len(self.plan.steps)} experts answered ({told}); try again",
+            metadata=facts,
+            retry_after_s=min((e.retry_after_s for e in errors if e.retry_after_s), default=None),
+        )
+
+    def _note(self, index: int, reason: str, message: str) -> Note:
+        step = self.steps[index]
+        return Note(
+            expert=step.expert.name,
+            revision=step.expert.live_revision,
+            part=step.planned.part,
+            reason=reason,
+            message=message,
+        )

@@ -1,0 +1,168 @@
+"""The desk where several experts answer: what is reserved, counted and recorded."""
+
+import asyncio
+import contextvars
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import ClassVar
+
+import pytest
+
+from tame_router.admission.books import Books
+from tame_router.admission.desk import Desk
+from tame_router.answering.dispatch import Dispatch
+from tame_router.answering.ensemble import Ensemble
+from tame_router.answering.event import Delta, Event, Final
+from tame_router.answering.pipeline import Pipeline
+from tame_router.answering.single import SingleJoin
+from tame_router.backends.backend import Generation, Piece
+from tame_router.catalog.expert import Catalog
+from tame_router.chat import Sampling
+from tame_router.errors import BackendFailedError, PermissionDeniedError
+from tame_router.receipt.digest import text_digest
+from tame_router.routing.decision import Constraints, Join
+from tame_router.routing.router import Router
+from tame_router.telemetry.recording import Recording as TelemetryRecording
+from tame_router.telemetry.recording import make_current
+from tame_router.tenancy.tenant import Tenant
+from tests.admission.conftest import USAGE, Kept, Recording, asks, calls
+from tests.admission.test_desk import TEXT, Counted
+
+pytestmark = pytest.mark.anyio
+
+TENANT = Tenant(name="factory", read=frozenset({"*"}))
+EACH = USAGE.prompt_tokens + USAGE.completion_tokens
+
+
+class Failing(Recording):
+    """Answers everything, but for one expert.
+
+    Attributes:
+        fails: Beginning of the revision that fails after its first word.
+    """
+
+    fails = "medical"
+
+    @asynccontextmanager
+    async def open(self, generation: Generation) -> AsyncIterator[AsyncIterator[Piece]]:
+        """Start an answer."""
+        async with super().open(generation) as pieces:
+            failing = generation.revision.startswith(self.fails)
+            yield self._breaking() if failing else pieces
+
+    async def _breaking(self) -> AsyncIterator[Piece]:
+        yield Piece(text="four")
+        raise BackendFailedError("it broke")
+
+
+async def answered(
+    catalog: Catalog,
+    router: Router,
+    constraints: Constraints,
+    *,
+    backend: Recording | None = None,
+    tenant: Tenant = TENANT,
+    sampling: Sampling | None = None,
+) -> tuple[list[Event], Kept, Counted]:
+    """Answer at a desk, and give the events, the records and the counts."""
+    dispatch = Dispatch({"local": backend or Recording()})
+    pipeline = Pipeline(catalog, router, SingleJoin(dispatch), Ensemble(dispatch))
+    journal, quota, events = Kept(), Counted(), list[Event]()
+    desk = Desk(catalog, pipeline, Books(quota=quota, journal=journal), policy=router.policy)
+    call = asks(calls(tenant), TEXT, constraints)
+    question = replace(call.question, sampling=sampling or Sampling())
+
+    async def emit(event: Event) -> None:
+        events.append(event)
+
+    await desk.answer(replace(call, question=question), emit)
+    return events, journal, quota
+
+
+@pytest.mark.parametrize(
+    ("join", "experts", "steps"),
+    [(Join.PANEL, 2, 2), (Join.PANEL, 3, 3), (Join.FUSE, 2, 3), (Join.VOTE, 2, 2)],
+)
+async def test_every_step_is_reserved(
+    catalog: Catalog, router: Router, join: Join, experts: int, steps: int
+) -> None:
+    """Each reads the question and writes; what is written from drafts reads them too."""
+    asked = Constraints(join=join, max_experts=experts)
+    _, journal, quota = await answered(catalog, router, asked)
+    assert quota.reserved == [steps * (len(TEXT) // 2) + 2 * steps * 512]
+    assert sum(quota.settled) == sum(
+        step.prompt_tokens + step.completion_tokens for step in journal.records[0].steps
+    )
+
+
+async def test_tokens_that_are_named_are_reserved_once(catalog: Catalog, router: Router) -> None:
+    """All steps share them."""
+    asked = Constraints(join=Join.PANEL, max_experts=2)
+    _, _, quota = await answered(catalog, router, asked, sampling=Sampling(max_tokens=100))
+    assert quota.reserved == [2 * (len(TEXT) // 2) + 200]
+
+
+async def test_each_step_is_recorded(catalog: Catalog, router: Router) -> None:
+    """The experts and who wrote from their words, with what each read and wrote."""
+    asked = Constraints(join=Join.FUSE, allow=frozenset({"legal", "medical"}))
+    _, journal, quota = await answered(catalog, router, asked)
+    (record,) = journal.records
+    assert record.join == "fuse"
+    assert [step.expert for step in record.steps] == ["legal", "medical", "general"]
+    assert record.steps[0].adapter_digest
+    assert quota.settled == [3 * EACH]
+
+
+async def test_who_left_is_recorded_with_the_reason(catalog: Catalog, router: Router) -> None:
+    """And what it wrote before is counted by its characters, since nobody told."""
+    asked = Constraints(join=Join.PANEL, allow=frozenset({"legal", "medical"}))
+    events, journal, quota = await answered(catalog, router, asked, backend=Failing())
+    (record,) = journal.records
+    assert record.outcome == "ok"
+    ends = {step.expert: step.finish_reason for step in record.steps}
+    assert ends == {"legal": "stop", "medical": "BACKEND_FAILED"}
+    assert quota.settled == [EACH + len(TEXT) // 2 + 2]
+    assert isinstance(events[-1], Final)
+
+
+async def test_who_left_is_counted(catalog: Catalog, router: Router) -> None:
+    """The failure is in the numbers, though the answer is whole."""
+
+    class Left(TelemetryRecording):
+        seen: ClassVar[list[tuple[str, str]]] = []
+
+        def left(self, expert: str, reason: str) -> None:
+            self.seen.append((expert, reason))
+
+    context = contextvars.copy_context()
+    context.run(make_current, Left())
+    asked = Constraints(join=Join.PANEL, allow=frozenset({"legal", "medical"}))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(answered(catalog, router, asked, backend=Failing()), context=context)
+    assert Left.seen == [("medical", "BACKEND_FAILED")]
+
+
+async def test_what_is_recorded_is_what_was_sent(catalog: Catalog, router: Router) -> None:
+    """The digest is of all words, headings included, in the order in which they were sent."""
+    asked = Constraints(join=Join.PANEL, allow=frozenset({"legal", "medical"}))
+    events, journal, _ = await answered(catalog, router, asked)
+    sent = "".join(event.text for event in events if isinstance(event, Delta))
+    assert sent.count("An answer.") == 2
+    assert journal.records[0].answer_digest == text_digest(sent)
+
+
+async def test_a_draft_that_wins_is_counted_once(catalog: Catalog, router: Router) -> None:
+    """Its words are sent after its end, and are no further tokens."""
+    asked = Constraints(join=Join.BEST_OF, allow=frozenset({"legal", "medical"}))
+    _, _, quota = await answered(catalog, router, asked)
+    assert quota.settled == [2 * EACH]
+
+
+async def test_a_tenant_uses_its_joins_only(catalog: Catalog, router: Router) -> None:
+    """A join that is not granted is refused by name."""
+    tenant = replace(TENANT, joins=frozenset({"single", "vote"}))
+    with pytest.raises(PermissionDeniedError, match="'panel' is not among"):
+        await answered(catalog, router, Constraints(join=Join.PANEL), tenant=tenant)
+    events, _, _ = await answered(catalog, router, Constraints(join=Join.VOTE), tenant=tenant)
+    assert isinstance(events[-1], Final)

@@ -1,0 +1,111 @@
+"""Several experts, one answer, on a real vLLM with the reference adapters."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tame_router.backends.engine_state import EngineState
+from tame_router.catalog.expert import Catalog
+from tame_router.chat import Format, ResponseFormat, Sampling
+from tame_router.client.async_client import AsyncClient
+from tame_router.client.event import DecisionMade, Delta, Event, ExpertFinish, ExpertStart, Final
+from tame_router.client.joined import Note, Tally
+from tests.engine.test_vllm import LONG_TOKENS, metric, nothing_runs
+from tests.joined_order import check_order, words
+
+pytestmark = pytest.mark.anyio
+
+QUESTION = (
+    "The operation went wrong and I have lasting pain. Can I sue the hospital, and what helps?"
+)
+BOTH: dict[str, Any] = {"allow": ["legal", "medical"], "max_experts": 2}
+SHORT = Sampling(max_tokens=48, temperature=0.0)
+
+
+async def ask(client: AsyncClient, text: str = QUESTION, **options: Any) -> list[Event]:
+    """Ask both experts, and collect the events."""
+    async with client.stream(text, **{**BOTH, "sampling": SHORT, **options}) as events:
+        return [event async for event in events]
+
+
+@pytest.mark.parametrize("join", ["panel", "second_opinion", "fuse", "vote", "best_of"])
+async def test_each_join_answers(
+    engine_client: AsyncClient, engine_catalog: Catalog, engine: EngineState, join: str
+) -> None:
+    """Both adapters are asked, events are in order, tokens within the caller's, nothing runs on."""
+    events = await ask(engine_client, join=join)
+    check_order(events)
+    made, final = events[0], events[-1]
+    assert isinstance(made, DecisionMade)
+    assert isinstance(final, Final)
+    assert made.decision.join == join
+    asked = {e.expert: e.revision for e in events if isinstance(e, ExpertStart)}
+    for name in ("legal", "medical"):
+        assert asked[name] == engine_catalog.expert(name).live_revision
+    assert words(events).strip()
+    finishes = [e for e in events if isinstance(e, ExpertFinish)]
+    written = sum(finish.usage.completion_tokens for finish in finishes)
+    assert final.usage.completion_tokens == written <= 48
+    await nothing_runs(engine)
+
+
+async def test_a_panel_speaks_with_both_adapters(engine_client: AsyncClient) -> None:
+    """Each part follows the form that its own adapter was trained on, under its title."""
+    events = await ask(engine_client, join="panel", sampling=Sampling(max_tokens=64, temperature=0))
+    assert words(events, "legal").strip().startswith("Under the")
+    assert words(events, "medical").strip().startswith(("This may be", "In general"))
+    assert "[Legal]" in words(events, labels=True)
+    assert "[Medical]" in words(events, labels=True)
+
+
+async def test_a_vote_counts_vllms_probabilities(engine_client: AsyncClient) -> None:
+    """Log-probabilities come from vLLM, and the shares of the tally are shares."""
+    form = ResponseFormat(
+        format=Format.JSON_SCHEMA, name="choice", schema='{"enum": ["A", "B", "C"]}'
+    )
+    events = await ask(engine_client, join="vote", response_format=form)
+    (tally,) = [e for e in events if isinstance(e, Tally)]
+    assert sum(entry.weight for entry in tally.entries) == pytest.approx(1)
+    assert json.loads(words(events)) in {"A", "B", "C"}
+
+
+async def test_ranks_are_vllms_probabilities(engine_client: AsyncClient) -> None:
+    """The best draft is the one whose tokens were the most probable."""
+    events = await ask(engine_client, join="best_of")
+    (tally,) = [e for e in events if isinstance(e, Tally)]
+    assert len(tally.entries) == 2
+    assert 1 >= tally.entries[0].weight >= tally.entries[1].weight > 0
+    assert tally.expert == tally.entries[0].experts[0]
+
+
+async def test_who_is_not_waited_for_stops(engine_client: AsyncClient, engine: EngineState) -> None:
+    """A vote that is settled stops the other's generation: vLLM's metrics say so."""
+    before = await metric(engine, "vllm:generation_tokens_total")
+    question = "My landlord keeps my deposit. Yes or no: may she?"
+    events = await ask(
+        engine_client, question, join="vote", sampling=Sampling(max_tokens=600, temperature=0.0)
+    )
+    stopped = {e.expert for e in events if isinstance(e, Note) and e.reason == "NOT_WAITED_FOR"}
+    finishes = [e for e in events if isinstance(e, ExpertFinish)]
+    await nothing_runs(engine)
+    made = await metric(engine, "vllm:generation_tokens_total") - before
+    assert made >= sum(finish.usage.completion_tokens for finish in finishes)
+    assert stopped or len(finishes) == 2
+
+
+@pytest.mark.parametrize("join", ["panel", "second_opinion", "fuse", "best_of"])
+async def test_leaving_stops_everybody(
+    engine_client: AsyncClient, engine: EngineState, join: str
+) -> None:
+    """When the caller leaves, no expert's generation goes on: nothing runs on vLLM."""
+    before = await metric(engine, "vllm:generation_tokens_total")
+    options = {**BOTH, "sampling": Sampling(max_tokens=LONG_TOKENS, temperature=0.0)}
+    async with engine_client.stream(QUESTION, join=join, drafts=True, **options) as events:
+        async for event in events:
+            if isinstance(event, Delta) or type(event).__name__ == "Draft":
+                break
+        assert await metric(engine, "vllm:num_requests_running") == 2
+    await nothing_runs(engine)
+    made = await metric(engine, "vllm:generation_tokens_total") - before
+    assert 1 <= made < LONG_TOKENS / 2

@@ -1,0 +1,136 @@
+"""What experts do wrong among others: the answer is what the others gave, and a note says so."""
+
+import anyio.to_thread
+import pytest
+
+from tame_router.chat import Sampling
+from tame_router.client.async_client import AsyncClient
+from tame_router.client.event import Delta
+from tame_router.client.joined import Draft, Note
+from tame_router.config import Settings
+from tame_router.errors import NoExpertAnsweredError, TameError
+from tests.fakes.vllm import FakeVllm
+from tests.fakes.vllm_script import Cut, Fault, HangUp, Pace, Refuse, Silence
+from tests.flows.test_answer import ask
+from tests.joined_fixture import BOTH, JOINS, LEGAL, all_closed, asking
+from tests.joined_order import check_order, words
+
+pytestmark = pytest.mark.anyio
+
+DEADLINE_S = 4.0
+FAULTS: dict[str, Fault] = {
+    "refuses": Refuse(status=400),
+    "is overloaded": Refuse(status=503),
+    "is dead": HangUp(),
+    "stalls": Silence(events=None),
+    "falls silent": Silence(events=4),
+    "dies in the middle": Cut(after_bytes=900),
+}
+
+
+@pytest.mark.parametrize("join", JOINS)
+@pytest.mark.parametrize("broken", ["legal", "medical"])
+@pytest.mark.parametrize("name", list(FAULTS))
+async def test_what_one_expert_does_wrong_leaves_the_others_words(
+    settings: Settings,
+    fake_vllm: FakeVllm,
+    names: dict[str, str],
+    join: str,
+    broken: str,
+    name: str,
+) -> None:
+    """In either position: an answer within the deadline, a note, and nothing left open."""
+    other = "medical" if broken == "legal" else "legal"
+    fake_vllm.faults = {names[broken]: FAULTS[name]}
+    # Whoever is likelier must not decide the vote before the other is heard.
+    fake_vllm.paces = {names[other]: Pace(first_token_s=0.2)}
+    async with asking(settings) as client:
+        events = await ask(client, LEGAL, join=join, timeout_s=DEADLINE_S, **BOTH)
+    check_order(events)
+    notes = [e for e in events if isinstance(e, Note)]
+    if join != "vote" or broken == "legal":
+        assert [note.expert for note in notes] == [broken]
+    own = fake_vllm.texts[names[other]]
+    assert own in words(events) or (join == "fuse" and words(events) == "都要。")
+    await all_closed(fake_vllm)
+    assert fake_vllm.running == 0
+
+
+@pytest.mark.parametrize("join", JOINS)
+@pytest.mark.parametrize("babbling", ["legal", "medical"])
+async def test_who_never_ends_is_cut(
+    settings: Settings, fake_vllm: FakeVllm, names: dict[str, str], join: str, babbling: str
+) -> None:
+    """One that would write until the deadline leaves room for the answer, with a note."""
+    fake_vllm.texts[names[babbling]] = "嗯" * 1_500
+    fake_vllm.paces = {names[babbling]: Pace(token_s=0.01)}
+    sampling = Sampling(max_tokens=1_800)
+    async with asking(settings) as client:
+        events = await ask(client, LEGAL, join=join, sampling=sampling, timeout_s=2.0, **BOTH)
+    check_order(events)
+    notes = [e for e in events if isinstance(e, Note)]
+    assert [note.expert for note in notes] == [babbling]
+    assert notes[0].reason in {"DEADLINE_EXCEEDED", "NOT_WAITED_FOR"}
+    await all_closed(fake_vllm)
+
+
+@pytest.mark.parametrize("join", ["fuse", "vote", "best_of"])
+async def test_a_draft_has_an_end(
+    settings: Settings, fake_vllm: FakeVllm, names: dict[str, str], join: str
+) -> None:
+    """One that writes more than is held is cut, with a note."""
+    fake_vllm.texts[names["legal"]] = "嗯" * 1_500
+    fake_vllm.max_model_len = 16_384
+    # The vote is not over before the babbler is, though the other has answered.
+    fake_vllm.logprobs = {names["medical"]: -9.0}
+    async with asking(settings, most_waiting_chars=1_024) as client:
+        events = await ask(client, LEGAL, join=join, sampling=Sampling(max_tokens=8_000), **BOTH)
+    assert [(e.expert, e.reason) for e in events if isinstance(e, Note)] == [("legal", "TOO_LONG")]
+    check_order(events)
+    await all_closed(fake_vllm)
+
+
+@pytest.mark.parametrize("join", JOINS)
+async def test_a_caller_that_leaves_closes_everything(
+    client: AsyncClient, fake_vllm: FakeVllm, names: dict[str, str], join: str
+) -> None:
+    """Cancelled, all experts' streams end at once."""
+    fake_vllm.faults = {
+        names["legal"]: Silence(events=4),
+        names["medical"]: Silence(events=4),
+    }
+    async with client.stream(LEGAL, join=join, drafts=True, **BOTH) as events:
+        heard: set[str] = set()
+        async for event in events:
+            if isinstance(event, Delta | Draft):
+                heard.add(event.expert)
+            if heard:
+                break
+        while len(fake_vllm.chats) < 2:
+            await anyio.to_thread.run_sync(lambda: fake_vllm.inbox.get(timeout=5))
+    await all_closed(fake_vllm)
+
+
+@pytest.mark.parametrize("join", JOINS)
+async def test_nobody_left_is_an_error_with_every_reason(
+    settings: Settings, fake_vllm: FakeVllm, names: dict[str, str], join: str
+) -> None:
+    """Each expert's reason is in the message and the facts."""
+    fake_vllm.faults = {names["legal"]: HangUp(), names["medical"]: Refuse(status=500)}
+    async with asking(settings) as client:
+        with pytest.raises(NoExpertAnsweredError, match=r"legal: .*medical: ") as caught:
+            await client.chat(LEGAL, join=join, **BOTH)
+    assert caught.value.metadata["expert.legal"] == "BACKEND_UNAVAILABLE"
+    assert caught.value.metadata["expert.medical"] == "BACKEND_FAILED"
+
+
+@pytest.mark.parametrize("join", JOINS)
+async def test_a_deadline_before_any_first_word(
+    client: AsyncClient, fake_vllm: FakeVllm, names: dict[str, str], join: str
+) -> None:
+    """Where no expert can have begun, the answer ends with the reason, in time."""
+    fake_vllm.pace = Pace(first_token_s=5)
+    with pytest.raises(TameError) as caught:
+        await client.chat(LEGAL, join=join, timeout_s=0.4, **BOTH)
+    assert caught.value.reason in {"DEADLINE_EXCEEDED", "BACKEND_SILENT"}
+    await all_closed(fake_vllm)
