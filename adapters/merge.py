@@ -6,8 +6,8 @@
 Run with the engine's own Python. Each merge becomes a PEFT folder that is loaded like any
 other, with a card that tells what it was made of and what it lost: the mean loss of an
 answer's token on the held-out pairs of both domains, behind each row's own expert's prompt,
-beside what `adapters/evaluate.py` has measured of base model and single adapters. Equal
-adapters, recipe, tools and machine give equal bytes.
+beside that of the base model and of both adapters. Equal adapters, recipe, tools and machine
+give equal bytes. On cores that others use too, `OMP_NUM_THREADS=1` is several times as fast.
 """
 
 import argparse
@@ -51,12 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         device = pick_device(options.device)
         network, tokenizer = load(options.base_model, device)
         rows = {} if options.no_losses else _rows(tokenizer, options.domains)
-        known = _known_losses(Path(options.adapters), options.domains) if rows else {}
     except (PairError, RecipeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     name = options.base_model_name or Path(options.base_model).name
+    known = {BASE: _losses(network, rows, device)}
     network = put_on(network, sources)
+    for source in sources:
+        network.set_adapter(source)
+        known[source] = _losses(network, rows, device)
     for recipe in recipes:
         begun = time.monotonic()
         merge_adapters(
@@ -93,20 +96,10 @@ def _rows(tokenizer: Any, domains: Sequence[str]) -> dict[str, Any]:
     return rows
 
 
-def _known_losses(folder: Path, domains: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Read what the base model and both adapters lose, by what answers and then by domain."""
-    path = folder / "losses.json"
-    try:
-        losses = json.loads(path.read_text(encoding="utf-8"))
-        return {column: {d: losses[d][column] for d in domains} for column in (BASE, *domains)}
-    except (OSError, ValueError, KeyError) as error:
-        raise RecipeError(f"{path}: cannot be used ({error}); run adapters/evaluate.py") from error
-
-
 def _losses(network: Any, rows: dict[str, Any], device: str) -> dict[str, float]:
     """Give the nats a token by domain of the held-out pairs."""
     found = {
-        domain: round(mean_loss(network, prefix, passages, device), 4)
+        domain: round(mean_loss(network, prefix, passages, device, mixed=device == "cuda"), 4)
         for domain, (prefix, passages) in rows.items()
     }
     if found:

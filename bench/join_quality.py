@@ -2,14 +2,17 @@
 
     python bench/join_quality.py [--json] [--markdown FILE] [--per-pair N] [--pair legal+medical]
                                  [--way NAME] [--merged FOLDER] [--max-tokens 160]
-                                 [--engine http://127.0.0.1:8100/v1 --key-file F]
+                                 [--at-once 1] [--engine http://127.0.0.1:8100/v1 --key-file F]
 
 Without `--engine` it starts a vLLM of its own with the experts' live adapters, and with the
 merged ones that `--merged` names (made by `adapters/merge.py`). Every question is asked of
 the base model alone, of each of the two experts alone, and by every join that the router
-knows, one at a time and greedily. Answers are kept in `.tame/join_quality/`: `replies.jsonl`
-for programs, `answers.md` for reading, with the facts that were found ticked. `--scored FILE`
-asks nobody and scores kept replies again.
+knows, greedily, and one at a time unless `--at-once` says more: then the engine writes
+several answers in one batch, and seconds tell nothing of a single one.
+
+Answers are kept in `--out` (`.tame/join_quality/`): `replies.jsonl` for programs, `answers.md`
+for reading, with the facts that were found ticked. `--scored FILE`, which may be repeated,
+asks nobody and scores kept replies again, those of several runs together.
 
 Exit codes: 0 measured; 1 the questions, the experts or the engine cannot be used, 2 wrong use.
 """
@@ -19,6 +22,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -49,15 +53,16 @@ def main() -> int:
     try:
         questions = choose(read_pair_questions(options.questions), options.pair, options.per_pair)
         merges = [read_merge(folder) for folder in options.merged]
-        replies = (
-            read_replies(options.scored) if options.scored else _ask(options, questions, merges)
-        )
+        replies = [reply for path in options.scored for reply in read_replies(path)]
+        if not options.scored:
+            replies = _ask(options, questions, merges)
     except (TameError, RuntimeError, ValueError, OSError) as error:
         print(f"bench/join_quality.py: {error}", file=sys.stderr)
         return 1
     asked = {reply.question for reply in replies}
     questions = [question for question in questions if question.id in asked]
-    found = document(questions, [r for r in replies if r.question in {q.id for q in questions}])
+    known = {question.id for question in questions}
+    found = document(questions, [reply for reply in replies if reply.question in known])
     drawn = markdown(found)
     print(drawn)
     if options.markdown:
@@ -96,13 +101,22 @@ def choose(
 
 
 def ask_router(
-    asker: Asker, asked: Sequence[Way], questions: Sequence[PairQuestion]
+    asker: Asker, asked: Sequence[Way], questions: Sequence[PairQuestion], at_once: int
 ) -> Iterator[Reply]:
-    """Ask every question every way, one at a time, in an order that gives no way the warm start."""
+    """Ask every question every way, in an order that gives no way the warm start.
+
+    Args:
+        asker: Asks.
+        asked: The ways.
+        questions: The questions.
+        at_once: Answers under way at the same time, ≥ 1.
+    """
+    calls: list[tuple[Way, PairQuestion]] = []
     for number, question in enumerate(questions):
         turn = number % len(asked)
-        for way in (*asked[turn:], *asked[:turn]):
-            yield asker.ask(way, question)
+        calls += [(way, question) for way in (*asked[turn:], *asked[:turn])]
+    with ThreadPoolExecutor(at_once) as threads:
+        yield from threads.map(lambda call: asker.ask(*call), calls)
 
 
 def read_replies(path: Path) -> list[Reply]:
@@ -155,7 +169,7 @@ def _ask(
 ) -> list[Reply]:
     settings = load_settings()
     asked = [way for way in ways() if not options.way or way.name in options.way]
-    folder = settings.state_dir / "join_quality"
+    folder: Path = options.out or settings.state_dir / "join_quality"
     folder.mkdir(parents=True, exist_ok=True)
     replies: list[Reply] = []
     with contextlib.ExitStack() as stack:
@@ -173,7 +187,7 @@ def _ask(
         fallback = settings.routing.fallback
         asker = Asker(channel, fallback=fallback, max_tokens=options.max_tokens)
         total = len(asked) * len(questions)
-        for reply in ask_router(asker, asked, questions) if asked else ():
+        for reply in ask_router(asker, asked, questions, options.at_once) if asked else ():
             replies.append(reply)
             say(f"{len(replies)}/{total} {reply.question}, {reply.way}: {reply.elapsed_s:.1f} s")
             keep(folder, questions, replies)
@@ -189,7 +203,7 @@ def _ask(
             merged = MergedAsker(
                 backend, app.build_catalog(settings), max_tokens=options.max_tokens
             )
-            replies += merged.ask_all(merges, questions)
+            replies += merged.ask_all(merges, questions, options.at_once)
     keep(folder, questions, replies)
     return replies
 
@@ -204,6 +218,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--per-pair", type=int, metavar="N", help="most questions of a pair")
     parser.add_argument("--way", action="append", help="ask this way only; may be repeated")
+    parser.add_argument("--at-once", type=int, default=1, help="answers at a time (default: 1)")
     parser.add_argument(
         "--max-tokens", type=int, default=160, help="for each expert (default: 160)"
     )
@@ -215,7 +230,15 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="a merged adapter",
     )
-    parser.add_argument("--scored", type=Path, metavar="FILE", help="score kept replies again")
+    parser.add_argument(
+        "--scored",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="score these replies",
+    )
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where answers are kept")
     parser.add_argument("--engine", default="", metavar="URL", help="a running vLLM, with its /v1")
     parser.add_argument("--key-file", type=Path, metavar="FILE", help="file with that engine's key")
     return parser

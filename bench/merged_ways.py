@@ -108,20 +108,31 @@ class MergedAsker:
             fault=fault,
         )
 
-    def ask_all(self, merges: Sequence[Merge], questions: Sequence[PairQuestion]) -> list[Reply]:
-        """Ask each merge the questions of its own pair, one after the other.
+    def ask_all(
+        self, merges: Sequence[Merge], questions: Sequence[PairQuestion], at_once: int
+    ) -> list[Reply]:
+        """Ask each merge the questions of its own pair, `at_once` at a time.
 
         The backend is closed then: it lives on the event loop that is run here.
         """
+        calls = [
+            (merge, question)
+            for merge in merges
+            for question in questions
+            if set(question.domains) == set(merge.domains)
+        ]
 
         async def run() -> list[Reply]:
+            room = asyncio.Semaphore(at_once)
+
+            async def one(merge: Merge, question: PairQuestion) -> Reply:
+                async with room:
+                    return await self.ask(merge, question)
+
             try:
-                return [
-                    await self.ask(merge, question)
-                    for merge in merges
-                    for question in questions
-                    if set(question.domains) == set(merge.domains)
-                ]
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(one(*call)) for call in calls]
+                return [task.result() for task in tasks]
             finally:
                 await self._backend.close()
 
