@@ -136,6 +136,7 @@ def merge_adapters(
     import torch
 
     if MERGED in network.peft_config:
+        network.set_adapter(next(iter(weights)))
         network.delete_adapter(MERGED)
     torch.manual_seed(seed)
     network.base_model.add_weighted_adapter(
@@ -144,7 +145,7 @@ def merge_adapters(
         MERGED,
         combination_type=kind,
         density=density,
-        svd_full_matrices=False,  # the same result in a tenth of the time
+        svd_full_matrices=False,  # the same, without what is cut away anyhow
     )
     network.set_adapter(MERGED)
 
@@ -167,9 +168,11 @@ def save_adapter(
     from peft import get_peft_model_state_dict
     from safetensors.torch import save_file
 
+    # PEFT would ask the hub whether the vocabulary has grown; no layer of it is adapted.
+    found = get_peft_model_state_dict(network, adapter_name=adapter, save_embedding_layers=False)
     weights = {
         name: tensor.detach().to("cpu", torch.bfloat16).contiguous()
-        for name, tensor in get_peft_model_state_dict(network, adapter_name=adapter).items()
+        for name, tensor in found.items()
     }
     config = network.peft_config[adapter].to_dict()
     config.update(base_model_name_or_path=base_model_name, inference_mode=True)

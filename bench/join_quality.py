@@ -1,8 +1,9 @@
 """What each join does with questions of two domains: facts found, tokens, seconds.
 
-    python bench/join_quality.py [--json] [--markdown FILE] [--per-pair N] [--pair legal+medical]
-                                 [--way NAME] [--merged FOLDER] [--max-tokens 160]
-                                 [--at-once 1] [--engine http://127.0.0.1:8100/v1 --key-file F]
+    python bench/join_quality.py [--json] [--fill docs/joins.md] [--max-tokens 160] [--at-once 1]
+                                 [--pair legal+medical] [--per-pair N] [--way NAME]
+                                 [--merged FOLDER] [--scored FILE] [--out FOLDER]
+                                 [--engine http://127.0.0.1:8100/v1 --key-file F]
 
 Without `--engine` it starts a vLLM of its own with the experts' live adapters, and with the
 merged ones that `--merged` names (made by `adapters/merge.py`). Every question is asked of
@@ -11,7 +12,8 @@ knows, greedily, and one at a time unless `--at-once` says more: then the engine
 several answers in one batch, and seconds tell nothing of a single one.
 
 Answers are kept in `--out` (`.tame/join_quality/`): `replies.jsonl` for programs, `answers.md`
-for reading, with the facts that were found ticked. `--scored FILE`, which may be repeated,
+for reading, with the facts that were found ticked. `--fill FILE` puts the tables between the
+marks of a page. `--scored FILE`, which may be repeated,
 asks nobody and scores kept replies again, those of several runs together.
 
 Exit codes: 0 measured; 1 the questions, the experts or the engine cannot be used, 2 wrong use.
@@ -31,7 +33,7 @@ import grpc
 # Run by path, Python puts this folder on its path and not the repository.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.join_table import document, markdown, pages
+from bench.join_table import document, fill, markdown, pages
 from bench.join_ways import Asker, Way, ways
 from bench.merged_ways import Merge, MergedAsker, read_merge
 from bench.pair_question import QUESTIONS, PairQuestion, read_pair_questions
@@ -53,6 +55,8 @@ def main() -> int:
     try:
         questions = choose(read_pair_questions(options.questions), options.pair, options.per_pair)
         merges = [read_merge(folder) for folder in options.merged]
+        if options.fill:  # a page without a place is told before an hour of asking
+            fill(options.fill.read_text(encoding="utf-8"), "")
         replies = [reply for path in options.scored for reply in read_replies(path)]
         if not options.scored:
             replies = _ask(options, questions, merges)
@@ -65,8 +69,9 @@ def main() -> int:
     found = document(questions, [reply for reply in replies if reply.question in known])
     drawn = markdown(found)
     print(drawn)
-    if options.markdown:
-        options.markdown.write_text(drawn + "\n", encoding="utf-8")
+    if options.fill:
+        page = options.fill.read_text(encoding="utf-8")
+        options.fill.write_text(fill(page, drawn), encoding="utf-8")
     if options.json:
         print(json.dumps(found, ensure_ascii=False))
     return 0
@@ -211,7 +216,7 @@ def _ask(
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="end with one JSON object on a line")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the tables here")
+    parser.add_argument("--fill", type=Path, metavar="FILE", help="also put the tables here")
     parser.add_argument("--questions", type=Path, default=QUESTIONS, metavar="FILE")
     parser.add_argument(
         "--pair", action="append", default=[], help="legal+medical; may be repeated"

@@ -18,10 +18,14 @@ TWICE = "both experts, one after the other"
 ALL = "all"
 """Heading of the figures over all pairs."""
 
+START = "<!-- joins: written by bench/join_quality.py -->"
+END = "<!-- /joins -->"
+"""Between these two a page holds the tables."""
+
 HEAD = (
-    "| way | questions | failed | facts found | lead side | other side | something of both "
-    "| experts | tokens read | tokens written | seconds |\n"
-    "|---|" + "--:|" * 10
+    "| way | questions | failed | facts found | beside the first expert alone | lead side "
+    "| other side | something of both | experts | tokens read | tokens written | seconds |\n"
+    "|---|" + "--:|" * 11
 )
 
 
@@ -63,6 +67,19 @@ def markdown(found: Mapping[str, Any]) -> str:
         rows = [_row(way, figures, gains.get(way)) for way, figures in ways.items()]
         parts.append(f"### {group}\n\n{HEAD}\n" + "\n".join(rows))
     return "\n\n".join(parts)
+
+
+def fill(page: str, drawn: str) -> str:
+    """Put tables between the two marks of a page, in place of what stands there.
+
+    Raises:
+        ValueError: When the page has no marks.
+    """
+    before, start, rest = page.partition(START)
+    _, end, after = rest.partition(END)
+    if not (start and end):
+        raise ValueError(f"the page has no place for tables; write {START} and {END} into it")
+    return f"{before}{start}\n\n{drawn}\n\n{end}{after}"
 
 
 def pages(questions: Sequence[PairQuestion], replies: Iterable[Reply]) -> str:
@@ -131,14 +148,15 @@ def _share(estimate: Estimate) -> dict[str, float]:
 
 def _row(way: str, figures: Mapping[str, Any], gained: Mapping[str, float] | None) -> str:
     facts = figures["facts"]
-    share = f"{facts['value']:.1%} ({facts['low']:.1%} – {facts['high']:.1%})"
+    more = "–"
     if gained:
-        share += f", {gained['value']:+.1%} ({gained['low']:+.1%} – {gained['high']:+.1%})"
+        more = f"{gained['value']:+.1%} ({gained['low']:+.1%} – {gained['high']:+.1%})"
     cells = (
         way,
         str(figures["asked"]),
         str(figures["failed"]),
-        share,
+        f"{facts['value']:.1%} ({facts['low']:.1%} – {facts['high']:.1%})",
+        more,
         *(f"{figures[name]:.1%}" for name in ("lead", "other", "both")),
         f"{figures['experts']:.2f}",
         *(f"{figures[name]:.0f}" for name in ("prompt_tokens", "completion_tokens")),
