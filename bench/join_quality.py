@@ -34,7 +34,7 @@ import grpc
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.join_table import document, fill, markdown, pages
-from bench.join_ways import Asker, Way, ways
+from bench.join_ways import TIMEOUT_S, Asker, Way, ways
 from bench.merged_ways import Merge, MergedAsker, read_merge
 from bench.pair_question import QUESTIONS, PairQuestion, read_pair_questions
 from bench.pair_score import Reply
@@ -184,6 +184,9 @@ def _ask(
             url, key = stack.enter_context(own_engine(settings, merges))
         environment = {
             "TAME_BACKENDS__LOCAL__BASE_URL": url,
+            # Two cores that others use can take minutes over what one second is enough for.
+            "TAME_BACKENDS__LOCAL__FIRST_TOKEN_TIMEOUT_S": str(TIMEOUT_S),
+            "TAME_BACKENDS__LOCAL__STALL_TIMEOUT_S": str(TIMEOUT_S),
             "TAME_SERVER__INSECURE": "true",  # loopback only
             **({"TAME_BACKENDS__LOCAL__API_KEY_FILE": str(key.resolve())} if key else {}),
         }
@@ -202,6 +205,8 @@ def _ask(
                     base_url=url,
                     api_key=key.read_text(encoding="utf-8").strip() if key else "",
                     base_model=engine_base_model(settings).served_name,
+                    first_token_timeout_s=TIMEOUT_S,
+                    stall_timeout_s=TIMEOUT_S,
                 )
             )
             say(f"asking {len(merges)} merged adapters")

@@ -20,7 +20,7 @@ BASE = "base model alone"
 FIRST = "first expert alone"
 SECOND = "second expert alone"
 
-TIMEOUT_S = 300.0
+TIMEOUT_S = 600.0
 """Longest wait for one answer; two cores that others use too can be slow."""
 
 
