@@ -195,10 +195,15 @@ def _ask(
         fallback = settings.routing.fallback
         asker = Asker(channel, fallback=fallback, max_tokens=options.max_tokens)
         total = len(asked) * len(questions)
-        for reply in ask_router(asker, asked, questions, options.at_once) if asked else ():
+        total += sum(set(m.domains) == set(q.domains) for m in merges for q in questions)
+
+        def take(reply: Reply) -> None:
             replies.append(reply)
             say(f"{len(replies)}/{total} {reply.question}, {reply.way}: {reply.elapsed_s:.1f} s")
             keep(folder, questions, replies)
+
+        for reply in ask_router(asker, asked, questions, options.at_once) if asked else ():
+            take(reply)
         if merges:
             backend = VllmBackend(
                 VllmSpec(
@@ -209,12 +214,10 @@ def _ask(
                     stall_timeout_s=TIMEOUT_S,
                 )
             )
-            say(f"asking {len(merges)} merged adapters")
             merged = MergedAsker(
                 backend, app.build_catalog(settings), max_tokens=options.max_tokens
             )
-            replies += merged.ask_all(merges, questions, options.at_once)
-    keep(folder, questions, replies)
+            merged.ask_all(merges, questions, at_once=options.at_once, take=take)
     return replies
 
 

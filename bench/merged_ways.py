@@ -8,7 +8,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,11 +109,22 @@ class MergedAsker:
         )
 
     def ask_all(
-        self, merges: Sequence[Merge], questions: Sequence[PairQuestion], at_once: int
-    ) -> list[Reply]:
-        """Ask each merge the questions of its own pair, `at_once` at a time.
+        self,
+        merges: Sequence[Merge],
+        questions: Sequence[PairQuestion],
+        *,
+        at_once: int,
+        take: Callable[[Reply], None],
+    ) -> None:
+        """Ask each merge the questions of its own pair, and hand replies on as they come.
 
         The backend is closed then: it lives on the event loop that is run here.
+
+        Args:
+            merges: The merges.
+            questions: All questions; those of other pairs are left out.
+            at_once: Answers under way at the same time, ≥ 1.
+            take: Gets each reply.
         """
         calls = [
             (merge, question)
@@ -122,18 +133,18 @@ class MergedAsker:
             if set(question.domains) == set(merge.domains)
         ]
 
-        async def run() -> list[Reply]:
+        async def run() -> None:
             room = asyncio.Semaphore(at_once)
 
-            async def one(merge: Merge, question: PairQuestion) -> Reply:
+            async def one(merge: Merge, question: PairQuestion) -> None:
                 async with room:
-                    return await self.ask(merge, question)
+                    take(await self.ask(merge, question))
 
             try:
                 async with asyncio.TaskGroup() as group:
-                    tasks = [group.create_task(one(*call)) for call in calls]
-                return [task.result() for task in tasks]
+                    for merge, question in calls:
+                        group.create_task(one(merge, question))
             finally:
                 await self._backend.close()
 
-        return asyncio.run(run())
+        asyncio.run(run())

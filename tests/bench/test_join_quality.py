@@ -147,7 +147,9 @@ async def test_a_merge_is_asked_the_questions_of_its_pair(
     backend = VllmBackend(VllmSpec(base_url=fake_vllm.base_url))
     asker = MergedAsker(backend, catalog, max_tokens=8)
     both = [question(), question("legal", "electronics")]
-    replies = await anyio.to_thread.run_sync(partial(asker.ask_all, [merge], both, at_once=2))
+    replies: list[Reply] = []
+    ask = partial(asker.ask_all, [merge], both, at_once=2, take=replies.append)
+    await anyio.to_thread.run_sync(ask)
     assert [(r.question, r.experts, r.fault) for r in replies] == [
         ("legal-medical", ("legal",), "")
     ]
