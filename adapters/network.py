@@ -5,7 +5,7 @@ that `--help` and bad data cost nothing.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from adapters.batch import Batch, Passage, pack, split
 ROOT = Path(__file__).resolve().parent.parent
 BASE_MODEL = ROOT / ".tame" / "base_models" / "smollm2-135m-instruct"
 """Where the set-up puts the embedded base model."""
+
+MERGED = "merged"
+"""Name, on the network, of the adapter that was made of several."""
 
 MAX_ROW_TOKENS = 768
 """Pair tokens in one row of a measurement; bounds memory, changes no figure."""
@@ -39,16 +42,22 @@ def load(base_model: str, device: str) -> tuple[Any, Any]:
     return network, tokenizer
 
 
-def answer_loss(network: Any, batch: Batch, device: str) -> Any:
+def answer_loss(network: Any, batch: Batch, device: str, *, mixed: bool = True) -> Any:
     """Give the summed cross-entropy of a row's answer tokens, in nats.
 
     Only answer positions go through the output layer, which is a fifth of the embedded
     base model's arithmetic.
+
+    Args:
+        network: The base model, with or without adapters on.
+        batch: The row.
+        device: Where it computes.
+        mixed: Multiply in bfloat16. On a CPU that has none, that takes six times as long.
     """
     import torch
 
     causal = network.get_base_model() if hasattr(network, "get_base_model") else network
-    with torch.autocast(device, torch.bfloat16):
+    with torch.autocast(device, torch.bfloat16, enabled=mixed):
         hidden = causal.model(
             input_ids=batch.tokens.to(device),
             position_ids=batch.positions.to(device),
@@ -62,9 +71,14 @@ def answer_loss(network: Any, batch: Batch, device: str) -> Any:
 
 
 def mean_loss(
-    network: Any, prefix: Sequence[int], passages: Sequence[Passage], device: str
+    network: Any,
+    prefix: Sequence[int],
+    passages: Sequence[Passage],
+    device: str,
+    *,
+    mixed: bool = True,
 ) -> float:
-    """Give the mean loss of an answer token over all passages, in nats."""
+    """Give the mean loss of an answer token over all passages, in nats; `mixed` as above."""
     import torch
 
     total, count = 0.0, 0
@@ -72,7 +86,7 @@ def mean_loss(
     with torch.no_grad():
         for group in split(passages, max_tokens=MAX_ROW_TOKENS):
             batch = pack(prefix, group)
-            total += float(answer_loss(network, batch, device))
+            total += float(answer_loss(network, batch, device, mixed=mixed))
             count += len(batch.targets)
     return total / count
 
@@ -89,21 +103,78 @@ def add_adapter(network: Any, *, rank: int, alpha: int, seed: int) -> Any:
     return get_peft_model(network, config)
 
 
-def save_adapter(network: Any, folder: Path, base_model_name: str) -> None:
+def put_on(network: Any, folders: Mapping[str, Path]) -> Any:
+    """Put several adapters on a base model, each under a name of its own.
+
+    Args:
+        network: The base model.
+        folders: PEFT folders by name; at least one. The first is the one that acts.
+    """
+    from peft import PeftModel
+
+    first, *others = folders
+    worn = PeftModel.from_pretrained(network, folders[first], adapter_name=first)
+    for name in others:
+        worn.load_adapter(folders[name], adapter_name=name)
+    return worn
+
+
+def merge_adapters(
+    network: Any, weights: Mapping[str, float], *, kind: str, density: float | None, seed: int
+) -> None:
+    """Make one adapter, `MERGED`, of several that are on; it is the one that acts then.
+
+    Args:
+        network: A base model with adapters on.
+        weights: How much each of them counts, by name.
+        kind: PEFT's `combination_type`.
+        density: Share of values that TIES and DARE keep, in (0, 1]; None for the others.
+        seed: Of what DARE leaves out by chance.
+
+    Source: PEFT, `LoraModel.add_weighted_adapter`.
+    """
+    import torch
+
+    if MERGED in network.peft_config:
+        network.set_adapter(next(iter(weights)))
+        network.delete_adapter(MERGED)
+    torch.manual_seed(seed)
+    network.base_model.add_weighted_adapter(
+        list(weights),
+        list(weights.values()),
+        MERGED,
+        combination_type=kind,
+        density=density,
+        svd_full_matrices=False,  # the same, without what is cut away anyhow
+    )
+    network.set_adapter(MERGED)
+
+
+def save_adapter(
+    network: Any, folder: Path, base_model_name: str, adapter: str = "default"
+) -> None:
     """Write an adapter as PEFT does: bfloat16 weights and a configuration.
 
     Names are sorted and the base model is named, not placed, so that equal weights give
     equal bytes on every machine.
+
+    Args:
+        network: A base model with the adapter on.
+        folder: Where it goes; made where it is not there.
+        base_model_name: Written into the configuration.
+        adapter: Its name on the network.
     """
     import torch
     from peft import get_peft_model_state_dict
     from safetensors.torch import save_file
 
+    # PEFT would ask the hub whether the vocabulary has grown; no layer of it is adapted.
+    found = get_peft_model_state_dict(network, adapter_name=adapter, save_embedding_layers=False)
     weights = {
         name: tensor.detach().to("cpu", torch.bfloat16).contiguous()
-        for name, tensor in get_peft_model_state_dict(network).items()
+        for name, tensor in found.items()
     }
-    config = network.peft_config["default"].to_dict()
+    config = network.peft_config[adapter].to_dict()
     config.update(base_model_name_or_path=base_model_name, inference_mode=True)
     config["target_modules"] = sorted(config["target_modules"])
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,14 @@
 """One real vLLM for all tests of this folder, with the reference adapters."""
 
+import os
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bench.merged_ways import Merge, read_merge
 from tame_router import app, local_engine
 from tame_router.backends.engine import key_file, launch, stop, wait_ready
 from tame_router.backends.engine_state import EngineState
@@ -37,11 +40,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineState]:
+def merge(tmp_path_factory: pytest.TempPathFactory) -> Merge:
+    """Merge two reference adapters, by the recipe and the engine's own Python."""
+    out = tmp_path_factory.mktemp("merged")
+    python = real_settings().engine.python
+    command = [str(python), "adapters/merge.py", "legal", "medical", "--method", "linear"]
+    command += ["--no-losses", "--base-model", str(BASE_MODEL), "--out", str(out)]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},  # several threads gain nothing here
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return read_merge(out / "legal+medical--linear")
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory, merge: Merge) -> Iterator[EngineState]:
     """Run a vLLM on a free port, and stop it at the end whatever happens."""
     folder = tmp_path_factory.mktemp("engine")
+    spec = local_engine.engine_spec(real_settings())
     spec = replace(
-        local_engine.engine_spec(real_settings()),
+        spec,
+        adapters=(*spec.adapters, (merge.revision.name, merge.revision.folder)),
         port=0,
         state_dir=folder,
         log_path=folder / "engine.log",
