@@ -21,6 +21,7 @@ from pydantic_settings import (
 
 from tame_router.config import Settings
 from tame_router.errors import ConfigError
+from tame_router.located_yaml import parse
 
 PREFIX = "TAME_"
 FILE_VARIABLE = "TAME_CONFIG"
@@ -107,11 +108,18 @@ def secret(value: SecretStr, file: Path | None) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        located = parse(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"configuration file {path}: {error}") from error
     except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
         raise ConfigError(f"configuration file {path} is not YAML: {error}") from error
+    document = located.value
+    if located.duplicates:
+        place, line = next(iter(located.duplicates.items()))
+        raise ConfigError(
+            f"configuration file {path}, line {line}: {'.'.join(map(str, place))} stands twice;"
+            " keep one of them"
+        )
     if document is None:
         return {}
     if not isinstance(document, dict):

@@ -171,3 +171,18 @@ def test_the_guard_is_set_by_a_word(tmp_path: Path, written: str) -> None:
     settings = load_settings(write(tmp_path, f"guard: {{simplified: {written}}}"))
     assert settings.guard.simplified.value == written.strip("'")
     assert load_settings().guard.simplified.value == "count"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("http: {port: 1}\nlog: {}\nhttp: {port: 2}\n", "line 3: http stands twice"),
+        ("server:\n  port: 1\n  port: 2\n", r"line 3: server\.port stands twice"),
+    ],
+)
+def test_a_key_that_stands_twice_is_named(tmp_path: Path, text: str, told: str) -> None:
+    """Of two values one would be lost without a word."""
+    file = tmp_path / "tame.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=told):
+        load_settings(file)

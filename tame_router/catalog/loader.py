@@ -22,12 +22,12 @@ from pydantic import (
 
 from tame_router.catalog.base_model_name import canonical_name
 from tame_router.catalog.expert import DOCUMENTS, LANGUAGES, Catalog, Expert
-from tame_router.catalog.lines import Located, parse
 from tame_router.catalog.problem import Problem
 from tame_router.catalog.revision import ADAPTER_FILES, Revision, read_revision
 from tame_router.chat import Guarding, Sampling
 from tame_router.config_access import said_off
 from tame_router.errors import CatalogError
+from tame_router.located_yaml import Located, parse
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]

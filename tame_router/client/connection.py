@@ -186,8 +186,8 @@ class Connection:
         if not self._secret_allowed:
             raise ConfigError(
                 f"a key or token would go to {self._target!r} without TLS, for anyone on the way"
-                " to read; give tls=True or tls=Tls(…), or allow_plaintext_key=True where a mesh"
-                " or a tunnel secures the way"
+                " to read; give tls=True or tls=Tls(…) (`--tls` on the command line), or"
+                " allow_plaintext_key=True where a mesh or a tunnel secures the way"
             )
 
 
