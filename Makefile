@@ -16,7 +16,7 @@ export TAME_ENGINE__TENSOR_PARALLEL_SIZE := $(TENSOR_PARALLEL_SIZE)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help services setup encoder engine router demo serve stop test quick check protos release-protos format adapters bench bench-routing clean
+.PHONY: help services setup encoder engine router demo serve stop test quick check protos release-protos format adapters bench bench-routing bench-edge bench-joins clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -71,6 +71,15 @@ bench: encoder  ## what the router adds to the first token, its start, memory an
 
 bench-routing: encoder  ## how well and how fast it decides, beside two peers: make bench-routing DATA=…
 	@$(BIN)/python bench/routing.py $(if $(DATA),--data $(DATA))
+
+bench-edge: encoder  ## what identity, quota, audit and telemetry cost; abuse; quotas shared by four routers
+	@$(BIN)/python bench/edge.py
+	@$(BIN)/python bench/abuse.py
+	@$(BIN)/python bench/shared_quota.py
+
+bench-joins: engine encoder  ## how soon each join speaks, and what joins bring (real vLLM, half an hour)
+	@$(BIN)/python bench/joins.py
+	@$(BIN)/python bench/join_quality.py
 
 clean:  ## remove everything that was built
 	rm -rf $(VENV) $(STATE) build dist *.egg-info
