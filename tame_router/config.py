@@ -97,6 +97,13 @@ class RoutingSettings(Section):
     join: JoinName = Field(
         "panel", description="How answers are joined where a question needs several experts."
     )
+    join_threshold: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Relevance from which an expert beside the lead answers too, where the caller"
+        " names no join.",
+    )
     most_experts: int = Field(
         4, ge=2, le=16, description="Experts that a caller may have asked for one question."
     )
@@ -106,11 +113,11 @@ class JoinSettings(Section):
     """How long experts are waited for where several answer, and who judges them."""
 
     first_token_timeout_s: Seconds = Field(
-        10, description="Longest wait for one expert's first token; then the others answer."
+        30, description="Longest wait for one expert's first token; then the others answer."
     )
-    stall_timeout_s: Seconds = Field(10, description="Longest silence of one of the experts.")
+    stall_timeout_s: Seconds = Field(20, description="Longest silence of one of the experts.")
     draft_timeout_s: Seconds = Field(
-        20, description="Time a draft for fuse may take; then the others are made use of."
+        60, description="Time a draft for fuse may take; then the others are made use of."
     )
     quorum: float = Field(
         0.6,

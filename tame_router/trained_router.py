@@ -127,6 +127,7 @@ def assemble(
         second_threshold=settings.second_threshold,
         join=Join(settings.join),
         most_experts=settings.most_experts,
+        join_threshold=settings.join_threshold,
     )
     return Router(both or fast, policy, artefact.levels, worker)
 

@@ -54,6 +54,8 @@ class JoinReason(enum.StrEnum):
 
     ONE_EXPERT = "ONE_EXPERT"
     """One expert was selected, and the caller asked for no more."""
+    UNSURE = "UNSURE"
+    """Others were selected, none of them relevant enough to answer too: the lead alone."""
     SEVERAL_EXPERTS = "SEVERAL_EXPERTS"
     """The question needs several experts: the operator's join for such."""
     ASKED = "ASKED"

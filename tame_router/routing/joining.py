@@ -84,12 +84,13 @@ def experts_asked(
 
 
 def choose_join(
-    selected: int, constraints: Constraints, policy: Join, rules: JoinRules
+    selected: int, heard: int, constraints: Constraints, policy: Join, rules: JoinRules
 ) -> tuple[Join, JoinReason]:
     """Choose how answers are joined, and say why.
 
     Args:
         selected: How many experts were selected, ≥ 1.
+        heard: How many of them are relevant enough to answer, ≥ 1.
         constraints: The caller's wishes, which `experts_asked` has passed.
         policy: The operator's join for questions that need several experts.
         rules: What holds for the question.
@@ -98,6 +99,8 @@ def choose_join(
         return constraints.join, JoinReason.ASKED
     if selected == 1:
         return Join.SINGLE, JoinReason.ONE_EXPERT
+    if heard == 1:
+        return Join.SINGLE, JoinReason.UNSURE
     if not rules.fits(policy):
         return Join.SINGLE, JoinReason.SHAPE
     if not rules.may_use(policy):

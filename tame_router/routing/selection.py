@@ -32,6 +32,8 @@ class SelectionPolicy:
         join: How answers are joined where the question needs several experts and the caller
             does not say.
         most_experts: Experts that a caller may have asked for one question, ≥ 2.
+        join_threshold: Relevance from which an expert that is selected beside the lead answers
+            too where the caller names no join, in [0, 1].
     """
 
     threshold: float = 0.5
@@ -41,6 +43,7 @@ class SelectionPolicy:
     second_threshold: float = 0.02
     join: Join = Join.SINGLE
     most_experts: int = 4
+    join_threshold: float = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +164,10 @@ def select(
         chosen = candidates
     if asked:
         chosen = _filled(chosen, ranked, asked, policy)
-    join, join_reason = choose_join(len(chosen), constraints, policy.join, rules)
+    heard = (chosen[0], *(p for p in chosen[1:] if p.relevance >= policy.join_threshold))
+    join, join_reason = choose_join(len(chosen), len(heard), constraints, policy.join, rules)
+    if constraints.join is None and join is not Join.SINGLE:
+        chosen = heard
     return Selection(
         experts=chosen,
         probabilities=ranked,

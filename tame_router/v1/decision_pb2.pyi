@@ -277,8 +277,8 @@ class Decision(_message.Message):
     classifier_digest: _builtins.str
     """Digest of the trained classifier, in hexadecimal."""
     join_reason: _builtins.str
-    """Why the answers are joined this way, in UPPER_SNAKE: ONE_EXPERT, SEVERAL_EXPERTS,
-    ASKED, SHAPE, NOT_ALLOWED. New reasons may be added.
+    """Why the answers are joined this way, in UPPER_SNAKE: ONE_EXPERT, UNSURE,
+    SEVERAL_EXPERTS, ASKED, SHAPE, NOT_ALLOWED. New reasons may be added.
     """
     @_builtins.property
     def experts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExpertProbability]:

@@ -72,4 +72,4 @@ def test_a_step_is_asked_within_its_limits() -> None:
     )
     assert (lead.answer_id, other.answer_id) == ("id-12345", "id-12345-1")
     assert lead.deadline is None
-    assert (lead.first_token_timeout_s, lead.stall_timeout_s) == (10.0, 7.0)
+    assert (lead.first_token_timeout_s, lead.stall_timeout_s) == (30.0, 7.0)

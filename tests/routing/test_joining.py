@@ -17,6 +17,14 @@ TWO = Evidence(
     several=True,
 )
 ONE = Evidence(probabilities=TWO.probabilities)
+WEAK = Evidence(
+    probabilities=TWO.probabilities, relevances={"legal": 0.9, "medical": 0.49}, several=True
+)
+MORE = Evidence(
+    probabilities=TWO.probabilities,
+    relevances={"legal": 0.9, "medical": 0.8, "electronics": 0.3},
+    several=True,
+)
 THREE = Constraints(join=Join.BEST_OF, max_experts=3)
 FOUR = Constraints(join=Join.PANEL, max_experts=4)
 SHAPED, LISTED = JoinRules(shaped=True), JoinRules(listed=True)
@@ -28,6 +36,8 @@ NO_PANEL = JoinRules(allowed=frozenset({"single", "fuse"}))
     [
         (ONE, Constraints(), JoinRules(), 1, Join.SINGLE, JoinReason.ONE_EXPERT),
         (TWO, Constraints(), JoinRules(), 2, Join.PANEL, JoinReason.SEVERAL_EXPERTS),
+        (WEAK, Constraints(), JoinRules(), 2, Join.SINGLE, JoinReason.UNSURE),
+        (MORE, Constraints(max_experts=3), JoinRules(), 2, Join.PANEL, JoinReason.SEVERAL_EXPERTS),
         (TWO, Constraints(max_experts=1), JoinRules(), 1, Join.SINGLE, JoinReason.ONE_EXPERT),
         (TWO, Constraints(), SHAPED, 2, Join.SINGLE, JoinReason.SHAPE),
         (TWO, Constraints(), LISTED, 2, Join.SINGLE, JoinReason.SHAPE),
@@ -104,7 +114,7 @@ def test_without_a_join_of_several_nobody_is_added(join: Join | None) -> None:
 @pytest.mark.parametrize("policy", list(Join))
 def test_the_operators_join_is_never_refused(policy: Join) -> None:
     """Where it cannot be had the lead answers alone, and the decision says why."""
-    join, reason = choose_join(2, Constraints(), policy, SHAPED)
+    join, reason = choose_join(2, 2, Constraints(), policy, SHAPED)
     assert (join is policy) == SHAPED.fits(policy)
     assert join is policy or (join, reason) == (Join.SINGLE, JoinReason.SHAPE)
 
@@ -126,7 +136,7 @@ def test_asking_for_several_adds_to_those_selected(
             select(evidence, PANEL, asked)
         return
     found = names(select(evidence, PANEL, asked))
-    alone = names(select(evidence, PANEL, Constraints(deny=deny)))
+    alone = names(select(evidence, PANEL, Constraints(deny=deny, max_experts=experts)))
     assert found[0] == alone[0]
     assert len(found) == len(set(found)) == (experts or 2)
     assert not set(found) & deny
