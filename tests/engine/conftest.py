@@ -97,6 +97,7 @@ def engine_settings(engine: EngineState, engine_key: str) -> Settings:
         real_settings(),
         local={"base_url": engine.base_url, "api_key": engine_key},
         server={"port": 0, "grace_s": 20, "insecure": True},
+        http={"port": 0},
     )
     build_router(settings, app.build_catalog(settings))
     return settings
