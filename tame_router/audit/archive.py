@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select, true
+from sqlalchemy import ColumnElement, Connection, delete, select, true
 
-from tame_router.audit.chain import Head, Link, line_digest
+from tame_router.audit.chain import Head, Link
 from tame_router.audit.entry import microseconds
 from tame_router.audit.export import chain_lines
+from tame_router.audit.pruning import PRUNES, Order, Prefix, pruned
+from tame_router.audit.store import extend
 from tame_router.audit.tables import CHAINS, RECORDS, TABLES, TEXTS
 from tame_router.store import Database
 
@@ -107,24 +109,22 @@ class Archive:
                 & ((chain > last.chain) | ((chain == last.chain) & (seq > last.seq)))
             )
 
-    def prune(self, before: datetime, now: datetime) -> Pruned:
+    def prune(self, order: Order) -> Pruned:
         """Drop records that are too old, and texts whose time is over.
 
-        A chain loses its oldest records only, up to the first that is young enough; where the
-        rest begins is kept with the chain, so that it still verifies.
-
-        Args:
-            before: Records that began before this are dropped.
-            now: Texts that were to be deleted until now are.
+        A chain loses its oldest records only, up to the first that is young enough, by the time
+        that is chained. Where the rest begins is kept with the chain, and each prune leaves a
+        record in a chain of its own, so that what is left still verifies.
         """
-        records, limit = 0, microseconds(before)
+        records = 0
         with self._database.transaction() as connection:
-            over = TEXTS.c.delete_time_us <= microseconds(now)
+            over = TEXTS.c.delete_time_us <= microseconds(order.now)
             texts = connection.execute(delete(TEXTS).where(over)).rowcount
             chains = connection.execute(select(CHAINS.c.chain)).scalars().all()
         for chain in chains:
-            with self._database.transaction() as connection:
-                records += _prune_chain(connection, chain, limit)
+            if chain != PRUNES:
+                with self._database.transaction() as connection:
+                    records += _prune_chain(connection, chain, order)
         return Pruned(records=records, texts=texts)
 
     def _links(self, head: Head) -> Iterator[Link]:
@@ -153,22 +153,33 @@ class Archive:
             return (connection.execute(query).scalar_one_or_none() or 0) > head.seq
 
 
-def _prune_chain(connection: Connection, chain: str, limit_us: int) -> int:
-    mine = RECORDS.c.chain == chain
-    young = select(func.min(RECORDS.c.seq)).where(mine, RECORDS.c.begin_time_us >= limit_us)
-    first = connection.execute(young).scalar_one()
-    last = select(func.max(RECORDS.c.seq)).where(mine)
-    if first is not None:
-        last = last.where(RECORDS.c.seq < first)
-    end = connection.execute(last).scalar_one()
-    if end is None:
+def _prune_chain(connection: Connection, chain: str, order: Order) -> int:
+    mine = CHAINS.c.chain == chain
+    # A change of nothing: whoever else prunes this chain waits here.
+    connection.execute(CHAINS.update().where(mine).values(pruned_seq=CHAINS.c.pruned_seq))
+    found = connection.execute(select(CHAINS).where(mine)).one()
+    prefix = Prefix(
+        end=Head(chain=chain, seq=found.pruned_seq, digest=found.pruned_digest),
+        before=order.before,
+    )
+    records, last = RECORDS.c.chain == chain, found.pruned_seq
+    while not prefix.over:
+        query = select(RECORDS.c.seq, RECORDS.c.line).where(records, RECORDS.c.seq > last)
+        rows = connection.execute(query.order_by(RECORDS.c.seq).limit(BATCH)).all()
+        prefix.take(row.line for row in rows)
+        if len(rows) < BATCH:
+            prefix.close(Head(chain=chain, seq=found.seq, digest=found.digest))
+        else:
+            last = rows[-1].seq
+    end = prefix.end
+    if not prefix.records:
         return 0
-    line = connection.execute(select(RECORDS.c.line).where(mine, RECORDS.c.seq == end)).scalar_one()
-    change: dict[str, Any] = {"pruned_seq": end, "pruned_digest": line_digest(line)}
-    connection.execute(CHAINS.update().where(CHAINS.c.chain == chain).values(change))
-    gone = connection.execute(delete(RECORDS).where(mine, RECORDS.c.seq <= end)).rowcount
-    connection.execute(delete(TEXTS).where(TEXTS.c.chain == chain, TEXTS.c.seq <= end))
-    return gone
+    change: dict[str, Any] = {"pruned_seq": end.seq, "pruned_digest": end.digest}
+    connection.execute(CHAINS.update().where(mine).values(change))
+    connection.execute(delete(RECORDS).where(records, RECORDS.c.seq <= end.seq))
+    connection.execute(delete(TEXTS).where(TEXTS.c.chain == chain, TEXTS.c.seq <= end.seq))
+    extend(connection, PRUNES, [pruned(order, end, prefix.records)], order.now)
+    return prefix.records
 
 
 def _text(kept: bytes | None) -> str | None:

@@ -115,6 +115,41 @@ class AuditStore:
             ) from error
 
 
+def extend(
+    connection: Connection, chain: str, contents: Sequence[dict[str, Any]], at: datetime
+) -> None:
+    """Put records into a chain that all share, and begin it where it is not there yet.
+
+    Args:
+        connection: A transaction; others that extend the chain wait until it ends.
+        chain: Names the chain.
+        contents: JSON values.
+        at: When, UTC.
+    """
+    first = Head(chain=chain)
+    statement = (
+        _dialect(connection)
+        .insert(CHAINS)
+        .values(
+            chain=chain,
+            seq=first.seq,
+            digest=first.digest,
+            pruned_seq=first.seq,
+            pruned_digest=first.digest,
+        )
+    )
+    # Where the chain is there, its row is locked by a change of nothing.
+    statement = statement.on_conflict_do_update(
+        index_elements=["chain"], set_={"seq": CHAINS.c.seq}
+    )
+    connection.execute(statement)
+    found = connection.execute(select(CHAINS).where(CHAINS.c.chain == chain)).one()
+    head = Head(chain=chain, seq=found.seq, digest=found.digest)
+    links, moved = link(head, contents)
+    _move(connection, head, moved)
+    connection.execute(RECORDS.insert(), [_row(made, microseconds(at)) for made in links])
+
+
 def _move(connection: Connection, head: Head, moved: Head) -> bool:
     """Move a head on; False: it has been moved there before."""
     here = (CHAINS.c.chain == head.chain) & (CHAINS.c.digest == head.digest)
@@ -131,7 +166,7 @@ def _move(connection: Connection, head: Head, moved: Head) -> bool:
 
 
 def _count(connection: Connection, sums: Iterable[Usage]) -> None:
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    dialect = _dialect(connection)
     for found in sums:
         key = {"tenant": found.tenant, "day": found.day, "expert": found.expert}
         more = {name: getattr(found, name) for name in _COUNTS}
@@ -142,6 +177,11 @@ def _count(connection: Connection, sums: Iterable[Usage]) -> None:
                 set_={name: USAGE.c[name] + count for name, count in more.items()},
             )
         )
+
+
+def _dialect(connection: Connection) -> Any:
+    """Give what knows of conflicts, which SQLAlchemy has for each database apart."""
+    return sqlite if connection.dialect.name == "sqlite" else postgresql
 
 
 def _answer_row(at: Link, entry: Entry) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tame_router.audit.tables import CHAINS, RECORDS, TEXTS
 from tame_router.audit.usage import Usage
 from tame_router.errors import StoreUnavailableError
 from tame_router.store import Database
-from tests.audit.recorded import NOON, SALT, answered, entries, faults, fill, said, verified
+from tests.audit.recorded import NOON, SALT, answered, entries, faults, fill, prune, said, verified
 
 
 def test_what_was_put_there_verifies(database: Database) -> None:
@@ -99,7 +99,7 @@ def test_use_adds_up_and_outlives_its_records(database: Database) -> None:
     other = answered(4, tenant="factory", outcome="cancelled")
     late = answered(5, begin_time=NOON + timedelta(days=1))
     store.append(head, [Entry(record=r) for r in (refused, other, late)], [SALT] * 3)
-    assert Archive(database).prune(NOON + timedelta(days=9), NOON).records == 6
+    assert prune(database, NOON + timedelta(days=9)).records == 6
     day = NOON.date()
     spent = {"prompt_tokens": 20, "completion_tokens": 10}
     assert store.usage("hospital", day, day) == [
@@ -108,20 +108,6 @@ def test_use_adds_up_and_outlives_its_records(database: Database) -> None:
     ]
     assert sum(u.requests for u in store.usage("", day, day + timedelta(days=1))) == 5
     assert sum(u.failures for u in store.usage("", day, day + timedelta(days=1))) == 1
-
-
-def test_pruning_leaves_a_chain_that_verifies(database: Database) -> None:
-    """The rest begins where pruning ended, and a head seen earlier still fits."""
-    head = fill(database, 9)
-    fill(database, 2, "c2")
-    archive = Archive(database)
-    assert archive.prune(NOON + timedelta(seconds=5), NOON).records == 5 + 2 + 1
-    assert verified(database, [head]) == []
-    assert archive.prune(NOON + timedelta(days=1), NOON).records == 5
-    assert archive.prune(NOON + timedelta(days=1), NOON).records == 0
-    assert verified(database, [head]) == []
-    AuditStore(database).append(head, entries(1), [SALT])
-    assert verified(database) == []
 
 
 def test_texts_are_forgotten_with_their_salt(database: Database) -> None:
@@ -133,8 +119,8 @@ def test_texts_are_forgotten_with_their_salt(database: Database) -> None:
     [kept] = archive.find()
     assert (kept.question, kept.answer) == ('{"messages":[]}', "麵團要\0靜置")
     assert json.loads(kept.line)["answer_digest"] == salted("f" * 64, SALT)
-    assert archive.prune(NOON, NOON + timedelta(hours=23)).texts == 0
-    assert archive.prune(NOON, NOON + timedelta(days=2)).texts == 1
+    assert prune(database, NOON, NOON + timedelta(hours=23)).texts == 0
+    assert prune(database, NOON, NOON + timedelta(days=2)).texts == 1
     with database.transaction() as connection:
         assert connection.execute(select(func.count()).select_from(TEXTS)).scalar_one() == 0
     assert [found.question for found in archive.find()] == [None]

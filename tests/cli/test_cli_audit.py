@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet
@@ -14,7 +14,7 @@ from tame_router.audit.entry import Entry
 from tame_router.audit.store import AuditStore
 from tame_router.audit.tables import RECORDS
 from tame_router.cli import tenant_usage
-from tests.audit.recorded import NOON, SALT, answered, fill, kept, said
+from tests.audit.recorded import NOON, SALT, answered, fill, kept, prune, said
 from tests.cli.conftest import Tame
 
 STATE = Path(".tame")
@@ -38,12 +38,13 @@ def test_untouched_records_verify(tame: Tame) -> None:
     """In the database, as an export, and against heads written earlier."""
     _filled()
     result = tame("audit", "verify", "--write-head", "heads.jsonl")
-    assert (result.code, result.out) == (0, "5 records in 1 chains: nothing was touched\n")
+    assert (result.code, result.out) == (0, "5 records in 1 chain: nothing was touched\n")
     assert tame("audit", "verify", "--head", "heads.jsonl").code == 0
     result = tame("audit", "export", "--out", "audit.jsonl", "--json")
     assert json.loads(result.out) == {"file": "audit.jsonl", "records": 5}
     result = tame("audit", "verify", "--file", "audit.jsonl", "--head", "heads.jsonl", "--json")
-    assert json.loads(result.out) == {"ok": True, "records": 5, "chains": 1, "faults": []}
+    told = {"ok": True, "records": 5, "chains": 1, "pruned": [], "faults": []}
+    assert json.loads(result.out) == told
     assert tame("audit", "export").out == Path("audit.jsonl").read_text()
 
 
@@ -101,7 +102,30 @@ def test_old_records_are_dropped(tame: Tame, monkeypatch: pytest.MonkeyPatch) ->
         store.append(head, [Entry(record=answered(begin_time=old), texts=said())], [SALT])
     assert tame("audit", "prune", "--json").out == '{"records": 2, "texts": 1}\n'
     assert tame("audit", "prune").out == "dropped 0 records and 0 texts\n"
+    result = tame("audit", "verify")
+    assert result.code == 0
+    first, second = result.out.splitlines()
+    assert first == "1 record in 2 chains: nothing was touched"
+    assert second.startswith("2 records pruned; last ")
+    [told] = json.loads(tame("audit", "verify", "--json").out)["pruned"]
+    assert (told["records"], told["seq"], told["retention_days"]) == (2, 2, 400)
+    assert told["by"].startswith("command/")
+
+
+def test_a_young_record_that_was_pruned_is_missed(tame: Tame) -> None:
+    """Whoever forges a prune does not make heads fit that lie elsewhere."""
+    with kept(STATE) as database:
+        store = AuditStore(database)
+        now = datetime.now(UTC)
+        head = store.begin("c1", now, {})
+        store.append(head, [Entry(record=answered(begin_time=now))], [SALT])
+    assert tame("audit", "verify", "--write-head", "heads.jsonl").code == 0
+    with kept(STATE) as database:
+        prune(database, now + timedelta(days=1))
     assert tame("audit", "verify").code == 0
+    result = tame("audit", "verify", "--head", "heads.jsonl")
+    assert result.code == 1
+    assert "too young to have been pruned" in result.err
 
 
 def test_use_is_shown(tame: Tame, capsys: pytest.CaptureFixture[str]) -> None:
