@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, select, true
+from sqlalchemy import ColumnElement, Connection, delete, select, true, tuple_
 
 from tame_router.audit.chain import Head, Link
+from tame_router.audit.comparison import SEARCHED, Comparison, KeptText, Row
 from tame_router.audit.entry import microseconds
 from tame_router.audit.export import chain_lines
 from tame_router.audit.pruning import PRUNES, Order, Prefix, pruned
 from tame_router.audit.store import extend
-from tame_router.audit.tables import CHAINS, RECORDS, TABLES, TEXTS
+from tame_router.audit.tables import CHAINS, RECORDS, TABLES, TEXTS, USAGE
+from tame_router.audit.usage import Usage
+from tame_router.audit.verification import Fault
 from tame_router.store import Database
 
 BATCH = 1_000
@@ -109,6 +112,32 @@ class Archive:
                 & ((chain > last.chain) | ((chain == last.chain) & (seq > last.seq)))
             )
 
+    def compare(self) -> list[Fault]:
+        """Compare columns, texts and use with what is chained; empty: all fit.
+
+        All is read at one moment, so that a router may write meanwhile.
+        """
+        comparison = Comparison()
+        place = (RECORDS.c.chain, RECORDS.c.seq)
+        same = (TEXTS.c.chain == RECORDS.c.chain) & (TEXTS.c.seq == RECORDS.c.seq)
+        texts = (TEXTS.c.salt, TEXTS.c.question, TEXTS.c.answer)
+        query = select(RECORDS, *texts).select_from(RECORDS.outerjoin(TEXTS, same))
+        query = query.order_by(*place).limit(BATCH)
+        further: ColumnElement[bool] = true()
+        with self._database.reading() as connection:
+            while rows := connection.execute(query.where(further)).all():
+                for row in rows:
+                    comparison.take(_row(row))
+                last = rows[-1]
+                further = tuple_(*place) > tuple_(last.chain, last.seq)
+            used = connection.execute(select(USAGE).order_by(*USAGE.primary_key)).all()
+            faults = comparison.finish(Usage(**row._mapping) for row in used)
+            alone = select(TEXTS.c.chain, TEXTS.c.seq).outerjoin(RECORDS, same)
+            for row in connection.execute(alone.where(RECORDS.c.seq.is_(None))):
+                what = f"texts are kept of record {row.seq}, which is not there"
+                faults.append(Fault(chain=row.chain, seq=row.seq, message=what))
+        return faults
+
     def prune(self, order: Order) -> Pruned:
         """Drop records that are too old, and texts whose time is over.
 
@@ -180,6 +209,16 @@ def _prune_chain(connection: Connection, chain: str, order: Order) -> int:
     connection.execute(delete(TEXTS).where(TEXTS.c.chain == chain, TEXTS.c.seq <= end.seq))
     extend(connection, PRUNES, [pruned(order, end, prefix.records)], order.now)
     return prefix.records
+
+
+def _row(row: Any) -> Row:
+    text = None
+    if row.salt is not None:
+        text = KeptText(
+            salt=bytes(row.salt), question=bytes(row.question), answer=bytes(row.answer)
+        )
+    searched = {name: row._mapping[name] for name in SEARCHED}
+    return Row(chain=row.chain, seq=row.seq, line=row.line, searched=searched, text=text)
 
 
 def _text(kept: bytes | None) -> str | None:

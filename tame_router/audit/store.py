@@ -12,11 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from tame_router.audit.chain import Head, Link, link
 from tame_router.audit.entry import Entry, closing, content, microseconds, opening
 from tame_router.audit.tables import CHAINS, RECORDS, TABLES, TEXTS, USAGE
-from tame_router.audit.usage import Usage, add_up, lead
+from tame_router.audit.usage import COUNTS, Usage, add_up, lead
 from tame_router.errors import StoreUnavailableError
 from tame_router.store import Database
-
-_COUNTS = ("requests", "failures", "prompt_tokens", "completion_tokens")
 
 
 class AuditStore:
@@ -169,7 +167,7 @@ def _count(connection: Connection, sums: Iterable[Usage]) -> None:
     dialect = _dialect(connection)
     for found in sums:
         key = {"tenant": found.tenant, "day": found.day, "expert": found.expert}
-        more = {name: getattr(found, name) for name in _COUNTS}
+        more = {name: getattr(found, name) for name in COUNTS}
         statement = dialect.insert(USAGE).values(**key, **more)
         connection.execute(
             statement.on_conflict_do_update(

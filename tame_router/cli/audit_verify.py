@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -58,10 +58,11 @@ def run(arguments: argparse.Namespace) -> int:
         expected=_seen(arguments.head),
         prunable=datetime.now(UTC) - timedelta(days=settings.audit.retention_days),
     )
-    with _lines(arguments) as lines:
+    with _opened(arguments) as (lines, compare):
         for line in lines:
             verification.take(line)
-    faults = verification.finish()
+        beside = compare()
+    faults = [*verification.finish(), *beside]
     if arguments.write_head and not faults:
         text = "".join(f"{seen_line(seen)}\n" for seen in verification.seen)
         write_file(arguments.write_head, text)
@@ -86,16 +87,19 @@ def _seen(path: Path | None) -> "list[Seen]":
 
 
 @contextmanager
-def _lines(arguments: argparse.Namespace) -> Iterator[Iterable[str]]:
+def _opened(
+    arguments: argparse.Namespace,
+) -> "Iterator[tuple[Iterable[str], Callable[[], list[Fault]]]]":
+    """Give the lines to prove, and what compares with them what lies beside."""
     from tame_router.errors import InvalidRequestError
 
     if arguments.file is None:
         with opened(arguments) as (archive, _settings):
-            yield archive.lines()
+            yield archive.lines(), archive.compare
         return
     try:
         with arguments.file.open(encoding="utf-8", errors="replace", newline="\n") as file:
-            yield (line.removesuffix("\n") for line in file)
+            yield (line.removesuffix("\n") for line in file), list
     except OSError as error:
         raise InvalidRequestError(f"{arguments.file}: {error.strerror}") from error
 

@@ -14,11 +14,14 @@ from tame_router.audit.pruning import Order
 from tame_router.audit.record import AuditRecord, Step, Texts
 from tame_router.audit.store import AuditStore
 from tame_router.audit.verification import Fault, Verification
+from tame_router.canonical_json import sha256_hex
 from tame_router.config import StoreSettings
 from tame_router.store import Database
 
 NOON = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
 SALT = bytes(SALT_BYTES)
+QUESTION = '{"messages":[]}'
+ANSWER = "麵團要\0靜置"
 
 
 def answered(number: int = 1, **fields: Any) -> AuditRecord:
@@ -51,15 +54,15 @@ def answered(number: int = 1, **fields: Any) -> AuditRecord:
             ),
         ),
         "time_to_first_token_s": 0.1,
-        "request_digest": "e" * 64,
-        "answer_digest": "f" * 64,
+        "request_digest": sha256_hex(QUESTION.encode()),
+        "answer_digest": sha256_hex(ANSWER.encode()),
     }
     return AuditRecord(**{**usual, **fields})
 
 
 def said(days: int = 1) -> Texts:
     """Give texts that are kept for some days."""
-    return Texts(question='{"messages":[]}', answer="麵團要\0靜置", retain_days=days)
+    return Texts(question=QUESTION, answer=ANSWER, retain_days=days)
 
 
 def entries(count: int, **fields: Any) -> list[Entry]:

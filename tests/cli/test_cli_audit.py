@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pyarrow.parquet
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from tame_router.audit.entry import Entry
 from tame_router.audit.store import AuditStore
-from tame_router.audit.tables import RECORDS
+from tame_router.audit.tables import RECORDS, USAGE
 from tame_router.cli import tenant_usage
 from tests.audit.recorded import NOON, SALT, answered, fill, kept, prune, said
 from tests.cli.conftest import Tame
@@ -55,8 +55,22 @@ def test_a_missing_record_is_named(tame: Tame) -> None:
         connection.execute(delete(RECORDS).where(RECORDS.c.seq == 3))
     result = tame("audit", "verify")
     assert result.code == 1
-    assert result.err == "chain c1: record 3 is missing before record 4\n"
+    assert result.err.startswith("chain c1: record 3 is missing before record 4\nuse of baking")
     assert json.loads(tame("audit", "verify", "--json").out)["faults"][0]["seq"] == 3
+
+
+def test_what_lies_beside_the_chain_is_compared_with_it(tame: Tame) -> None:
+    """Columns, texts and use: whoever reads them reads what was chained."""
+    _filled()
+    with kept(STATE) as database, database.transaction() as connection:
+        connection.execute(update(RECORDS).where(RECORDS.c.seq == 3).values(tenant="factory"))
+        connection.execute(update(USAGE).values(requests=0))
+    result = tame("audit", "verify")
+    assert result.code == 1
+    assert result.err.splitlines() == [
+        "chain c1: column tenant is not what is chained in record 3",
+        "use of baking by hospital on 2026-11-24: requests 0, proved 4",
+    ]
 
 
 def test_files_that_are_none_are_refused(tame: Tame) -> None:
