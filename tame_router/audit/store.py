@@ -113,6 +113,14 @@ class AuditStore:
             ) from error
 
 
+def recorded(connection: Connection, tenant: str) -> bool:
+    """Tell whether answers to a tenant, or its use, are recorded."""
+    used = select(USAGE.c.tenant).where(USAGE.c.tenant == tenant).limit(1)
+    mine = (RECORDS.c.tenant == tenant) & (RECORDS.c.answer_id != "")
+    answered = select(RECORDS.c.tenant).where(mine).limit(1)
+    return any(connection.execute(query).first() for query in (used, answered))
+
+
 def extend(
     connection: Connection, chain: str, contents: Sequence[dict[str, Any]], at: datetime
 ) -> None:

@@ -69,7 +69,8 @@ class Administration:
         """Add a tenant.
 
         Raises:
-            AlreadyExistsError: When there is one of that name.
+            AlreadyExistsError: When there is one of that name, or what was done under it is still
+                recorded.
         """
         rules.check_request_id(request_id)
         rules.check_tenant(tenant)

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from tame_router.errors import AlreadyExistsError, KeyNotFoundError, TenantNotFoundError
 from tame_router.store import Database
 from tame_router.tenancy.access import ApiKey, Binding, BindingKind
+from tame_router.tenancy.history import Forgetful, History
 from tame_router.tenancy.snapshot import Snapshot
 from tame_router.tenancy.tables import (
     BINDING,
@@ -38,12 +39,14 @@ class TenantStore:
 
     Args:
         database: Where the tables are, or are to be made.
+        history: What is remembered of tenants, in the same database.
 
     Raises:
         StoreUnavailableError: When the database cannot be used; from every method as well.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, history: History | None = None) -> None:
+        self._history = history or Forgetful()
         for table in TABLES:
             database.create(table)
         self._database = database
@@ -77,7 +80,8 @@ class TenantStore:
             request_id: Names this attempt: repeated, it gives what is there; empty: nothing.
 
         Raises:
-            AlreadyExistsError: When there is one of that name.
+            AlreadyExistsError: When there is one of that name, or was one whose answers or use
+                are still recorded: they would be the new one's.
         """
         with self._changing() as connection:
             row = connection.execute(select(TENANT).where(TENANT.c.name == tenant.name)).first()
@@ -86,6 +90,12 @@ class TenantStore:
                     return _tenant(connection, tenant.name)
                 raise AlreadyExistsError(
                     f"there is a tenant {tenant.name!r} already; choose another name, or update it",
+                    metadata={"tenant": tenant.name},
+                )
+            if self._history.knows(connection, tenant.name):
+                raise AlreadyExistsError(
+                    f"a tenant {tenant.name!r} was there before, and what it used is still"
+                    " recorded under this name; choose another name",
                     metadata={"tenant": tenant.name},
                 )
             values = {**write_tenant(tenant), "request_id": request_id}

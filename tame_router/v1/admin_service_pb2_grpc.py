@@ -125,7 +125,8 @@ class AdminServiceServicer:
 
     def CreateTenant(self, request, context):
         """CreateTenant adds a tenant. It returns ALREADY_EXISTS where there is one of that
-        name, unless the call repeats the `request_id` that made it.
+        name, unless the call repeats the `request_id` that made it, and where there was
+        one whose answers or use are still recorded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,8 @@ class AdminServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AdminServiceAsyncStub: ...
     CreateTenant: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.CreateTenantRequest, _admin_service_pb2.CreateTenantResponse]
     """CreateTenant adds a tenant. It returns ALREADY_EXISTS where there is one of that
-    name, unless the call repeats the `request_id` that made it.
+    name, unless the call repeats the `request_id` that made it, and where there was
+    one whose answers or use are still recorded.
     """
     GetTenant: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetTenantRequest, _admin_service_pb2.GetTenantResponse]
     """GetTenant returns a tenant, or NOT_FOUND."""
@@ -103,7 +104,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateTenant: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.CreateTenantRequest, _admin_service_pb2.CreateTenantResponse]  # type: ignore[assignment]
     """CreateTenant adds a tenant. It returns ALREADY_EXISTS where there is one of that
-    name, unless the call repeats the `request_id` that made it.
+    name, unless the call repeats the `request_id` that made it, and where there was
+    one whose answers or use are still recorded.
     """
     GetTenant: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetTenantRequest, _admin_service_pb2.GetTenantResponse]  # type: ignore[assignment]
     """GetTenant returns a tenant, or NOT_FOUND."""
@@ -169,7 +171,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.CreateTenantResponse, _abc.Awaitable[_admin_service_pb2.CreateTenantResponse]]:
         """CreateTenant adds a tenant. It returns ALREADY_EXISTS where there is one of that
-        name, unless the call repeats the `request_id` that made it.
+        name, unless the call repeats the `request_id` that made it, and where there was
+        one whose answers or use are still recorded.
         """
 
     @_abc_1.abstractmethod

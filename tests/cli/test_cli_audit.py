@@ -168,3 +168,12 @@ def test_parquet_without_its_library_says_what_to_install(
     assert result.code == 2
     assert "tame-router[parquet]" in result.err
     assert not list(Path().glob("*.par*"))
+
+
+def test_a_name_under_which_answers_are_recorded_is_refused(tame: Tame) -> None:
+    """A new tenant does not inherit what a deleted one used."""
+    _filled()
+    result = tame("tenant", "create", "hospital")
+    assert result.code == 1
+    assert "choose another name" in result.err
+    assert tame("tenant", "create", "clinic").code == 0
