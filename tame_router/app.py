@@ -124,7 +124,7 @@ async def running(
             RouterServicer(desk, settings.limits),
             ExpertServicer(desk),
             FeedbackServicer(desk, intake),
-            AdminServicer(office, usage.usage),
+            AdminServicer(office, usage.usage, usage.records),
             settings.tls,
         )
         ports = Ports(grpc, build_http(settings, desk, reception, telemetry), settings.server)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, select, true, tuple_
@@ -11,6 +10,7 @@ from tame_router.audit.chain import Head, Link
 from tame_router.audit.comparison import SEARCHED, Comparison, KeptText, Row
 from tame_router.audit.entry import microseconds
 from tame_router.audit.export import chain_lines
+from tame_router.audit.lookup import Kept, Place, Wanted
 from tame_router.audit.pruning import PRUNES, Order, Prefix, pruned
 from tame_router.audit.store import extend
 from tame_router.audit.tables import CHAINS, RECORDS, TABLES, TEXTS, USAGE
@@ -20,21 +20,6 @@ from tame_router.store import Database
 
 BATCH = 1_000
 """Records read at once, so that memory stays the same however many there are."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """A tenant's texts of one record, with the salt of their digests.
-
-    Attributes:
-        line: The record as it was chained.
-        question: The conversation as canonical JSON; None: no text is kept.
-        answer: The answer's text; None as above.
-    """
-
-    line: str
-    question: str | None
-    answer: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,43 +59,42 @@ class Archive:
             head = Head(chain=after, seq=found.seq, digest=found.digest)
             yield from chain_lines(start, self._links(head), head)
 
-    def find(
-        self, *, tenant: str = "", since: datetime | None = None, answer_id: str = ""
-    ) -> Iterator[Kept]:
-        """Give records of answers, the oldest first, with the texts that are kept.
+    def find(self, wanted: Wanted) -> Iterator[Kept]:
+        """Give records of answers, the oldest first, with the texts that are kept."""
+        after: Place | None = None
+        while True:
+            found = self.page(wanted, after, BATCH)
+            yield from found
+            if len(found) < BATCH:
+                return
+            after = found[-1].place
+
+    def page(self, wanted: Wanted, after: Place | None, most: int) -> list[Kept]:
+        """Give some records of answers, the oldest first, with the texts that are kept.
 
         Args:
-            tenant: Whose; empty: all tenants'.
-            since: From when, with its time zone; None: from the first.
-            answer_id: Of this answer alone; empty: of all.
+            wanted: Which.
+            after: Those behind this place; None: from the first.
+            most: How many at the most, ≥ 1.
         """
-        wanted: ColumnElement[bool] = RECORDS.c.answer_id != ""
-        if tenant:
-            wanted &= RECORDS.c.tenant == tenant
-        if since is not None:
-            wanted &= RECORDS.c.begin_time_us >= microseconds(since)
-        if answer_id:
-            wanted &= RECORDS.c.answer_id == answer_id
         order = (RECORDS.c.begin_time_us, RECORDS.c.chain, RECORDS.c.seq)
-        joined = RECORDS.outerjoin(
-            TEXTS, (TEXTS.c.chain == RECORDS.c.chain) & (TEXTS.c.seq == RECORDS.c.seq)
-        )
+        same = (TEXTS.c.chain == RECORDS.c.chain) & (TEXTS.c.seq == RECORDS.c.seq)
+        joined = RECORDS.outerjoin(TEXTS, same)
         query = select(*order, RECORDS.c.line, TEXTS.c.question, TEXTS.c.answer).select_from(joined)
-        query = query.order_by(*order).limit(BATCH)
-        further: ColumnElement[bool] = true()
-        while True:
-            with self._database.transaction() as connection:
-                rows = connection.execute(query.where(wanted, further)).all()
-            for row in rows:
-                yield Kept(line=row.line, question=_text(row.question), answer=_text(row.answer))
-            if len(rows) < BATCH:
-                return
-            time, chain, seq = order
-            last = rows[-1]
-            further = (time > last.begin_time_us) | (
-                (time == last.begin_time_us)
-                & ((chain > last.chain) | ((chain == last.chain) & (seq > last.seq)))
+        query = query.where(_which(wanted)).order_by(*order).limit(most)
+        if after is not None:
+            query = query.where(tuple_(*order) > tuple_(after.time_us, after.chain, after.seq))
+        with self._database.transaction() as connection:
+            rows = connection.execute(query).all()
+        return [
+            Kept(
+                place=Place(time_us=row.begin_time_us, chain=row.chain, seq=row.seq),
+                line=row.line,
+                question=_text(row.question),
+                answer=_text(row.answer),
             )
+            for row in rows
+        ]
 
     def compare(self) -> list[Fault]:
         """Compare columns, texts and use with what is chained; empty: all fit.
@@ -209,6 +193,19 @@ def _prune_chain(connection: Connection, chain: str, order: Order) -> int:
     connection.execute(delete(TEXTS).where(TEXTS.c.chain == chain, TEXTS.c.seq <= end.seq))
     extend(connection, PRUNES, [pruned(order, end, prefix.records)], order.now)
     return prefix.records
+
+
+def _which(wanted: Wanted) -> ColumnElement[bool]:
+    which: ColumnElement[bool] = RECORDS.c.answer_id != ""
+    if wanted.tenant:
+        which &= RECORDS.c.tenant == wanted.tenant
+    if wanted.since is not None:
+        which &= RECORDS.c.begin_time_us >= microseconds(wanted.since)
+    if wanted.until is not None:
+        which &= RECORDS.c.begin_time_us < microseconds(wanted.until)
+    if wanted.answer_id:
+        which &= RECORDS.c.answer_id == wanted.answer_id
+    return which
 
 
 def _row(row: Any) -> Row:

@@ -24,6 +24,7 @@ def add(commands: Commands) -> None:
     parser = add_command(commands, "show", summary="show records of answers", epilog=EPILOG)
     parser.add_argument("--tenant", default="", metavar="NAME", help="of this tenant alone")
     parser.add_argument("--since", type=read_time, metavar="TIME", help="from then, ISO 8601")
+    parser.add_argument("--until", type=read_time, metavar="TIME", help="until then, excluded")
     parser.add_argument("--answer", default="", metavar="ID", help="of this answer alone")
     add_config(parser)
     add_json(parser)
@@ -47,10 +48,16 @@ def read_time(text: str) -> datetime:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show them, the oldest first."""
+    from tame_router.audit.lookup import Wanted
+
+    wanted = Wanted(
+        tenant=arguments.tenant,
+        since=arguments.since,
+        until=arguments.until,
+        answer_id=arguments.answer,
+    )
     with opened(arguments) as (archive, _settings):
-        for kept in archive.find(
-            tenant=arguments.tenant, since=arguments.since, answer_id=arguments.answer
-        ):
+        for kept in archive.find(wanted):
             value = json.loads(kept.line)
             if arguments.json:
                 if kept.question is not None:

@@ -29,8 +29,8 @@ GRPC_VERSION: str
 
 class AdminServiceStub:
     """AdminService changes tenants, their grants, their keys and the names they are
-    known by. Every method but GetUsage takes SCOPE_ADMIN, and returns
-    PERMISSION_DENIED without it. A change counts on this router at once, on
+    known by. Every method but GetUsage and ListAuditRecords takes SCOPE_ADMIN, and
+    returns PERMISSION_DENIED without it. A change counts on this router at once, on
     others within `tenants.refresh_s`.
     """
 
@@ -90,14 +90,20 @@ class AdminServiceStub:
     """ListBindings returns the bindings of a tenant in order of kind and name."""
     GetUsage: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetUsageRequest, _admin_service_pb2.GetUsageResponse]
     """GetUsage returns what a tenant has used, by day and expert. It takes
-    SCOPE_USAGE for the caller's own tenant, SCOPE_ADMIN for any other.
+    SCOPE_USAGE for the caller's own tenant, SCOPE_ADMIN for any other. It returns
+    NOT_FOUND where there is no such tenant, and none that used anything then.
+    """
+    ListAuditRecords: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditRecordsRequest, _admin_service_pb2.ListAuditRecordsResponse]
+    """ListAuditRecords returns the records of a tenant's answers, the oldest first.
+    It takes the scopes that GetUsage takes, and returns NOT_FOUND as that does. An
+    answer is among them within a second of its end.
     """
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
     """AdminService changes tenants, their grants, their keys and the names they are
-    known by. Every method but GetUsage takes SCOPE_ADMIN, and returns
-    PERMISSION_DENIED without it. A change counts on this router at once, on
+    known by. Every method but GetUsage and ListAuditRecords takes SCOPE_ADMIN, and
+    returns PERMISSION_DENIED without it. A change counts on this router at once, on
     others within `tenants.refresh_s`.
     """
 
@@ -154,13 +160,19 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """ListBindings returns the bindings of a tenant in order of kind and name."""
     GetUsage: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetUsageRequest, _admin_service_pb2.GetUsageResponse]  # type: ignore[assignment]
     """GetUsage returns what a tenant has used, by day and expert. It takes
-    SCOPE_USAGE for the caller's own tenant, SCOPE_ADMIN for any other.
+    SCOPE_USAGE for the caller's own tenant, SCOPE_ADMIN for any other. It returns
+    NOT_FOUND where there is no such tenant, and none that used anything then.
+    """
+    ListAuditRecords: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditRecordsRequest, _admin_service_pb2.ListAuditRecordsResponse]  # type: ignore[assignment]
+    """ListAuditRecords returns the records of a tenant's answers, the oldest first.
+    It takes the scopes that GetUsage takes, and returns NOT_FOUND as that does. An
+    answer is among them within a second of its end.
     """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """AdminService changes tenants, their grants, their keys and the names they are
-    known by. Every method but GetUsage takes SCOPE_ADMIN, and returns
-    PERMISSION_DENIED without it. A change counts on this router at once, on
+    known by. Every method but GetUsage and ListAuditRecords takes SCOPE_ADMIN, and
+    returns PERMISSION_DENIED without it. A change counts on this router at once, on
     others within `tenants.refresh_s`.
     """
 
@@ -305,7 +317,19 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.GetUsageResponse, _abc.Awaitable[_admin_service_pb2.GetUsageResponse]]:
         """GetUsage returns what a tenant has used, by day and expert. It takes
-        SCOPE_USAGE for the caller's own tenant, SCOPE_ADMIN for any other.
+        SCOPE_USAGE for the caller's own tenant, SCOPE_ADMIN for any other. It returns
+        NOT_FOUND where there is no such tenant, and none that used anything then.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAuditRecords(
+        self,
+        request: _admin_service_pb2.ListAuditRecordsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ListAuditRecordsResponse, _abc.Awaitable[_admin_service_pb2.ListAuditRecordsResponse]]:
+        """ListAuditRecords returns the records of a tenant's answers, the oldest first.
+        It takes the scopes that GetUsage takes, and returns NOT_FOUND as that does. An
+        answer is among them within a second of its end.
         """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

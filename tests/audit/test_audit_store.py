@@ -2,12 +2,14 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, func, select, update
 
 from tame_router.audit.archive import BATCH, Archive
 from tame_router.audit.entry import Entry, salted
+from tame_router.audit.lookup import Wanted
 from tame_router.audit.store import AuditStore
 from tame_router.audit.tables import CHAINS, RECORDS, TEXTS
 from tame_router.audit.usage import Usage
@@ -116,21 +118,21 @@ def test_texts_are_forgotten_with_their_salt(database: Database) -> None:
     head = fill(database, 0)
     store.append(head, [Entry(record=answered(1), texts=said(days=1))], [SALT])
     archive = Archive(database)
-    [kept] = archive.find()
+    [kept] = archive.find(Wanted())
     assert (kept.question, kept.answer) == ('{"messages":[]}', "麵團要\0靜置")
     assert json.loads(kept.line)["answer_digest"] == salted(answered().answer_digest, SALT)
     assert prune(database, NOON, NOON + timedelta(hours=23)).texts == 0
     assert prune(database, NOON, NOON + timedelta(days=2)).texts == 1
     with database.transaction() as connection:
         assert connection.execute(select(func.count()).select_from(TEXTS)).scalar_one() == 0
-    assert [found.question for found in archive.find()] == [None]
+    assert [found.question for found in archive.find(Wanted())] == [None]
     assert verified(database) == []
 
 
 def test_without_texts_no_digest_of_words_is_kept(database: Database) -> None:
     """A short question could be guessed from a digest without a salt."""
     fill(database, 1)
-    [kept] = Archive(database).find()
+    [kept] = Archive(database).find(Wanted())
     value = json.loads(kept.line)
     assert (value["request_digest"], value["answer_digest"]) == ("", "")
 
@@ -141,12 +143,13 @@ def test_records_are_found_by_tenant_time_and_answer(database: Database) -> None
     fill(database, 3, "c1", tenant="factory")
     archive = Archive(database)
 
-    def ids(**wanted: object) -> list[str]:
-        return [json.loads(k.line)["answer_id"] for k in archive.find(**wanted)]  # type: ignore[arg-type]
+    def ids(**wanted: Any) -> list[str]:
+        return [json.loads(k.line)["answer_id"] for k in archive.find(Wanted(**wanted))]
 
     assert len(ids()) == BATCH + 8
     assert ids(tenant="factory") == ["answer-000001", "answer-000002", "answer-000003"]
     assert len(ids(since=NOON + timedelta(seconds=BATCH))) == 6
+    assert len(ids(until=NOON + timedelta(seconds=3))) == 4
     assert ids(answer_id="answer-000003", tenant="hospital") == ["answer-000003"]
     assert ids(tenant="nobody") == []
 
