@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, delete, select, true, tuple_
 
 from tame_router.audit.chain import Head, Link
 from tame_router.audit.comparison import SEARCHED, Comparison, KeptText, Row
-from tame_router.audit.entry import microseconds
+from tame_router.audit.entry import CHANGES, microseconds
 from tame_router.audit.export import chain_lines
 from tame_router.audit.lookup import Kept, Place, Wanted
 from tame_router.audit.pruning import PRUNES, Order, Prefix, pruned
@@ -60,7 +60,7 @@ class Archive:
             yield from chain_lines(start, self._links(head), head)
 
     def find(self, wanted: Wanted) -> Iterator[Kept]:
-        """Give records of answers, the oldest first, with the texts that are kept."""
+        """Give records, the oldest first, with the texts that are kept."""
         after: Place | None = None
         while True:
             found = self.page(wanted, after, BATCH)
@@ -70,7 +70,7 @@ class Archive:
             after = found[-1].place
 
     def page(self, wanted: Wanted, after: Place | None, most: int) -> list[Kept]:
-        """Give some records of answers, the oldest first, with the texts that are kept.
+        """Give some records, the oldest first, with the texts that are kept.
 
         Args:
             wanted: Which.
@@ -197,6 +197,8 @@ def _prune_chain(connection: Connection, chain: str, order: Order) -> int:
 
 def _which(wanted: Wanted) -> ColumnElement[bool]:
     which: ColumnElement[bool] = RECORDS.c.answer_id != ""
+    if wanted.changes:
+        which = RECORDS.c.chain == CHANGES
     if wanted.tenant:
         which &= RECORDS.c.tenant == wanted.tenant
     if wanted.since is not None:

@@ -7,9 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tame_router.audit.record import AuditRecord, Step, Texts
+from tame_router.tenancy.history import Change
 
 SALT_BYTES = 16
 """128 bits: nobody finds out a short question by trying."""
+
+CHANGES = "changes"
+"""Name of the chain of what is done to tenants; all who do something share it."""
 
 _FIELDS = tuple(field.name for field in fields(AuditRecord))
 _STEP = tuple(field.name for field in fields(Step))
@@ -72,6 +76,12 @@ def opening(start: datetime, facts: dict[str, str]) -> dict[str, Any]:
 def closing(end: datetime) -> dict[str, Any]:
     """Give the last record of a chain whose router was stopped in good order."""
     return {"kind": "close", "begin_time": utc_text(end)}
+
+
+def changed(change: Change, at: datetime) -> dict[str, Any]:
+    """Give the record of what was done to a tenant."""
+    value = {field.name: getattr(change, field.name) for field in fields(Change)}
+    return {**value, "kind": "change", "begin_time": utc_text(at)}
 
 
 def line_time(value: Mapping[str, Any]) -> datetime:

@@ -6,19 +6,21 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Records of answers that are looked for.
+    """Records that are looked for.
 
     Attributes:
         tenant: Whose; empty: all tenants'.
         since: From when, with its time zone; None: from the first.
         until: Until when, that moment not included; None: to the last.
         answer_id: Of this answer alone; empty: of all.
+        changes: What was done to tenants, not answers to them.
     """
 
     tenant: str = ""
     since: datetime | None = None
     until: datetime | None = None
     answer_id: str = ""
+    changes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

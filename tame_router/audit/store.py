@@ -153,7 +153,11 @@ def extend(
     head = Head(chain=chain, seq=found.seq, digest=found.digest)
     links, moved = link(head, contents)
     _move(connection, head, moved)
-    connection.execute(RECORDS.insert(), [_row(made, microseconds(at)) for made in links])
+    rows = [
+        {**_row(made, microseconds(at)), "tenant": value.get("tenant", "")}
+        for made, value in zip(links, contents, strict=True)
+    ]
+    connection.execute(RECORDS.insert(), rows)
 
 
 def _move(connection: Connection, head: Head, moved: Head) -> bool:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -177,3 +178,21 @@ def test_a_name_under_which_answers_are_recorded_is_refused(tame: Tame) -> None:
     assert result.code == 1
     assert "choose another name" in result.err
     assert tame("tenant", "create", "clinic").code == 0
+
+
+def test_changes_of_tenants_are_shown(tame: Tame) -> None:
+    """Who did what to whom, by the command as over the API."""
+    assert tame("tenant", "create", "hospital").code == 0
+    assert tame("tenant", "grant", "hospital", "*").code == 0
+    assert tame("tenant", "delete", "hospital", "--yes").code == 0
+    lines = tame("audit", "show", "--changes", "--tenant", "hospital").out.splitlines()
+    by = f"by command/{os.getuid()}"
+    assert [line.split("  ")[1:] for line in lines] == [
+        ["hospital", "tenant hospital", "made", by],
+        ["hospital", "tenant hospital", "changed read", by],
+        ["hospital", "tenant hospital", "taken away", by],
+    ]
+    second = tame("audit", "show", "--changes", "--json").out.splitlines()[1]
+    assert json.loads(second)["after"] == {"read": ["*"]}
+    assert tame("audit", "verify").code == 0
+    assert tame("audit", "show").out == ""

@@ -1,5 +1,6 @@
 """Audit records over gRPC: a tenant's own, in pages, as they were chained."""
 
+import json
 from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tame_router import app
+from tame_router.audit.archive import Archive
+from tame_router.audit.lookup import Wanted
 from tame_router.config import Settings
+from tame_router.store import Database
 from tame_router.v1 import admin_service_pb2 as pb
 from tame_router.v1 import admin_service_pb2_grpc, tenant_pb2
 from tests.admin_fixture import Service
-from tests.audit.recorded import NOON, answered, fill
+from tests.audit.recorded import NOON, answered, fill, verified
 from tests.rich_error import rich
 from tests.router_fixture import changed
 
@@ -131,9 +135,18 @@ async def test_what_cannot_be_read_is_refused(service: Service, request_: Any, f
 
 
 async def test_a_running_router_gives_its_records(settings: Settings, tmp_path: Path) -> None:
-    """From the store that it writes them to; an insecure one is its own tenant."""
+    """From the store that it writes them to, where it also chains what is done to tenants."""
     own = changed(settings, store={"url": f"sqlite:///{tmp_path / 'audit.db'}"})
     async with app.running(own) as address, grpc.aio.insecure_channel(address) as channel:
         stub = admin_service_pb2_grpc.AdminServiceStub(channel)
         assert not (await stub.ListAuditRecords(pb.ListAuditRecordsRequest())).records
         assert not (await stub.GetUsage(pb.GetUsageRequest())).usage
+        tenant = tenant_pb2.Tenant(name="hospital")
+        await stub.CreateTenant(pb.CreateTenantRequest(tenant=tenant))
+    database = Database(own.store, tmp_path)
+    try:
+        [made] = [json.loads(k.line) for k in Archive(database).find(Wanted(changes=True))]
+        assert verified(database) == []
+    finally:
+        database.close()
+    assert (made["by"], made["tenant"], made["what"]) == ("local/anyone", "hospital", "tenant")
