@@ -1,17 +1,24 @@
 """Where the running service looks usage and records up: off the event loop, when asked."""
 
 import asyncio
+import logging
+from collections.abc import Callable
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tame_router.audit.lookup import Kept, Place, Wanted
 from tame_router.audit.usage import Usage
 from tame_router.config import Settings
+from tame_router.errors import StoreUnavailableError
+from tame_router.telemetry import log
 
 if TYPE_CHECKING:
     from tame_router.audit.archive import Archive
     from tame_router.audit.store import AuditStore
     from tame_router.store import Database
+
+
+T = TypeVar("T")
 
 
 class UsageDesk:
@@ -35,8 +42,7 @@ class UsageDesk:
         Raises:
             StoreUnavailableError: When the store cannot be used.
         """
-        async with self._alone:
-            return await asyncio.to_thread(self._read, tenant, since, until)
+        return await self._ask(lambda: self._read(tenant, since, until))
 
     async def records(self, wanted: Wanted, after: Place | None, most: int) -> list[Kept]:
         """Give records of answers, the oldest first.
@@ -49,13 +55,24 @@ class UsageDesk:
         Raises:
             StoreUnavailableError: When the store cannot be used.
         """
-        async with self._alone:
-            return await asyncio.to_thread(self._page, wanted, after, most)
+        return await self._ask(lambda: self._page(wanted, after, most))
 
     async def close(self) -> None:
         """Close the store."""
         if self._database is not None:
             await asyncio.to_thread(self._database.close)
+
+    async def _ask(self, work: Callable[[], list[T]]) -> list[T]:
+        try:
+            async with self._alone:
+                return await asyncio.to_thread(work)
+        except StoreUnavailableError as error:
+            # What the database said is for the operator, not for a tenant.
+            log.event(logging.ERROR, "store.failed", because=error.message)
+            raise StoreUnavailableError(
+                "use and records cannot be read now; the operator finds the reason in the log",
+                retry_after_s=error.retry_after_s,
+            ) from error
 
     def _read(self, tenant: str, since: date, until: date) -> list[Usage]:
         if self._store is None:
