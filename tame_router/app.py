@@ -24,6 +24,7 @@ from tame_router.api.grpc_server import GrpcServer
 from tame_router.api.http_server import build_http
 from tame_router.api.ports import Ports
 from tame_router.api.router_servicer import RouterServicer
+from tame_router.audit.building import open_history
 from tame_router.audit.usage_desk import UsageDesk
 from tame_router.backends.building import build_backends
 from tame_router.bookkeeping import open_books
@@ -97,7 +98,7 @@ async def running(
             log_texts=settings.log.texts,
             guarding=settings.guard.simplified,
         )
-        office = Office(settings.store, settings.state_dir, catalog.names)
+        office = Office(settings.store, settings.state_dir, catalog.names, open_history)
         stack.push_async_callback(office.close)
         intake = Intake(settings.store, settings.state_dir)
         stack.push_async_callback(intake.close)
@@ -123,7 +124,7 @@ async def running(
             RouterServicer(desk, settings.limits),
             ExpertServicer(desk),
             FeedbackServicer(desk, intake),
-            AdminServicer(office, usage.usage),
+            AdminServicer(office, usage.usage, usage.records),
             settings.tls,
         )
         ports = Ports(grpc, build_http(settings, desk, reception, telemetry), settings.server)

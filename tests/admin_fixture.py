@@ -12,8 +12,10 @@ import pytest
 
 from tame_router.admission.key_issue import KeyWish, issue_key
 from tame_router.admission.reception import Reception
-from tame_router.api.admin_servicer import AdminServicer, Usage
+from tame_router.api.admin_servicer import AdminServicer, Records, Usage
 from tame_router.api.grpc_edge import EdgeInterceptor
+from tame_router.audit.archive import Archive
+from tame_router.audit.lookup import Kept, Place, Wanted
 from tame_router.config import StoreSettings
 from tame_router.config_access import TenantSettings
 from tame_router.errors import UnauthenticatedError
@@ -21,6 +23,7 @@ from tame_router.identity import api_key
 from tame_router.identity.authenticator import NOT_KNOWN
 from tame_router.identity.credentials import Credentials
 from tame_router.identity.principal import Method, Principal
+from tame_router.store import Database
 from tame_router.tenancy.directory import Directory
 from tame_router.tenancy.office import Office
 from tame_router.tenancy.tenant import Scope, Tenant
@@ -79,12 +82,14 @@ class Service:
         directory: What it knows of tenants.
         key: The administrator's.
         usage: What was asked of the books.
+        database: Where records are kept.
     """
 
     stub: Any
     directory: Directory
     key: str
     usage: list[tuple[str, date, date]]
+    database: Database
 
     async def call(self, method: str, request: Any, key: str | None = None) -> Any:
         """Call a method, as the administrator where no key is given."""
@@ -105,12 +110,13 @@ def key_id(text: str) -> str:
 
 @asynccontextmanager
 async def served(
-    office: Office, settings: TenantSettings, usage: Usage | None
+    office: Office, settings: TenantSettings, usage: Usage | None, records: Records | None = None
 ) -> AsyncIterator[tuple[Any, Directory]]:
     """Serve `AdminService` behind the edge."""
     directory = await office.open_directory(settings)
     server = grpc.aio.server(interceptors=[EdgeInterceptor(Reception(Keys(directory), directory))])
-    admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(office, usage), server)
+    servicer = AdminServicer(office, usage, records)
+    admin_service_pb2_grpc.add_AdminServiceServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
@@ -130,13 +136,22 @@ async def administered_service(
 
     async def usage(tenant: str, begin: date, end: date) -> list[Line]:
         asked.append((tenant, begin, end))
-        return [Line(day=end)]
+        return [] if tenant == "nobody" else [Line(day=end)]
+
+    database = Database(store_settings, tmp_path)
+    archive = Archive(database)
+
+    async def records(wanted: Wanted, after: Place | None, most: int) -> list[Kept]:
+        return archive.page(wanted, after, most)
 
     await office.ask("command", lambda a: a.create(Tenant(name="operations")))
     wish = KeyWish(tenant="operations", scopes=frozenset({Scope.ADMIN}))
     made = await office.ask("command", lambda a: issue_key(a, wish, datetime.now(UTC)))
     try:
-        async with served(office, NEVER, usage) as (stub, directory):
-            yield Service(stub=stub, directory=directory, key=made.text, usage=asked)
+        async with served(office, NEVER, usage, records) as (stub, directory):
+            yield Service(
+                stub=stub, directory=directory, key=made.text, usage=asked, database=database
+            )
     finally:
+        database.close()
         await office.close()

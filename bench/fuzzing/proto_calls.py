@@ -88,6 +88,7 @@ VALID: tuple[Message, ...] = (
     admin.UnbindIdentityRequest(kind=_BINDING.kind, name=_BINDING.name),
     admin.ListBindingsRequest(tenant="fuzz-a"),
     admin.GetUsageRequest(begin_day="2026-11-01", end_day="2026-11-24"),
+    admin.ListAuditRecordsRequest(answer_id="fuzz-answer", page_size=10),
 )
 """Valid messages; a message's fields are grown behind them."""
 

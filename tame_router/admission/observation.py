@@ -31,7 +31,7 @@ class Observation:
         catalog: The experts, for their adapters' digests.
         policy_digest: SHA-256 of the policies that hold for the call, hexadecimal.
         prompt_tokens: About how many tokens an expert reads; counts where it does not tell.
-        keep_text: Keep the answer's text, for a tenant that wants it kept.
+        keep_text: Keep the answer, for a tenant that wants it kept.
     """
 
     __slots__ = (
@@ -42,10 +42,10 @@ class Observation:
         "_decision",
         "_drafted",
         "_first_s",
+        "_keep_text",
         "_policy_digest",
         "_prompt_tokens",
         "_steps",
-        "_texts",
         "_untold",
         "_written",
     )
@@ -66,8 +66,8 @@ class Observation:
         self._written: dict[str, int] = {}
         self._drafted: set[str] = set()
         self._untold = 0
-        self._answer = AnswerDigest(call.question.shape)
-        self._texts: list[str] | None = [] if keep_text else None
+        self._answer = AnswerDigest(call.question.shape, keep=keep_text)
+        self._keep_text = keep_text
         self._begun = time.perf_counter()
         self._first_s: float | None = None
         self._decision: Decision | None = None
@@ -86,8 +86,8 @@ class Observation:
 
     @property
     def text(self) -> str:
-        """The answer's text so far, where it is kept."""
-        return "".join(self._texts or ())
+        """The answer so far, where it is kept, in the form that its digest is made of."""
+        return self._answer.canonical() if self._keep_text and self.wrote else ""
 
     def see(self, event: Event) -> None:
         """Take note of an event."""
@@ -96,8 +96,6 @@ class Observation:
                 self._first_s = time.perf_counter() - self._begun
             self._count(event)
             self._answer.add(event.text, event.choice, event.tool_calls)
-            if self._texts is not None:
-                self._texts.append(event.text)
         elif isinstance(event, DecisionMade):
             self._decision = event.decision
         elif isinstance(event, ExpertFinish | Note):

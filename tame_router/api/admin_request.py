@@ -180,6 +180,19 @@ def _read_overlap(proto: admin_key_pb2.RotateApiKeyRequest) -> timedelta:
         ) from None
 
 
+def read_name(text: str, field: str) -> str:
+    """Read a name that is looked for in the store.
+
+    Raises:
+        InvalidRequestError: When it holds a NUL, which not every database can look for.
+    """
+    if "\0" in text:
+        raise InvalidRequestError(
+            f"{field} is {text[:32]!r}; expected a name without NUL", field=field
+        )
+    return text
+
+
 def read_days(proto: admin_service_pb2.GetUsageRequest, today: date) -> tuple[date, date]:
     """Read the first and the last day that are asked for.
 

@@ -5,9 +5,10 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from tame_router.admission.key_issue import issue_key, rotate_key
-from tame_router.api import admin_request, admin_response
+from tame_router.api import admin_audit, admin_request, admin_response
 from tame_router.api.admin_response import UsageLine
 from tame_router.api.grpc_edge import Context, caller
+from tame_router.audit.lookup import Kept, Place, Wanted
 from tame_router.errors import UnsupportedError
 from tame_router.identity.principal import Principal
 from tame_router.tenancy.office import Office
@@ -21,6 +22,9 @@ if TYPE_CHECKING:  # the database's library is loaded with it
 
 T = TypeVar("T")
 
+Records = Callable[[Wanted, Place | None, int], Awaitable[Sequence[Kept]]]
+"""Gives records of answers behind a place, at most so many."""
+
 Usage = Callable[[str, date, date], Awaitable[Sequence[UsageLine]]]
 """Tells what a tenant has used from one day to another, both included."""
 
@@ -31,11 +35,15 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
     Args:
         office: Reads and changes tenants.
         usage: Tells what a tenant has used; None: nothing is recorded.
+        records: Gives records of answers; None: as above.
     """
 
-    def __init__(self, office: Office, usage: Usage | None = None) -> None:
+    def __init__(
+        self, office: Office, usage: Usage | None = None, records: Records | None = None
+    ) -> None:
         self._office = office
         self._usage = usage
+        self._records = records
 
     async def CreateTenant(
         self, request: pb.CreateTenantRequest, context: Context
@@ -166,20 +174,52 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
 
     async def GetUsage(self, request: pb.GetUsageRequest, context: Context) -> pb.GetUsageResponse:
         """Tell what a tenant has used."""
-        principal = caller().principal
-        tenant = request.tenant or principal.tenant
-        if Scope.ADMIN not in principal.scopes:
-            principal.require(Scope.USAGE if tenant == principal.tenant else Scope.ADMIN)
+        tenant = _whose(request.tenant)
         begin, end = admin_request.read_days(request, datetime.now(UTC).date())
         if self._usage is None:
             raise UnsupportedError("this router records no usage; ask one that does")
         lines = await self._usage(tenant, begin, end)
+        if not lines:
+            await self._require_known(tenant)
         return pb.GetUsageResponse(usage=map(admin_response.write_usage, lines))
+
+    async def ListAuditRecords(
+        self, request: pb.ListAuditRecordsRequest, context: Context
+    ) -> pb.ListAuditRecordsResponse:
+        """Give a page of a tenant's records."""
+        tenant = _whose(request.tenant)
+        wanted = admin_audit.read_wanted(request, tenant)
+        size, after = admin_audit.read_size(request), admin_audit.read_token(request.page_token)
+        if self._records is None:
+            raise UnsupportedError("this router records no answers; ask one that does")
+        found = await self._records(wanted, after, size + 1)
+        if not found:
+            await self._require_known(tenant)
+        more = len(found) > size
+        return pb.ListAuditRecordsResponse(
+            records=map(admin_audit.write_record, found[:size]),
+            next_page_token=admin_audit.write_token(found[size - 1].place) if more else "",
+        )
+
+    async def _require_known(self, tenant: str) -> None:
+        """Make sure that a tenant whose records are asked for is there.
+
+        Raises:
+            TenantNotFoundError: When it is not; whoever may ask for others may know that.
+        """
+        if tenant != caller().principal.tenant:
+            await self._ask(lambda a: a.tenant(tenant))
 
     async def _ask(self, work: "Callable[[Administration], T]") -> T:
         principal = caller().principal
         principal.require(Scope.ADMIN)
         return await self._office.ask(_name(principal), work)
+
+
+def _whose(tenant: str) -> str:
+    """Give the tenant whose use or records the caller may read; empty: its own."""
+    named = admin_request.read_name(tenant, "tenant")
+    return caller().principal.require_for(named, Scope.USAGE)
 
 
 def _name(principal: Principal) -> str:

@@ -2,34 +2,24 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select, true
+from sqlalchemy import ColumnElement, Connection, delete, select, true, tuple_
 
-from tame_router.audit.chain import Head, Link, line_digest
-from tame_router.audit.entry import microseconds
+from tame_router.audit.chain import Head, Link
+from tame_router.audit.comparison import SEARCHED, Comparison, KeptText, Row
+from tame_router.audit.entry import CHANGES, microseconds
 from tame_router.audit.export import chain_lines
-from tame_router.audit.tables import CHAINS, RECORDS, TABLES, TEXTS
+from tame_router.audit.lookup import Kept, Place, Wanted
+from tame_router.audit.pruning import PRUNES, Order, Prefix, pruned
+from tame_router.audit.store import extend
+from tame_router.audit.tables import CHAINS, RECORDS, TABLES, TEXTS, USAGE
+from tame_router.audit.usage import Usage
+from tame_router.audit.verification import Fault
 from tame_router.store import Database
 
 BATCH = 1_000
 """Records read at once, so that memory stays the same however many there are."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """A tenant's texts of one record, with the salt of their digests.
-
-    Attributes:
-        line: The record as it was chained.
-        question: The conversation as canonical JSON; None: no text is kept.
-        answer: The answer's text; None as above.
-    """
-
-    line: str
-    question: str | None
-    answer: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,62 +59,85 @@ class Archive:
             head = Head(chain=after, seq=found.seq, digest=found.digest)
             yield from chain_lines(start, self._links(head), head)
 
-    def find(
-        self, *, tenant: str = "", since: datetime | None = None, answer_id: str = ""
-    ) -> Iterator[Kept]:
-        """Give records of answers, the oldest first, with the texts that are kept.
+    def find(self, wanted: Wanted) -> Iterator[Kept]:
+        """Give records, the oldest first, with the texts that are kept."""
+        after: Place | None = None
+        while True:
+            found = self.page(wanted, after, BATCH)
+            yield from found
+            if len(found) < BATCH:
+                return
+            after = found[-1].place
+
+    def page(self, wanted: Wanted, after: Place | None, most: int) -> list[Kept]:
+        """Give some records, the oldest first, with the texts that are kept.
 
         Args:
-            tenant: Whose; empty: all tenants'.
-            since: From when, with its time zone; None: from the first.
-            answer_id: Of this answer alone; empty: of all.
+            wanted: Which.
+            after: Those behind this place; None: from the first.
+            most: How many at the most, ≥ 1.
         """
-        wanted: ColumnElement[bool] = RECORDS.c.answer_id != ""
-        if tenant:
-            wanted &= RECORDS.c.tenant == tenant
-        if since is not None:
-            wanted &= RECORDS.c.begin_time_us >= microseconds(since)
-        if answer_id:
-            wanted &= RECORDS.c.answer_id == answer_id
         order = (RECORDS.c.begin_time_us, RECORDS.c.chain, RECORDS.c.seq)
-        joined = RECORDS.outerjoin(
-            TEXTS, (TEXTS.c.chain == RECORDS.c.chain) & (TEXTS.c.seq == RECORDS.c.seq)
-        )
+        same = (TEXTS.c.chain == RECORDS.c.chain) & (TEXTS.c.seq == RECORDS.c.seq)
+        joined = RECORDS.outerjoin(TEXTS, same)
         query = select(*order, RECORDS.c.line, TEXTS.c.question, TEXTS.c.answer).select_from(joined)
-        query = query.order_by(*order).limit(BATCH)
-        further: ColumnElement[bool] = true()
-        while True:
-            with self._database.transaction() as connection:
-                rows = connection.execute(query.where(wanted, further)).all()
-            for row in rows:
-                yield Kept(line=row.line, question=_text(row.question), answer=_text(row.answer))
-            if len(rows) < BATCH:
-                return
-            time, chain, seq = order
-            last = rows[-1]
-            further = (time > last.begin_time_us) | (
-                (time == last.begin_time_us)
-                & ((chain > last.chain) | ((chain == last.chain) & (seq > last.seq)))
+        query = query.where(_which(wanted)).order_by(*order).limit(most)
+        if after is not None:
+            query = query.where(tuple_(*order) > tuple_(after.time_us, after.chain, after.seq))
+        with self._database.transaction() as connection:
+            rows = connection.execute(query).all()
+        return [
+            Kept(
+                place=Place(time_us=row.begin_time_us, chain=row.chain, seq=row.seq),
+                line=row.line,
+                question=_text(row.question),
+                answer=_text(row.answer),
             )
+            for row in rows
+        ]
 
-    def prune(self, before: datetime, now: datetime) -> Pruned:
+    def compare(self) -> list[Fault]:
+        """Compare columns, texts and use with what is chained; empty: all fit.
+
+        All is read at one moment, so that a router may write meanwhile.
+        """
+        comparison = Comparison()
+        place = (RECORDS.c.chain, RECORDS.c.seq)
+        same = (TEXTS.c.chain == RECORDS.c.chain) & (TEXTS.c.seq == RECORDS.c.seq)
+        texts = (TEXTS.c.salt, TEXTS.c.question, TEXTS.c.answer)
+        query = select(RECORDS, *texts).select_from(RECORDS.outerjoin(TEXTS, same))
+        query = query.order_by(*place).limit(BATCH)
+        further: ColumnElement[bool] = true()
+        with self._database.reading() as connection:
+            while rows := connection.execute(query.where(further)).all():
+                for row in rows:
+                    comparison.take(_row(row))
+                last = rows[-1]
+                further = tuple_(*place) > tuple_(last.chain, last.seq)
+            used = connection.execute(select(USAGE).order_by(*USAGE.primary_key)).all()
+            faults = comparison.finish(Usage(**row._mapping) for row in used)
+            alone = select(TEXTS.c.chain, TEXTS.c.seq).outerjoin(RECORDS, same)
+            for row in connection.execute(alone.where(RECORDS.c.seq.is_(None))):
+                what = f"texts are kept of record {row.seq}, which is not there"
+                faults.append(Fault(chain=row.chain, seq=row.seq, message=what))
+        return faults
+
+    def prune(self, order: Order) -> Pruned:
         """Drop records that are too old, and texts whose time is over.
 
-        A chain loses its oldest records only, up to the first that is young enough; where the
-        rest begins is kept with the chain, so that it still verifies.
-
-        Args:
-            before: Records that began before this are dropped.
-            now: Texts that were to be deleted until now are.
+        A chain loses its oldest records only, up to the first that is young enough, by the time
+        that is chained. Where the rest begins is kept with the chain, and each prune leaves a
+        record in a chain of its own, so that what is left still verifies.
         """
-        records, limit = 0, microseconds(before)
+        records = 0
         with self._database.transaction() as connection:
-            over = TEXTS.c.delete_time_us <= microseconds(now)
+            over = TEXTS.c.delete_time_us <= microseconds(order.now)
             texts = connection.execute(delete(TEXTS).where(over)).rowcount
             chains = connection.execute(select(CHAINS.c.chain)).scalars().all()
         for chain in chains:
-            with self._database.transaction() as connection:
-                records += _prune_chain(connection, chain, limit)
+            if chain != PRUNES:
+                with self._database.transaction() as connection:
+                    records += _prune_chain(connection, chain, order)
         return Pruned(records=records, texts=texts)
 
     def _links(self, head: Head) -> Iterator[Link]:
@@ -153,22 +166,58 @@ class Archive:
             return (connection.execute(query).scalar_one_or_none() or 0) > head.seq
 
 
-def _prune_chain(connection: Connection, chain: str, limit_us: int) -> int:
-    mine = RECORDS.c.chain == chain
-    young = select(func.min(RECORDS.c.seq)).where(mine, RECORDS.c.begin_time_us >= limit_us)
-    first = connection.execute(young).scalar_one()
-    last = select(func.max(RECORDS.c.seq)).where(mine)
-    if first is not None:
-        last = last.where(RECORDS.c.seq < first)
-    end = connection.execute(last).scalar_one()
-    if end is None:
+def _prune_chain(connection: Connection, chain: str, order: Order) -> int:
+    mine = CHAINS.c.chain == chain
+    # A change of nothing: whoever else prunes this chain waits here.
+    connection.execute(CHAINS.update().where(mine).values(pruned_seq=CHAINS.c.pruned_seq))
+    found = connection.execute(select(CHAINS).where(mine)).one()
+    prefix = Prefix(
+        end=Head(chain=chain, seq=found.pruned_seq, digest=found.pruned_digest),
+        before=order.before,
+    )
+    records, last = RECORDS.c.chain == chain, found.pruned_seq
+    while not prefix.over:
+        query = select(RECORDS.c.seq, RECORDS.c.line).where(records, RECORDS.c.seq > last)
+        rows = connection.execute(query.order_by(RECORDS.c.seq).limit(BATCH)).all()
+        prefix.take(row.line for row in rows)
+        if len(rows) < BATCH:
+            prefix.close(Head(chain=chain, seq=found.seq, digest=found.digest))
+        else:
+            last = rows[-1].seq
+    end = prefix.end
+    if not prefix.records:
         return 0
-    line = connection.execute(select(RECORDS.c.line).where(mine, RECORDS.c.seq == end)).scalar_one()
-    change: dict[str, Any] = {"pruned_seq": end, "pruned_digest": line_digest(line)}
-    connection.execute(CHAINS.update().where(CHAINS.c.chain == chain).values(change))
-    gone = connection.execute(delete(RECORDS).where(mine, RECORDS.c.seq <= end)).rowcount
-    connection.execute(delete(TEXTS).where(TEXTS.c.chain == chain, TEXTS.c.seq <= end))
-    return gone
+    change: dict[str, Any] = {"pruned_seq": end.seq, "pruned_digest": end.digest}
+    connection.execute(CHAINS.update().where(mine).values(change))
+    connection.execute(delete(RECORDS).where(records, RECORDS.c.seq <= end.seq))
+    connection.execute(delete(TEXTS).where(TEXTS.c.chain == chain, TEXTS.c.seq <= end.seq))
+    extend(connection, PRUNES, [pruned(order, end, prefix.records)], order.now)
+    return prefix.records
+
+
+def _which(wanted: Wanted) -> ColumnElement[bool]:
+    which: ColumnElement[bool] = RECORDS.c.answer_id != ""
+    if wanted.changes:
+        which = RECORDS.c.chain == CHANGES
+    if wanted.tenant:
+        which &= RECORDS.c.tenant == wanted.tenant
+    if wanted.since is not None:
+        which &= RECORDS.c.begin_time_us >= microseconds(wanted.since)
+    if wanted.until is not None:
+        which &= RECORDS.c.begin_time_us < microseconds(wanted.until)
+    if wanted.answer_id:
+        which &= RECORDS.c.answer_id == wanted.answer_id
+    return which
+
+
+def _row(row: Any) -> Row:
+    text = None
+    if row.salt is not None:
+        text = KeptText(
+            salt=bytes(row.salt), question=bytes(row.question), answer=bytes(row.answer)
+        )
+    searched = {name: row._mapping[name] for name in SEARCHED}
+    return Row(chain=row.chain, seq=row.seq, line=row.line, searched=searched, text=text)
 
 
 def _text(kept: bytes | None) -> str | None:

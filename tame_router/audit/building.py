@@ -1,4 +1,4 @@
-"""Puts the journal of a router together."""
+"""Puts the journal of a router, and what is remembered of tenants, together."""
 
 import platform
 from typing import TYPE_CHECKING
@@ -9,6 +9,22 @@ from tame_router.config import Settings
 
 if TYPE_CHECKING:
     from tame_router.audit.store import AuditStore
+    from tame_router.audit.tenant_history import TenantHistory
+    from tame_router.store import Database
+
+
+def open_history(database: "Database") -> "TenantHistory":
+    """Open what is remembered of tenants; the database's library is loaded with it.
+
+    Args:
+        database: The one that tenants are kept in.
+
+    Raises:
+        StoreUnavailableError: When the database cannot be used.
+    """
+    from tame_router.audit.tenant_history import TenantHistory
+
+    return TenantHistory(database)
 
 
 def build_journal(settings: Settings) -> Writer:

@@ -7,6 +7,7 @@ each other. The digest of a line is the SHA-256 of its bytes as they are stored 
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from tame_router.canonical_json import ascii_line
@@ -28,6 +29,19 @@ class Head:
     chain: str
     seq: int = 0
     digest: str = NOTHING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A place in a chain that was seen, and kept where nobody who writes the chain can write.
+
+    Attributes:
+        head: The place.
+        latest: The latest time of the records up to it, UTC; None: no record was there.
+    """
+
+    head: Head
+    latest: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,14 +1,19 @@
 """What of a record goes into the chain, and what beside it, where it can be forgotten. Pure."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tame_router.audit.record import AuditRecord, Step, Texts
+from tame_router.tenancy.history import Change
 
 SALT_BYTES = 16
 """128 bits: nobody finds out a short question by trying."""
+
+CHANGES = "changes"
+"""Name of the chain of what is done to tenants; all who do something share it."""
 
 _FIELDS = tuple(field.name for field in fields(AuditRecord))
 _STEP = tuple(field.name for field in fields(Step))
@@ -50,7 +55,7 @@ def content(entry: Entry, salt: bytes) -> dict[str, Any]:
     value: dict[str, Any] = {name: getattr(record, name) for name in _FIELDS}
     value["kind"] = "answer"
     value["steps"] = [{name: getattr(step, name) for name in _STEP} for step in record.steps]
-    value["begin_time"] = _utc(record.begin_time)
+    value["begin_time"] = utc_text(record.begin_time)
     value["elapsed_s"] = round(record.elapsed_s, 6)
     first = record.time_to_first_token_s
     value["time_to_first_token_s"] = None if first is None else round(first, 6)
@@ -65,12 +70,29 @@ def content(entry: Entry, salt: bytes) -> dict[str, Any]:
 
 def opening(start: datetime, facts: dict[str, str]) -> dict[str, Any]:
     """Give a chain's first record."""
-    return {"kind": "open", "begin_time": _utc(start), "router": facts}
+    return {"kind": "open", "begin_time": utc_text(start), "router": facts}
 
 
 def closing(end: datetime) -> dict[str, Any]:
     """Give the last record of a chain whose router was stopped in good order."""
-    return {"kind": "close", "begin_time": _utc(end)}
+    return {"kind": "close", "begin_time": utc_text(end)}
+
+
+def changed(change: Change, at: datetime) -> dict[str, Any]:
+    """Give the record of what was done to a tenant."""
+    value = {field.name: getattr(change, field.name) for field in fields(Change)}
+    return {**value, "kind": "change", "begin_time": utc_text(at)}
+
+
+def line_time(value: Mapping[str, Any]) -> datetime:
+    """Give the time that stands in a chained record, UTC.
+
+    Raises:
+        KeyError: When none stands there.
+        TypeError: When it is none.
+        ValueError: As above.
+    """
+    return datetime.fromisoformat(value["begin_time"]).astimezone(UTC)
 
 
 def salted(digest: str, salt: bytes) -> str:
@@ -78,5 +100,6 @@ def salted(digest: str, salt: bytes) -> str:
     return hashlib.sha256(salt + digest.encode()).hexdigest()
 
 
-def _utc(at: datetime) -> str:
+def utc_text(at: datetime) -> str:
+    """Write a moment as it stands in records."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -83,7 +83,7 @@ class Texts:
 
     Attributes:
         question: The conversation as canonical JSON; see `receipt.digest`.
-        answer: The answer's text.
+        answer: The answer's text, or its choices as canonical JSON; see `receipt.digest`.
         retain_days: How long it is kept, ≥ 1.
     """
 

@@ -12,11 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from tame_router.audit.chain import Head, Link, link
 from tame_router.audit.entry import Entry, closing, content, microseconds, opening
 from tame_router.audit.tables import CHAINS, RECORDS, TABLES, TEXTS, USAGE
-from tame_router.audit.usage import Usage, add_up, lead
+from tame_router.audit.usage import COUNTS, Usage, add_up, lead
 from tame_router.errors import StoreUnavailableError
 from tame_router.store import Database
-
-_COUNTS = ("requests", "failures", "prompt_tokens", "completion_tokens")
 
 
 class AuditStore:
@@ -115,6 +113,53 @@ class AuditStore:
             ) from error
 
 
+def recorded(connection: Connection, tenant: str) -> bool:
+    """Tell whether answers to a tenant, or its use, are recorded."""
+    used = select(USAGE.c.tenant).where(USAGE.c.tenant == tenant).limit(1)
+    mine = (RECORDS.c.tenant == tenant) & (RECORDS.c.answer_id != "")
+    answered = select(RECORDS.c.tenant).where(mine).limit(1)
+    return any(connection.execute(query).first() for query in (used, answered))
+
+
+def extend(
+    connection: Connection, chain: str, contents: Sequence[dict[str, Any]], at: datetime
+) -> None:
+    """Put records into a chain that all share, and begin it where it is not there yet.
+
+    Args:
+        connection: A transaction; others that extend the chain wait until it ends.
+        chain: Names the chain.
+        contents: JSON values.
+        at: When, UTC.
+    """
+    first = Head(chain=chain)
+    statement = (
+        _dialect(connection)
+        .insert(CHAINS)
+        .values(
+            chain=chain,
+            seq=first.seq,
+            digest=first.digest,
+            pruned_seq=first.seq,
+            pruned_digest=first.digest,
+        )
+    )
+    # Where the chain is there, its row is locked by a change of nothing.
+    statement = statement.on_conflict_do_update(
+        index_elements=["chain"], set_={"seq": CHAINS.c.seq}
+    )
+    connection.execute(statement)
+    found = connection.execute(select(CHAINS).where(CHAINS.c.chain == chain)).one()
+    head = Head(chain=chain, seq=found.seq, digest=found.digest)
+    links, moved = link(head, contents)
+    _move(connection, head, moved)
+    rows = [
+        {**_row(made, microseconds(at)), "tenant": value.get("tenant", "")}
+        for made, value in zip(links, contents, strict=True)
+    ]
+    connection.execute(RECORDS.insert(), rows)
+
+
 def _move(connection: Connection, head: Head, moved: Head) -> bool:
     """Move a head on; False: it has been moved there before."""
     here = (CHAINS.c.chain == head.chain) & (CHAINS.c.digest == head.digest)
@@ -131,10 +176,10 @@ def _move(connection: Connection, head: Head, moved: Head) -> bool:
 
 
 def _count(connection: Connection, sums: Iterable[Usage]) -> None:
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    dialect = _dialect(connection)
     for found in sums:
         key = {"tenant": found.tenant, "day": found.day, "expert": found.expert}
-        more = {name: getattr(found, name) for name in _COUNTS}
+        more = {name: getattr(found, name) for name in COUNTS}
         statement = dialect.insert(USAGE).values(**key, **more)
         connection.execute(
             statement.on_conflict_do_update(
@@ -142,6 +187,11 @@ def _count(connection: Connection, sums: Iterable[Usage]) -> None:
                 set_={name: USAGE.c[name] + count for name, count in more.items()},
             )
         )
+
+
+def _dialect(connection: Connection) -> Any:
+    """Give what knows of conflicts, which SQLAlchemy has for each database apart."""
+    return sqlite if connection.dialect.name == "sqlite" else postgresql
 
 
 def _answer_row(at: Link, entry: Entry) -> dict[str, Any]:

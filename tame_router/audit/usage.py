@@ -34,6 +34,15 @@ class Usage:
     completion_tokens: int = 0
 
 
+COUNTS = ("requests", "failures", "prompt_tokens", "completion_tokens")
+"""What is counted."""
+
+
+def failed(outcome: str) -> bool:
+    """Tell whether an outcome counts as a failure."""
+    return outcome not in NO_FAILURE
+
+
 def lead(record: AuditRecord) -> str:
     """Give the expert that led an answer; empty: nobody was chosen."""
     return record.experts[0][0] if record.experts else ""
@@ -49,7 +58,7 @@ def add_up(records: Iterable[AuditRecord]) -> list[Usage]:
         sums[key] = replace(found, **{n: getattr(found, n) + count for n, count in more.items()})
 
     for record in records:
-        add(record, lead(record), requests=1, failures=int(record.outcome not in NO_FAILURE))
+        add(record, lead(record), requests=1, failures=int(failed(record.outcome)))
         for step in record.steps:
             add(
                 record,

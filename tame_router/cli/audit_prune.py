@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +11,8 @@ from tame_router.cli.audit_archive import opened
 
 EPILOG = """\
 Drops records older than audit.retention_days, and texts whose tenant's days are over. What
-is left still verifies, and use by the day stays. Run it once a day.
+is left still verifies, and use by the day stays; that it was done is recorded. Run it once a
+day.
 
 examples:
   tame audit prune
@@ -27,9 +29,12 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Drop them."""
+    from tame_router.audit.pruning import Order
+
     now = datetime.now(UTC)
     with opened(arguments) as (archive, settings):
-        pruned = archive.prune(now - timedelta(days=settings.audit.retention_days), now)
+        retention = timedelta(days=settings.audit.retention_days)
+        pruned = archive.prune(Order(now=now, retention=retention, by=f"command/{os.getuid()}"))
     if arguments.json:
         told = json.dumps({"records": pruned.records, "texts": pruned.texts})
     else:

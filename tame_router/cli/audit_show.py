@@ -13,6 +13,8 @@ from tame_router.cli.stranger_text import plain
 EPILOG = """\
 Texts are shown with --json, and only where the tenant has them kept.
 
+With --changes, what was done to tenants, their grants, keys and bindings.
+
 examples:
   tame audit show --since 2026-11-24T08:00+08:00
   tame audit show --answer 1f0c2a7be94d3c55 --json
@@ -24,7 +26,9 @@ def add(commands: Commands) -> None:
     parser = add_command(commands, "show", summary="show records of answers", epilog=EPILOG)
     parser.add_argument("--tenant", default="", metavar="NAME", help="of this tenant alone")
     parser.add_argument("--since", type=read_time, metavar="TIME", help="from then, ISO 8601")
+    parser.add_argument("--until", type=read_time, metavar="TIME", help="until then, excluded")
     parser.add_argument("--answer", default="", metavar="ID", help="of this answer alone")
+    parser.add_argument("--changes", action="store_true", help="what was done to tenants instead")
     add_config(parser)
     add_json(parser)
     parser.set_defaults(run=run)
@@ -47,18 +51,36 @@ def read_time(text: str) -> datetime:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show them, the oldest first."""
+    from tame_router.audit.lookup import Wanted
+
+    wanted = Wanted(
+        tenant=arguments.tenant,
+        since=arguments.since,
+        until=arguments.until,
+        answer_id=arguments.answer,
+        changes=arguments.changes,
+    )
     with opened(arguments) as (archive, _settings):
-        for kept in archive.find(
-            tenant=arguments.tenant, since=arguments.since, answer_id=arguments.answer
-        ):
+        for kept in archive.find(wanted):
             value = json.loads(kept.line)
             if arguments.json:
                 if kept.question is not None:
                     value |= {"question": kept.question, "answer": kept.answer}
                 sys.stdout.write(json.dumps(value) + "\n")
             else:
-                sys.stdout.write(plain("  ".join(_row(value))) + "\n")
+                row = _change(value) if arguments.changes else _row(value)
+                sys.stdout.write(plain("  ".join(row)) + "\n")
     return 0
+
+
+def _change(value: dict[str, Any]) -> list[str]:
+    done = "changed" if value["before"] and value["after"] else "made"
+    if not value["after"]:
+        done = "taken away"
+    fields = ", ".join(value["after"]) if done == "changed" else ""
+    who = f"by {value['by']}"
+    what = f"{value['what']} {value['name']}"
+    return [value["begin_time"], value["tenant"], what, f"{done} {fields}".rstrip(), who]
 
 
 def _row(value: dict[str, Any]) -> list[str]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @contextmanager
 def administration(arguments: argparse.Namespace) -> "Iterator[Administration]":
     """Open the store that the settings name."""
+    from tame_router.audit.building import open_history
     from tame_router.config_file import load_settings
     from tame_router.store import Database
     from tame_router.tenancy.administration import Administration
@@ -34,7 +35,8 @@ def administration(arguments: argparse.Namespace) -> "Iterator[Administration]":
 
     database = Database(settings.store, settings.state_dir)
     try:
-        yield Administration(TenantStore(database), experts, by=f"command/{os.getuid()}")
+        store = TenantStore(database, open_history(database))
+        yield Administration(store, experts, by=f"command/{os.getuid()}")
     finally:
         database.close()
 

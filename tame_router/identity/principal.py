@@ -46,6 +46,23 @@ class Principal:
                 metadata={"scope": scope.value},
             )
 
+    def require_for(self, tenant: str, scope: Scope) -> str:
+        """Make sure that the caller may do something for a tenant, and give the tenant's name.
+
+        A scope is for the caller's own tenant; `admin` is for all, and has all others in it.
+
+        Args:
+            tenant: Name of the tenant; empty: the caller's own.
+            scope: What it takes.
+
+        Raises:
+            PermissionDeniedError: When it may not.
+        """
+        named = tenant or self.tenant
+        if Scope.ADMIN not in self.scopes:
+            self.require(scope if named == self.tenant else Scope.ADMIN)
+        return named
+
 
 ANYONE = Principal(tenant="local", subject="anyone", method=Method.NONE, scopes=ALL_SCOPES)
 """Every caller of a service that runs insecure."""

@@ -47,12 +47,14 @@ class AnswerDigest:
 
     Args:
         shape: What the answer may consist of.
+        keep: Keep what the digest is made of, where it could be forgotten piece by piece.
     """
 
-    __slots__ = ("_choices", "_text")
+    __slots__ = ("_choices", "_kept", "_text")
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, *, keep: bool = False) -> None:
         self._text = hashlib.sha256()
+        self._kept: list[str] | None = [] if keep else None
         plain = shape.choices == 1 and not shape.tools
         self._choices: dict[int, tuple[list[str], dict[int, list[str]]]] | None = (
             None if plain else {}
@@ -62,6 +64,8 @@ class AnswerDigest:
         """Take the next piece."""
         if self._choices is None:
             self._text.update(text.encode("utf-8", "surrogatepass"))
+            if self._kept is not None:
+                self._kept.append(text)
             return
         texts, found = self._choices.setdefault(choice, ([], {}))
         texts.append(text)
@@ -72,16 +76,29 @@ class AnswerDigest:
 
     def hexdigest(self) -> str:
         """Give the digest of what was taken, hexadecimal."""
-        if self._choices is None:
-            return self._text.hexdigest()
+        return self._text.hexdigest() if self._choices is None else digest(self._value())
+
+    def canonical(self) -> str:
+        """Give what the digest is made of: the text, or the canonical JSON of the choices.
+
+        Raises:
+            RuntimeError: When it was not kept.
+        """
+        if self._choices is not None:
+            return canonical_text(self._value())
+        if self._kept is None:
+            raise RuntimeError("the text was not kept; make the digest with keep=True")
+        return "".join(self._kept)
+
+    def _value(self) -> list[dict[str, Any]]:
         value = []
-        for _number, (texts, calls) in sorted(self._choices.items()):
+        for _number, (texts, calls) in sorted((self._choices or {}).items()):
             made = [
                 {"id": call[0], "name": call[1], "arguments": call[2]}
                 for _index, call in sorted(calls.items())
             ]
             value.append(_given(content="".join(texts), tool_calls=made) or {"content": ""})
-        return digest(value)
+        return value
 
 
 def canonical_text(value: Any) -> str:

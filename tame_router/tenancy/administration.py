@@ -20,7 +20,7 @@ class Administration:
     Args:
         store: Keeps them.
         experts: Names the experts that there are.
-        by: Who does it, for the log: a key's id, or `command`.
+        by: Who does it, for the log and the history: a key's id, or `command`.
 
     Raises:
         StoreUnavailableError: From every method, when the database cannot be used.
@@ -28,7 +28,7 @@ class Administration:
     """
 
     def __init__(self, store: TenantStore, experts: rules.Experts, *, by: str) -> None:
-        self._store = store
+        self._store = store.signed(by)
         self._experts = experts
         self._by = by
 
@@ -69,7 +69,8 @@ class Administration:
         """Add a tenant.
 
         Raises:
-            AlreadyExistsError: When there is one of that name.
+            AlreadyExistsError: When there is one of that name, or what was done under it is still
+                recorded.
         """
         rules.check_request_id(request_id)
         rules.check_tenant(tenant)

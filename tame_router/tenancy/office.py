@@ -12,6 +12,7 @@ from tame_router.config_access import TenantSettings
 from tame_router.errors import StoreUnavailableError
 from tame_router.telemetry import log
 from tame_router.tenancy.cached_directory import CachedDirectory
+from tame_router.tenancy.history import History
 
 if TYPE_CHECKING:
     from tame_router.store import Database
@@ -30,9 +31,17 @@ class Office:
         settings: Where the store is.
         state_dir: Folder of the default store.
         experts: Names of the experts that there are.
+        history: Opens what is remembered of tenants; None: nothing is.
     """
 
-    def __init__(self, settings: StoreSettings, state_dir: Path, experts: Collection[str]) -> None:
+    def __init__(
+        self,
+        settings: StoreSettings,
+        state_dir: Path,
+        experts: Collection[str],
+        history: "Callable[[Database], History] | None" = None,
+    ) -> None:
+        self._history = history
         self._settings = settings
         self._state_dir = state_dir
         self._experts = experts
@@ -98,7 +107,8 @@ class Office:
             from tame_router.tenancy.store import TenantStore
 
             self._database = self._database or Database(self._settings, self._state_dir)
-            self._store = TenantStore(self._database)
+            history = self._history(self._database) if self._history else None
+            self._store = TenantStore(self._database, history)
         return self._store
 
     def _show(self) -> None:

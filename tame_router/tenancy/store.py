@@ -5,6 +5,7 @@ kept, so that changes follow one another on every database, each sees all before
 whoever reads the generation knows whether there is anything new.
 """
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from tame_router.errors import AlreadyExistsError, KeyNotFoundError, TenantNotFoundError
 from tame_router.store import Database
 from tame_router.tenancy.access import ApiKey, Binding, BindingKind
+from tame_router.tenancy.history import Forgetful, History, State, change_of
 from tame_router.tenancy.snapshot import Snapshot
 from tame_router.tenancy.tables import (
     BINDING,
@@ -22,9 +24,10 @@ from tame_router.tenancy.tables import (
     KEY,
     TABLES,
     TENANT,
+    load_binding,
+    load_tenants,
     read_binding,
     read_key,
-    read_tenants,
     write_binding,
     write_grants,
     write_key,
@@ -38,12 +41,15 @@ class TenantStore:
 
     Args:
         database: Where the tables are, or are to be made.
+        history: What is remembered of tenants, in the same database.
 
     Raises:
         StoreUnavailableError: When the database cannot be used; from every method as well.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, history: History | None = None) -> None:
+        self._history = history or Forgetful()
+        self._by = ""
         for table in TABLES:
             database.create(table)
         self._database = database
@@ -54,6 +60,12 @@ class TenantStore:
         except IntegrityError:
             pass  # another process was faster: the row is there
 
+    def signed(self, by: str) -> "TenantStore":
+        """Give this store for one who makes changes, under whose name they are remembered."""
+        mine = copy.copy(self)
+        mine._by = by
+        return mine
+
     def generation(self) -> int:
         """Give the number that grows with every change; a cheap query."""
         with self._database.transaction() as connection:
@@ -63,7 +75,7 @@ class TenantStore:
         """Give everything as it stands at one moment."""
         with self._database.reading() as connection:
             return Snapshot.of(
-                _tenants(connection),
+                load_tenants(connection),
                 map(read_key, connection.execute(select(KEY))),
                 map(read_binding, connection.execute(select(BINDING))),
                 _generation(connection),
@@ -77,7 +89,8 @@ class TenantStore:
             request_id: Names this attempt: repeated, it gives what is there; empty: nothing.
 
         Raises:
-            AlreadyExistsError: When there is one of that name.
+            AlreadyExistsError: When there is one of that name, or was one whose answers or use
+                are still recorded: they would be the new one's.
         """
         with self._changing() as connection:
             row = connection.execute(select(TENANT).where(TENANT.c.name == tenant.name)).first()
@@ -88,9 +101,16 @@ class TenantStore:
                     f"there is a tenant {tenant.name!r} already; choose another name, or update it",
                     metadata={"tenant": tenant.name},
                 )
+            if self._history.knows(connection, tenant.name):
+                raise AlreadyExistsError(
+                    f"a tenant {tenant.name!r} was there before, and what it used is still"
+                    " recorded under this name; choose another name",
+                    metadata={"tenant": tenant.name},
+                )
             values = {**write_tenant(tenant), "request_id": request_id}
             connection.execute(TENANT.insert().values(values))
             _insert_grants(connection, tenant)
+            self._remember(connection, None, tenant)
         return tenant
 
     def change(self, name: str, change: Callable[[Tenant], Tenant]) -> Tenant:
@@ -104,12 +124,14 @@ class TenantStore:
             TenantNotFoundError: When there is none of that name.
         """
         with self._changing() as connection:
-            new = change(_tenant(connection, name))
+            old = _tenant(connection, name)
+            new = change(old)
             connection.execute(
                 TENANT.update().where(TENANT.c.name == name).values(write_tenant(new))
             )
             connection.execute(GRANT.delete().where(GRANT.c.tenant == name))
             _insert_grants(connection, new)
+            self._remember(connection, old, new)
         return new
 
     def delete(self, name: str) -> None:
@@ -119,10 +141,11 @@ class TenantStore:
             TenantNotFoundError: When there is none of that name.
         """
         with self._changing() as connection:
-            _tenant(connection, name)
+            old = _tenant(connection, name)
             for table in (GRANT, KEY, BINDING):
                 connection.execute(table.delete().where(table.c.tenant == name))
             connection.execute(TENANT.delete().where(TENANT.c.name == name))
+            self._remember(connection, old, None)
 
     def add_key(self, key: ApiKey, request_id: str = "") -> None:
         """Add a key.
@@ -138,6 +161,7 @@ class TenantStore:
         with self._changing() as connection:
             _tenant(connection, key.tenant)
             _insert_key(connection, key, request_id)
+            self._remember(connection, None, key)
 
     def change_key(self, key_id: str, change: Callable[[ApiKey], ApiKey]) -> ApiKey:
         """Put a key's new state in the place of the one it is made from.
@@ -146,8 +170,10 @@ class TenantStore:
             KeyNotFoundError: When there is no such key.
         """
         with self._changing() as connection:
-            new = change(_key(connection, key_id))
+            old = _key(connection, key_id)
+            new = change(old)
             _update_key(connection, new)
+            self._remember(connection, old, new)
         return new
 
     def rotate_key(
@@ -168,9 +194,12 @@ class TenantStore:
             AlreadyExistsError: As `add_key` does.
         """
         with self._changing() as connection:
-            old, new = rotate(_key(connection, key_id))
+            before = _key(connection, key_id)
+            old, new = rotate(before)
             _update_key(connection, old)
             _insert_key(connection, new, request_id)
+            self._remember(connection, before, old)
+            self._remember(connection, None, new)
         return new
 
     def bind(self, binding: Binding) -> None:
@@ -182,7 +211,7 @@ class TenantStore:
         """
         with self._changing() as connection:
             _tenant(connection, binding.tenant)
-            found = _binding(connection, binding.kind, binding.name)
+            found = load_binding(connection, binding.kind, binding.name)
             if found == binding:
                 return
             if found is not None:
@@ -192,12 +221,21 @@ class TenantStore:
                     metadata={"tenant": found.tenant},
                 )
             connection.execute(BINDING.insert().values(write_binding(binding)))
+            self._remember(connection, None, binding)
 
     def unbind(self, kind: BindingKind, name: str) -> bool:
         """Let a name stand for nobody; tell whether it stood for somebody."""
         same = (BINDING.c.kind == kind.value) & (BINDING.c.name == name)
         with self._changing() as connection:
-            return bool(connection.execute(BINDING.delete().where(same)).rowcount)
+            found = load_binding(connection, kind, name)
+            connection.execute(BINDING.delete().where(same))
+            self._remember(connection, found, None)
+            return found is not None
+
+    def _remember(self, connection: Connection, before: State, after: State) -> None:
+        change = change_of(self._by, before, after)
+        if change is not None:
+            self._history.add(connection, change)
 
     @contextmanager
     def _changing(self) -> Iterator[Connection]:
@@ -211,17 +249,8 @@ def _generation(connection: Connection) -> int:
     return int(connection.execute(select(GENERATION.c.number)).scalar_one())
 
 
-def _tenants(connection: Connection, name: str | None = None) -> list[Tenant]:
-    """Read all tenants, or the one of a name."""
-    tenants, grants = select(TENANT), select(GRANT)
-    if name is not None:
-        tenants = tenants.where(TENANT.c.name == name)
-        grants = grants.where(GRANT.c.tenant == name)
-    return read_tenants(connection.execute(tenants), connection.execute(grants))
-
-
 def _tenant(connection: Connection, name: str) -> Tenant:
-    for tenant in _tenants(connection, name):
+    for tenant in load_tenants(connection, name):
         return tenant
     raise no_tenant(name)
 
@@ -269,9 +298,3 @@ def _update_key(connection: Connection, key: ApiKey) -> None:
     values = write_key(key)
     del values["request_id"]
     connection.execute(KEY.update().where(KEY.c.key_id == key.key_id).values(values))
-
-
-def _binding(connection: Connection, kind: BindingKind, name: str) -> Binding | None:
-    same = (BINDING.c.kind == kind.value) & (BINDING.c.name == name)
-    row = connection.execute(select(BINDING).where(same)).one_or_none()
-    return read_binding(row) if row else None

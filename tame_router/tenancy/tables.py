@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     Index,
     Integer,
     LargeBinary,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    select,
 )
 
 from tame_router.store import METADATA
@@ -90,6 +92,15 @@ PUBLISH = "publish"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+
+def load_tenants(connection: Connection, name: str | None = None) -> list[Tenant]:
+    """Read all tenants with their grants, or the one of a name."""
+    tenants, grants = select(TENANT), select(GRANT)
+    if name is not None:
+        tenants = tenants.where(TENANT.c.name == name)
+        grants = grants.where(GRANT.c.tenant == name)
+    return read_tenants(connection.execute(tenants), connection.execute(grants))
 
 
 def write_tenant(tenant: Tenant) -> dict[str, Any]:
@@ -184,6 +195,13 @@ def read_binding(row: Row[Any]) -> Binding:
     return Binding(
         kind=BindingKind(row.kind), name=row.name, tenant=row.tenant, scopes=_scopes(row.scopes)
     )
+
+
+def load_binding(connection: Connection, kind: BindingKind, name: str) -> Binding | None:
+    """Read what a name is bound to; None: nothing."""
+    same = (BINDING.c.kind == kind.value) & (BINDING.c.name == name)
+    row = connection.execute(select(BINDING).where(same)).one_or_none()
+    return read_binding(row) if row else None
 
 
 def _joined(names: Iterable[str]) -> str:

@@ -22,11 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tame_router.v1 import admin_key_pb2 as tame__router_dot_v1_dot_admin__key__pb2
+from tame_router.v1 import audit_record_pb2 as tame__router_dot_v1_dot_audit__record__pb2
 from tame_router.v1 import tenant_pb2 as tame__router_dot_v1_dot_tenant__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"tame_router/v1/admin_service.proto\x12\x0etame_router.v1\x1a\x1etame_router/v1/admin_key.proto\x1a\x1btame_router/v1/tenant.proto\"Q\n\x13\x43reateTenantRequest\x12&\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.tame_router.v1.Tenant\x12\x12\n\nrequest_id\x18\x02 \x01(\t\">\n\x14\x43reateTenantResponse\x12&\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.tame_router.v1.Tenant\" \n\x10GetTenantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\";\n\x11GetTenantResponse\x12&\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.tame_router.v1.Tenant\";\n\x12ListTenantsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"W\n\x13ListTenantsResponse\x12\'\n\x07tenants\x18\x01 \x03(\x0b\x32\x16.tame_router.v1.Tenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1a\n\tJoinNames\x12\r\n\x05names\x18\x01 \x03(\t\"\x93\x02\n\x13UpdateTenantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05title\x18\x02 \x01(\tH\x00\x88\x01\x01\x12(\n\x05joins\x18\x03 \x01(\x0b\x32\x19.tame_router.v1.JoinNames\x12\x15\n\x08priority\x18\x04 \x01(\x05H\x01\x88\x01\x01\x12&\n\x06limits\x18\x05 \x01(\x0b\x32\x16.tame_router.v1.Limits\x12\x1e\n\x11retain_texts_days\x18\x06 \x01(\x05H\x02\x88\x01\x01\x12\x16\n\tsuspended\x18\x07 \x01(\x08H\x03\x88\x01\x01\x42\x08\n\x06_titleB\x0b\n\t_priorityB\x14\n\x12_retain_texts_daysB\x0c\n\n_suspended\">\n\x14UpdateTenantResponse\x12&\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.tame_router.v1.Tenant\"#\n\x13\x44\x65leteTenantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x16\n\x14\x44\x65leteTenantResponse\"C\n\x12GrantExpertRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04read\x18\x02 \x03(\t\x12\x0f\n\x07publish\x18\x03 \x03(\t\"=\n\x13GrantExpertResponse\x12&\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.tame_router.v1.Tenant\"D\n\x13RevokeExpertRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04read\x18\x02 \x03(\t\x12\x0f\n\x07publish\x18\x03 \x03(\t\">\n\x14RevokeExpertResponse\x12&\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.tame_router.v1.Tenant\"?\n\x13\x42indIdentityRequest\x12(\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x17.tame_router.v1.Binding\"@\n\x14\x42indIdentityResponse\x12(\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x17.tame_router.v1.Binding\"P\n\x15UnbindIdentityRequest\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.tame_router.v1.BindingKind\x12\x0c\n\x04name\x18\x02 \x01(\t\"\x18\n\x16UnbindIdentityResponse\"L\n\x13ListBindingsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"Z\n\x14ListBindingsResponse\x12)\n\x08\x62indings\x18\x01 \x03(\x0b\x32\x17.tame_router.v1.Binding\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"E\n\x0fGetUsageRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x11\n\tbegin_day\x18\x02 \x01(\t\x12\x0f\n\x07\x65nd_day\x18\x03 \x01(\t\">\n\x10GetUsageResponse\x12*\n\x05usage\x18\x01 \x03(\x0b\x32\x1b.tame_router.v1.TenantUsage2\x82\x0b\n\x0c\x41\x64minService\x12Y\n\x0c\x43reateTenant\x12#.tame_router.v1.CreateTenantRequest\x1a$.tame_router.v1.CreateTenantResponse\x12U\n\tGetTenant\x12 .tame_router.v1.GetTenantRequest\x1a!.tame_router.v1.GetTenantResponse\"\x03\x90\x02\x01\x12[\n\x0bListTenants\x12\".tame_router.v1.ListTenantsRequest\x1a#.tame_router.v1.ListTenantsResponse\"\x03\x90\x02\x01\x12^\n\x0cUpdateTenant\x12#.tame_router.v1.UpdateTenantRequest\x1a$.tame_router.v1.UpdateTenantResponse\"\x03\x90\x02\x02\x12Y\n\x0c\x44\x65leteTenant\x12#.tame_router.v1.DeleteTenantRequest\x1a$.tame_router.v1.DeleteTenantResponse\x12[\n\x0bGrantExpert\x12\".tame_router.v1.GrantExpertRequest\x1a#.tame_router.v1.GrantExpertResponse\"\x03\x90\x02\x02\x12^\n\x0cRevokeExpert\x12#.tame_router.v1.RevokeExpertRequest\x1a$.tame_router.v1.RevokeExpertResponse\"\x03\x90\x02\x02\x12Y\n\x0c\x43reateApiKey\x12#.tame_router.v1.CreateApiKeyRequest\x1a$.tame_router.v1.CreateApiKeyResponse\x12[\n\x0bListApiKeys\x12\".tame_router.v1.ListApiKeysRequest\x1a#.tame_router.v1.ListApiKeysResponse\"\x03\x90\x02\x01\x12Y\n\x0cRotateApiKey\x12#.tame_router.v1.RotateApiKeyRequest\x1a$.tame_router.v1.RotateApiKeyResponse\x12^\n\x0cRevokeApiKey\x12#.tame_router.v1.RevokeApiKeyRequest\x1a$.tame_router.v1.RevokeApiKeyResponse\"\x03\x90\x02\x02\x12^\n\x0c\x42indIdentity\x12#.tame_router.v1.BindIdentityRequest\x1a$.tame_router.v1.BindIdentityResponse\"\x03\x90\x02\x02\x12\x64\n\x0eUnbindIdentity\x12%.tame_router.v1.UnbindIdentityRequest\x1a&.tame_router.v1.UnbindIdentityResponse\"\x03\x90\x02\x02\x12^\n\x0cListBindings\x12#.tame_router.v1.ListBindingsRequest\x1a$.tame_router.v1.ListBindingsResponse\"\x03\x90\x02\x01\x12R\n\x08GetUsage\x12\x1f.tame_router.v1.GetUsageRequest\x1a .tame_router.v1.GetUsageResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"tame_router/v1/admin_service.proto\x12\x0etame_router.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etame_router/v1/admin_key.proto\x1a!tame_router/v1/audit_record.proto\x1a\x1btame_router/v1/tenant.proto\"Q\n\x13\x43reateTenantRequest\x12&\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.tame_router.v1.Tenant\x12\x12\n\nrequest_id\x18\x02 \x01(\t\">\n\x14\x43reateTenantResponse\x12&\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.tame_router.v1.Tenant\" \n\x10GetTenantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\";\n\x11GetTenantResponse\x12&\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.tame_router.v1.Tenant\";\n\x12ListTenantsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"W\n\x13ListTenantsResponse\x12\'\n\x07tenants\x18\x01 \x03(\x0b\x32\x16.tame_router.v1.Tenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1a\n\tJoinNames\x12\r\n\x05names\x18\x01 \x03(\t\"\x93\x02\n\x13UpdateTenantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05title\x18\x02 \x01(\tH\x00\x88\x01\x01\x12(\n\x05joins\x18\x03 \x01(\x0b\x32\x19.tame_router.v1.JoinNames\x12\x15\n\x08priority\x18\x04 \x01(\x05H\x01\x88\x01\x01\x12&\n\x06limits\x18\x05 \x01(\x0b\x32\x16.tame_router.v1.Limits\x12\x1e\n\x11retain_texts_days\x18\x06 \x01(\x05H\x02\x88\x01\x01\x12\x16\n\tsuspended\x18\x07 \x01(\x08H\x03\x88\x01\x01\x42\x08\n\x06_titleB\x0b\n\t_priorityB\x14\n\x12_retain_texts_daysB\x0c\n\n_suspended\">\n\x14UpdateTenantResponse\x12&\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.tame_router.v1.Tenant\"#\n\x13\x44\x65leteTenantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x16\n\x14\x44\x65leteTenantResponse\"C\n\x12GrantExpertRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04read\x18\x02 \x03(\t\x12\x0f\n\x07publish\x18\x03 \x03(\t\"=\n\x13GrantExpertResponse\x12&\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.tame_router.v1.Tenant\"D\n\x13RevokeExpertRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04read\x18\x02 \x03(\t\x12\x0f\n\x07publish\x18\x03 \x03(\t\">\n\x14RevokeExpertResponse\x12&\n\x06tenant\x18\x01 \x01(\x0b\x32\x16.tame_router.v1.Tenant\"?\n\x13\x42indIdentityRequest\x12(\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x17.tame_router.v1.Binding\"@\n\x14\x42indIdentityResponse\x12(\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x17.tame_router.v1.Binding\"P\n\x15UnbindIdentityRequest\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.tame_router.v1.BindingKind\x12\x0c\n\x04name\x18\x02 \x01(\t\"\x18\n\x16UnbindIdentityResponse\"L\n\x13ListBindingsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"Z\n\x14ListBindingsResponse\x12)\n\x08\x62indings\x18\x01 \x03(\x0b\x32\x17.tame_router.v1.Binding\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"E\n\x0fGetUsageRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x11\n\tbegin_day\x18\x02 \x01(\t\x12\x0f\n\x07\x65nd_day\x18\x03 \x01(\t\">\n\x10GetUsageResponse\x12*\n\x05usage\x18\x01 \x03(\x0b\x32\x1b.tame_router.v1.TenantUsage\"\xc1\x01\n\x17ListAuditRecordsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12.\n\nbegin_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tanswer_id\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"a\n\x18ListAuditRecordsResponse\x12,\n\x07records\x18\x01 \x03(\x0b\x32\x1b.tame_router.v1.AuditRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xee\x0b\n\x0c\x41\x64minService\x12Y\n\x0c\x43reateTenant\x12#.tame_router.v1.CreateTenantRequest\x1a$.tame_router.v1.CreateTenantResponse\x12U\n\tGetTenant\x12 .tame_router.v1.GetTenantRequest\x1a!.tame_router.v1.GetTenantResponse\"\x03\x90\x02\x01\x12[\n\x0bListTenants\x12\".tame_router.v1.ListTenantsRequest\x1a#.tame_router.v1.ListTenantsResponse\"\x03\x90\x02\x01\x12^\n\x0cUpdateTenant\x12#.tame_router.v1.UpdateTenantRequest\x1a$.tame_router.v1.UpdateTenantResponse\"\x03\x90\x02\x02\x12Y\n\x0c\x44\x65leteTenant\x12#.tame_router.v1.DeleteTenantRequest\x1a$.tame_router.v1.DeleteTenantResponse\x12[\n\x0bGrantExpert\x12\".tame_router.v1.GrantExpertRequest\x1a#.tame_router.v1.GrantExpertResponse\"\x03\x90\x02\x02\x12^\n\x0cRevokeExpert\x12#.tame_router.v1.RevokeExpertRequest\x1a$.tame_router.v1.RevokeExpertResponse\"\x03\x90\x02\x02\x12Y\n\x0c\x43reateApiKey\x12#.tame_router.v1.CreateApiKeyRequest\x1a$.tame_router.v1.CreateApiKeyResponse\x12[\n\x0bListApiKeys\x12\".tame_router.v1.ListApiKeysRequest\x1a#.tame_router.v1.ListApiKeysResponse\"\x03\x90\x02\x01\x12Y\n\x0cRotateApiKey\x12#.tame_router.v1.RotateApiKeyRequest\x1a$.tame_router.v1.RotateApiKeyResponse\x12^\n\x0cRevokeApiKey\x12#.tame_router.v1.RevokeApiKeyRequest\x1a$.tame_router.v1.RevokeApiKeyResponse\"\x03\x90\x02\x02\x12^\n\x0c\x42indIdentity\x12#.tame_router.v1.BindIdentityRequest\x1a$.tame_router.v1.BindIdentityResponse\"\x03\x90\x02\x02\x12\x64\n\x0eUnbindIdentity\x12%.tame_router.v1.UnbindIdentityRequest\x1a&.tame_router.v1.UnbindIdentityResponse\"\x03\x90\x02\x02\x12^\n\x0cListBindings\x12#.tame_router.v1.ListBindingsRequest\x1a$.tame_router.v1.ListBindingsResponse\"\x03\x90\x02\x01\x12R\n\x08GetUsage\x12\x1f.tame_router.v1.GetUsageRequest\x1a .tame_router.v1.GetUsageResponse\"\x03\x90\x02\x01\x12j\n\x10ListAuditRecords\x12\'.tame_router.v1.ListAuditRecordsRequest\x1a(.tame_router.v1.ListAuditRecordsResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,52 +57,58 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADMINSERVICE'].methods_by_name['ListBindings']._serialized_options = b'\220\002\001'
   _globals['_ADMINSERVICE'].methods_by_name['GetUsage']._loaded_options = None
   _globals['_ADMINSERVICE'].methods_by_name['GetUsage']._serialized_options = b'\220\002\001'
-  _globals['_CREATETENANTREQUEST']._serialized_start=115
-  _globals['_CREATETENANTREQUEST']._serialized_end=196
-  _globals['_CREATETENANTRESPONSE']._serialized_start=198
-  _globals['_CREATETENANTRESPONSE']._serialized_end=260
-  _globals['_GETTENANTREQUEST']._serialized_start=262
-  _globals['_GETTENANTREQUEST']._serialized_end=294
-  _globals['_GETTENANTRESPONSE']._serialized_start=296
-  _globals['_GETTENANTRESPONSE']._serialized_end=355
-  _globals['_LISTTENANTSREQUEST']._serialized_start=357
-  _globals['_LISTTENANTSREQUEST']._serialized_end=416
-  _globals['_LISTTENANTSRESPONSE']._serialized_start=418
-  _globals['_LISTTENANTSRESPONSE']._serialized_end=505
-  _globals['_JOINNAMES']._serialized_start=507
-  _globals['_JOINNAMES']._serialized_end=533
-  _globals['_UPDATETENANTREQUEST']._serialized_start=536
-  _globals['_UPDATETENANTREQUEST']._serialized_end=811
-  _globals['_UPDATETENANTRESPONSE']._serialized_start=813
-  _globals['_UPDATETENANTRESPONSE']._serialized_end=875
-  _globals['_DELETETENANTREQUEST']._serialized_start=877
-  _globals['_DELETETENANTREQUEST']._serialized_end=912
-  _globals['_DELETETENANTRESPONSE']._serialized_start=914
-  _globals['_DELETETENANTRESPONSE']._serialized_end=936
-  _globals['_GRANTEXPERTREQUEST']._serialized_start=938
-  _globals['_GRANTEXPERTREQUEST']._serialized_end=1005
-  _globals['_GRANTEXPERTRESPONSE']._serialized_start=1007
-  _globals['_GRANTEXPERTRESPONSE']._serialized_end=1068
-  _globals['_REVOKEEXPERTREQUEST']._serialized_start=1070
-  _globals['_REVOKEEXPERTREQUEST']._serialized_end=1138
-  _globals['_REVOKEEXPERTRESPONSE']._serialized_start=1140
-  _globals['_REVOKEEXPERTRESPONSE']._serialized_end=1202
-  _globals['_BINDIDENTITYREQUEST']._serialized_start=1204
-  _globals['_BINDIDENTITYREQUEST']._serialized_end=1267
-  _globals['_BINDIDENTITYRESPONSE']._serialized_start=1269
-  _globals['_BINDIDENTITYRESPONSE']._serialized_end=1333
-  _globals['_UNBINDIDENTITYREQUEST']._serialized_start=1335
-  _globals['_UNBINDIDENTITYREQUEST']._serialized_end=1415
-  _globals['_UNBINDIDENTITYRESPONSE']._serialized_start=1417
-  _globals['_UNBINDIDENTITYRESPONSE']._serialized_end=1441
-  _globals['_LISTBINDINGSREQUEST']._serialized_start=1443
-  _globals['_LISTBINDINGSREQUEST']._serialized_end=1519
-  _globals['_LISTBINDINGSRESPONSE']._serialized_start=1521
-  _globals['_LISTBINDINGSRESPONSE']._serialized_end=1611
-  _globals['_GETUSAGEREQUEST']._serialized_start=1613
-  _globals['_GETUSAGEREQUEST']._serialized_end=1682
-  _globals['_GETUSAGERESPONSE']._serialized_start=1684
-  _globals['_GETUSAGERESPONSE']._serialized_end=1746
-  _globals['_ADMINSERVICE']._serialized_start=1749
-  _globals['_ADMINSERVICE']._serialized_end=3159
+  _globals['_ADMINSERVICE'].methods_by_name['ListAuditRecords']._loaded_options = None
+  _globals['_ADMINSERVICE'].methods_by_name['ListAuditRecords']._serialized_options = b'\220\002\001'
+  _globals['_CREATETENANTREQUEST']._serialized_start=183
+  _globals['_CREATETENANTREQUEST']._serialized_end=264
+  _globals['_CREATETENANTRESPONSE']._serialized_start=266
+  _globals['_CREATETENANTRESPONSE']._serialized_end=328
+  _globals['_GETTENANTREQUEST']._serialized_start=330
+  _globals['_GETTENANTREQUEST']._serialized_end=362
+  _globals['_GETTENANTRESPONSE']._serialized_start=364
+  _globals['_GETTENANTRESPONSE']._serialized_end=423
+  _globals['_LISTTENANTSREQUEST']._serialized_start=425
+  _globals['_LISTTENANTSREQUEST']._serialized_end=484
+  _globals['_LISTTENANTSRESPONSE']._serialized_start=486
+  _globals['_LISTTENANTSRESPONSE']._serialized_end=573
+  _globals['_JOINNAMES']._serialized_start=575
+  _globals['_JOINNAMES']._serialized_end=601
+  _globals['_UPDATETENANTREQUEST']._serialized_start=604
+  _globals['_UPDATETENANTREQUEST']._serialized_end=879
+  _globals['_UPDATETENANTRESPONSE']._serialized_start=881
+  _globals['_UPDATETENANTRESPONSE']._serialized_end=943
+  _globals['_DELETETENANTREQUEST']._serialized_start=945
+  _globals['_DELETETENANTREQUEST']._serialized_end=980
+  _globals['_DELETETENANTRESPONSE']._serialized_start=982
+  _globals['_DELETETENANTRESPONSE']._serialized_end=1004
+  _globals['_GRANTEXPERTREQUEST']._serialized_start=1006
+  _globals['_GRANTEXPERTREQUEST']._serialized_end=1073
+  _globals['_GRANTEXPERTRESPONSE']._serialized_start=1075
+  _globals['_GRANTEXPERTRESPONSE']._serialized_end=1136
+  _globals['_REVOKEEXPERTREQUEST']._serialized_start=1138
+  _globals['_REVOKEEXPERTREQUEST']._serialized_end=1206
+  _globals['_REVOKEEXPERTRESPONSE']._serialized_start=1208
+  _globals['_REVOKEEXPERTRESPONSE']._serialized_end=1270
+  _globals['_BINDIDENTITYREQUEST']._serialized_start=1272
+  _globals['_BINDIDENTITYREQUEST']._serialized_end=1335
+  _globals['_BINDIDENTITYRESPONSE']._serialized_start=1337
+  _globals['_BINDIDENTITYRESPONSE']._serialized_end=1401
+  _globals['_UNBINDIDENTITYREQUEST']._serialized_start=1403
+  _globals['_UNBINDIDENTITYREQUEST']._serialized_end=1483
+  _globals['_UNBINDIDENTITYRESPONSE']._serialized_start=1485
+  _globals['_UNBINDIDENTITYRESPONSE']._serialized_end=1509
+  _globals['_LISTBINDINGSREQUEST']._serialized_start=1511
+  _globals['_LISTBINDINGSREQUEST']._serialized_end=1587
+  _globals['_LISTBINDINGSRESPONSE']._serialized_start=1589
+  _globals['_LISTBINDINGSRESPONSE']._serialized_end=1679
+  _globals['_GETUSAGEREQUEST']._serialized_start=1681
+  _globals['_GETUSAGEREQUEST']._serialized_end=1750
+  _globals['_GETUSAGERESPONSE']._serialized_start=1752
+  _globals['_GETUSAGERESPONSE']._serialized_end=1814
+  _globals['_LISTAUDITRECORDSREQUEST']._serialized_start=1817
+  _globals['_LISTAUDITRECORDSREQUEST']._serialized_end=2010
+  _globals['_LISTAUDITRECORDSRESPONSE']._serialized_start=2012
+  _globals['_LISTAUDITRECORDSRESPONSE']._serialized_end=2109
+  _globals['_ADMINSERVICE']._serialized_start=2112
+  _globals['_ADMINSERVICE']._serialized_end=3630
 # @@protoc_insertion_point(module_scope)

@@ -28,8 +28,8 @@ if _version_not_supported:
 
 class AdminServiceStub:
     """AdminService changes tenants, their grants, their keys and the names they are
-    known by. Every method but GetUsage takes SCOPE_ADMIN, and returns
-    PERMISSION_DENIED without it. A change counts on this router at once, on
+    known by. Every method but GetUsage and ListAuditRecords takes SCOPE_ADMIN, and
+    returns PERMISSION_DENIED without it. A change counts on this router at once, on
     others within `tenants.refresh_s`.
     """
 
@@ -114,18 +114,24 @@ class AdminServiceStub:
                 request_serializer=tame__router_dot_v1_dot_admin__service__pb2.GetUsageRequest.SerializeToString,
                 response_deserializer=tame__router_dot_v1_dot_admin__service__pb2.GetUsageResponse.FromString,
                 _registered_method=True)
+        self.ListAuditRecords = channel.unary_unary(
+                '/tame_router.v1.AdminService/ListAuditRecords',
+                request_serializer=tame__router_dot_v1_dot_admin__service__pb2.ListAuditRecordsRequest.SerializeToString,
+                response_deserializer=tame__router_dot_v1_dot_admin__service__pb2.ListAuditRecordsResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
     """AdminService changes tenants, their grants, their keys and the names they are
-    known by. Every method but GetUsage takes SCOPE_ADMIN, and returns
-    PERMISSION_DENIED without it. A change counts on this router at once, on
+    known by. Every method but GetUsage and ListAuditRecords takes SCOPE_ADMIN, and
+    returns PERMISSION_DENIED without it. A change counts on this router at once, on
     others within `tenants.refresh_s`.
     """
 
     def CreateTenant(self, request, context):
         """CreateTenant adds a tenant. It returns ALREADY_EXISTS where there is one of that
-        name, unless the call repeats the `request_id` that made it.
+        name, unless the call repeats the `request_id` that made it, and where there was
+        one whose answers or use are still recorded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -235,7 +241,17 @@ class AdminServiceServicer:
 
     def GetUsage(self, request, context):
         """GetUsage returns what a tenant has used, by day and expert. It takes
-        SCOPE_USAGE for the caller's own tenant, SCOPE_ADMIN for any other.
+        SCOPE_USAGE for the caller's own tenant, SCOPE_ADMIN for any other. It returns
+        NOT_FOUND where there is no such tenant, and none that used anything then.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAuditRecords(self, request, context):
+        """ListAuditRecords returns the records of a tenant's answers, the oldest first.
+        It takes the scopes that GetUsage takes, and returns NOT_FOUND as that does. An
+        answer is among them within a second of its end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -319,6 +335,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=tame__router_dot_v1_dot_admin__service__pb2.GetUsageRequest.FromString,
                     response_serializer=tame__router_dot_v1_dot_admin__service__pb2.GetUsageResponse.SerializeToString,
             ),
+            'ListAuditRecords': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditRecords,
+                    request_deserializer=tame__router_dot_v1_dot_admin__service__pb2.ListAuditRecordsRequest.FromString,
+                    response_serializer=tame__router_dot_v1_dot_admin__service__pb2.ListAuditRecordsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'tame_router.v1.AdminService', rpc_method_handlers)
@@ -329,8 +350,8 @@ def add_AdminServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class AdminService:
     """AdminService changes tenants, their grants, their keys and the names they are
-    known by. Every method but GetUsage takes SCOPE_ADMIN, and returns
-    PERMISSION_DENIED without it. A change counts on this router at once, on
+    known by. Every method but GetUsage and ListAuditRecords takes SCOPE_ADMIN, and
+    returns PERMISSION_DENIED without it. A change counts on this router at once, on
     others within `tenants.refresh_s`.
     """
 
@@ -729,6 +750,33 @@ class AdminService:
             '/tame_router.v1.AdminService/GetUsage',
             tame__router_dot_v1_dot_admin__service__pb2.GetUsageRequest.SerializeToString,
             tame__router_dot_v1_dot_admin__service__pb2.GetUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditRecords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tame_router.v1.AdminService/ListAuditRecords',
+            tame__router_dot_v1_dot_admin__service__pb2.ListAuditRecordsRequest.SerializeToString,
+            tame__router_dot_v1_dot_admin__service__pb2.ListAuditRecordsResponse.FromString,
             options,
             channel_credentials,
             insecure,

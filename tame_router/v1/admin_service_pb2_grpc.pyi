@@ -29,8 +29,8 @@ GRPC_VERSION: str
 
 class AdminServiceStub:
     """AdminService changes tenants, their grants, their keys and the names they are
-    known by. Every method but GetUsage takes SCOPE_ADMIN, and returns
-    PERMISSION_DENIED without it. A change counts on this router at once, on
+    known by. Every method but GetUsage and ListAuditRecords takes SCOPE_ADMIN, and
+    returns PERMISSION_DENIED without it. A change counts on this router at once, on
     others within `tenants.refresh_s`.
     """
 
@@ -40,7 +40,8 @@ class AdminServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AdminServiceAsyncStub: ...
     CreateTenant: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.CreateTenantRequest, _admin_service_pb2.CreateTenantResponse]
     """CreateTenant adds a tenant. It returns ALREADY_EXISTS where there is one of that
-    name, unless the call repeats the `request_id` that made it.
+    name, unless the call repeats the `request_id` that made it, and where there was
+    one whose answers or use are still recorded.
     """
     GetTenant: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetTenantRequest, _admin_service_pb2.GetTenantResponse]
     """GetTenant returns a tenant, or NOT_FOUND."""
@@ -89,21 +90,28 @@ class AdminServiceStub:
     """ListBindings returns the bindings of a tenant in order of kind and name."""
     GetUsage: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetUsageRequest, _admin_service_pb2.GetUsageResponse]
     """GetUsage returns what a tenant has used, by day and expert. It takes
-    SCOPE_USAGE for the caller's own tenant, SCOPE_ADMIN for any other.
+    SCOPE_USAGE for the caller's own tenant, SCOPE_ADMIN for any other. It returns
+    NOT_FOUND where there is no such tenant, and none that used anything then.
+    """
+    ListAuditRecords: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditRecordsRequest, _admin_service_pb2.ListAuditRecordsResponse]
+    """ListAuditRecords returns the records of a tenant's answers, the oldest first.
+    It takes the scopes that GetUsage takes, and returns NOT_FOUND as that does. An
+    answer is among them within a second of its end.
     """
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
     """AdminService changes tenants, their grants, their keys and the names they are
-    known by. Every method but GetUsage takes SCOPE_ADMIN, and returns
-    PERMISSION_DENIED without it. A change counts on this router at once, on
+    known by. Every method but GetUsage and ListAuditRecords takes SCOPE_ADMIN, and
+    returns PERMISSION_DENIED without it. A change counts on this router at once, on
     others within `tenants.refresh_s`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateTenant: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.CreateTenantRequest, _admin_service_pb2.CreateTenantResponse]  # type: ignore[assignment]
     """CreateTenant adds a tenant. It returns ALREADY_EXISTS where there is one of that
-    name, unless the call repeats the `request_id` that made it.
+    name, unless the call repeats the `request_id` that made it, and where there was
+    one whose answers or use are still recorded.
     """
     GetTenant: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetTenantRequest, _admin_service_pb2.GetTenantResponse]  # type: ignore[assignment]
     """GetTenant returns a tenant, or NOT_FOUND."""
@@ -152,13 +160,19 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """ListBindings returns the bindings of a tenant in order of kind and name."""
     GetUsage: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetUsageRequest, _admin_service_pb2.GetUsageResponse]  # type: ignore[assignment]
     """GetUsage returns what a tenant has used, by day and expert. It takes
-    SCOPE_USAGE for the caller's own tenant, SCOPE_ADMIN for any other.
+    SCOPE_USAGE for the caller's own tenant, SCOPE_ADMIN for any other. It returns
+    NOT_FOUND where there is no such tenant, and none that used anything then.
+    """
+    ListAuditRecords: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditRecordsRequest, _admin_service_pb2.ListAuditRecordsResponse]  # type: ignore[assignment]
+    """ListAuditRecords returns the records of a tenant's answers, the oldest first.
+    It takes the scopes that GetUsage takes, and returns NOT_FOUND as that does. An
+    answer is among them within a second of its end.
     """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """AdminService changes tenants, their grants, their keys and the names they are
-    known by. Every method but GetUsage takes SCOPE_ADMIN, and returns
-    PERMISSION_DENIED without it. A change counts on this router at once, on
+    known by. Every method but GetUsage and ListAuditRecords takes SCOPE_ADMIN, and
+    returns PERMISSION_DENIED without it. A change counts on this router at once, on
     others within `tenants.refresh_s`.
     """
 
@@ -169,7 +183,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.CreateTenantResponse, _abc.Awaitable[_admin_service_pb2.CreateTenantResponse]]:
         """CreateTenant adds a tenant. It returns ALREADY_EXISTS where there is one of that
-        name, unless the call repeats the `request_id` that made it.
+        name, unless the call repeats the `request_id` that made it, and where there was
+        one whose answers or use are still recorded.
         """
 
     @_abc_1.abstractmethod
@@ -302,7 +317,19 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.GetUsageResponse, _abc.Awaitable[_admin_service_pb2.GetUsageResponse]]:
         """GetUsage returns what a tenant has used, by day and expert. It takes
-        SCOPE_USAGE for the caller's own tenant, SCOPE_ADMIN for any other.
+        SCOPE_USAGE for the caller's own tenant, SCOPE_ADMIN for any other. It returns
+        NOT_FOUND where there is no such tenant, and none that used anything then.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAuditRecords(
+        self,
+        request: _admin_service_pb2.ListAuditRecordsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ListAuditRecordsResponse, _abc.Awaitable[_admin_service_pb2.ListAuditRecordsResponse]]:
+        """ListAuditRecords returns the records of a tenant's answers, the oldest first.
+        It takes the scopes that GetUsage takes, and returns NOT_FOUND as that does. An
+        answer is among them within a second of its end.
         """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

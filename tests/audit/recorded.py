@@ -6,18 +6,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tame_router.audit.archive import Archive
-from tame_router.audit.chain import NOTHING, Head, link
+from tame_router.audit.archive import Archive, Pruned
+from tame_router.audit.chain import NOTHING, Head, Seen, link
 from tame_router.audit.entry import SALT_BYTES, Entry, closing, content, opening
 from tame_router.audit.export import chain_lines
+from tame_router.audit.pruning import Order
 from tame_router.audit.record import AuditRecord, Step, Texts
 from tame_router.audit.store import AuditStore
 from tame_router.audit.verification import Fault, Verification
+from tame_router.canonical_json import sha256_hex
 from tame_router.config import StoreSettings
 from tame_router.store import Database
 
 NOON = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
 SALT = bytes(SALT_BYTES)
+QUESTION = '{"messages":[]}'
+ANSWER = "麵團要\0靜置"
 
 
 def answered(number: int = 1, **fields: Any) -> AuditRecord:
@@ -50,15 +54,15 @@ def answered(number: int = 1, **fields: Any) -> AuditRecord:
             ),
         ),
         "time_to_first_token_s": 0.1,
-        "request_digest": "e" * 64,
-        "answer_digest": "f" * 64,
+        "request_digest": sha256_hex(QUESTION.encode()),
+        "answer_digest": sha256_hex(ANSWER.encode()),
     }
     return AuditRecord(**{**usual, **fields})
 
 
 def said(days: int = 1) -> Texts:
     """Give texts that are kept for some days."""
-    return Texts(question='{"messages":[]}', answer="麵團要\0靜置", retain_days=days)
+    return Texts(question=QUESTION, answer=ANSWER, retain_days=days)
 
 
 def entries(count: int, **fields: Any) -> list[Entry]:
@@ -74,9 +78,12 @@ def exported(count: int, chain: str = "c1") -> list[str]:
     return list(chain_lines(Head(chain=chain, seq=0, digest=NOTHING), links, head))
 
 
-def faults(lines: Sequence[str], expected: Sequence[Head] = ()) -> list[Fault]:
+def faults(
+    lines: Sequence[str], expected: Sequence[Head | Seen] = (), prunable: datetime | None = None
+) -> list[Fault]:
     """Give what is wrong with an export."""
-    verification = Verification(expected=expected)
+    seen = [at if isinstance(at, Seen) else Seen(head=at) for at in expected]
+    verification = Verification(expected=seen, prunable=prunable)
     for line in lines:
         verification.take(line)
     return verification.finish()
@@ -101,6 +108,23 @@ def fill(database: Database, count: int, chain: str = "c1", **fields: Any) -> He
     return head
 
 
-def verified(database: Database, expected: Sequence[Head] = ()) -> list[Fault]:
+def verified(
+    database: Database, expected: Sequence[Head | Seen] = (), prunable: datetime | None = None
+) -> list[Fault]:
     """Give what is wrong with what a database holds."""
-    return faults(list(Archive(database).lines()), expected)
+    return faults(list(Archive(database).lines()), expected, prunable)
+
+
+def seen(database: Database) -> list[Seen]:
+    """Give what is to be kept elsewhere of what a database holds."""
+    verification = Verification()
+    for line in Archive(database).lines():
+        verification.take(line)
+    assert verification.finish() == []
+    return verification.seen
+
+
+def prune(database: Database, before: datetime, now: datetime = NOON) -> Pruned:
+    """Drop what began before a moment, and texts that end until another."""
+    now = max(now, before)
+    return Archive(database).prune(Order(now=now, retention=now - before, by="command/0"))

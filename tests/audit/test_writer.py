@@ -14,6 +14,7 @@ import pytest
 
 from tame_router.audit.archive import Archive
 from tame_router.audit.building import build_journal
+from tame_router.audit.lookup import Wanted
 from tame_router.audit.store import AuditStore
 from tame_router.audit.writer import Writer
 from tame_router.config import Settings
@@ -45,7 +46,7 @@ STATED_S = 1.0
 def _ids(folder: Path) -> list[str]:
     with kept(folder) as database:
         assert verified(database) == []
-        return [json.loads(found.line)["answer_id"] for found in Archive(database).find()]
+        return [json.loads(found.line)["answer_id"] for found in Archive(database).find(Wanted())]
 
 
 def test_nothing_is_opened_before_the_first_record(tmp_path: Path) -> None:

@@ -2,19 +2,20 @@
 
 import argparse
 import json
+import os
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from tame_router.audit.entry import Entry
 from tame_router.audit.store import AuditStore
-from tame_router.audit.tables import RECORDS
+from tame_router.audit.tables import RECORDS, USAGE
 from tame_router.cli import tenant_usage
-from tests.audit.recorded import NOON, SALT, answered, fill, kept, said
+from tests.audit.recorded import NOON, SALT, answered, fill, kept, prune, said
 from tests.cli.conftest import Tame
 
 STATE = Path(".tame")
@@ -38,12 +39,13 @@ def test_untouched_records_verify(tame: Tame) -> None:
     """In the database, as an export, and against heads written earlier."""
     _filled()
     result = tame("audit", "verify", "--write-head", "heads.jsonl")
-    assert (result.code, result.out) == (0, "5 records in 1 chains: nothing was touched\n")
+    assert (result.code, result.out) == (0, "5 records in 1 chain: nothing was touched\n")
     assert tame("audit", "verify", "--head", "heads.jsonl").code == 0
     result = tame("audit", "export", "--out", "audit.jsonl", "--json")
     assert json.loads(result.out) == {"file": "audit.jsonl", "records": 5}
     result = tame("audit", "verify", "--file", "audit.jsonl", "--head", "heads.jsonl", "--json")
-    assert json.loads(result.out) == {"ok": True, "records": 5, "chains": 1, "faults": []}
+    told = {"ok": True, "records": 5, "chains": 1, "pruned": [], "faults": []}
+    assert json.loads(result.out) == told
     assert tame("audit", "export").out == Path("audit.jsonl").read_text()
 
 
@@ -54,8 +56,22 @@ def test_a_missing_record_is_named(tame: Tame) -> None:
         connection.execute(delete(RECORDS).where(RECORDS.c.seq == 3))
     result = tame("audit", "verify")
     assert result.code == 1
-    assert result.err == "chain c1: record 3 is missing before record 4\n"
+    assert result.err.startswith("chain c1: record 3 is missing before record 4\nuse of baking")
     assert json.loads(tame("audit", "verify", "--json").out)["faults"][0]["seq"] == 3
+
+
+def test_what_lies_beside_the_chain_is_compared_with_it(tame: Tame) -> None:
+    """Columns, texts and use: whoever reads them reads what was chained."""
+    _filled()
+    with kept(STATE) as database, database.transaction() as connection:
+        connection.execute(update(RECORDS).where(RECORDS.c.seq == 3).values(tenant="factory"))
+        connection.execute(update(USAGE).values(requests=0))
+    result = tame("audit", "verify")
+    assert result.code == 1
+    assert result.err.splitlines() == [
+        "chain c1: column tenant is not what is chained in record 3",
+        "use of baking by hospital on 2026-11-24: requests 0, proved 4",
+    ]
 
 
 def test_files_that_are_none_are_refused(tame: Tame) -> None:
@@ -101,7 +117,30 @@ def test_old_records_are_dropped(tame: Tame, monkeypatch: pytest.MonkeyPatch) ->
         store.append(head, [Entry(record=answered(begin_time=old), texts=said())], [SALT])
     assert tame("audit", "prune", "--json").out == '{"records": 2, "texts": 1}\n'
     assert tame("audit", "prune").out == "dropped 0 records and 0 texts\n"
+    result = tame("audit", "verify")
+    assert result.code == 0
+    first, second = result.out.splitlines()
+    assert first == "1 record in 2 chains: nothing was touched"
+    assert second.startswith("2 records pruned; last ")
+    [told] = json.loads(tame("audit", "verify", "--json").out)["pruned"]
+    assert (told["records"], told["seq"], told["retention_days"]) == (2, 2, 400)
+    assert told["by"].startswith("command/")
+
+
+def test_a_young_record_that_was_pruned_is_missed(tame: Tame) -> None:
+    """Whoever forges a prune does not make heads fit that lie elsewhere."""
+    with kept(STATE) as database:
+        store = AuditStore(database)
+        now = datetime.now(UTC)
+        head = store.begin("c1", now, {})
+        store.append(head, [Entry(record=answered(begin_time=now))], [SALT])
+    assert tame("audit", "verify", "--write-head", "heads.jsonl").code == 0
+    with kept(STATE) as database:
+        prune(database, now + timedelta(days=1))
     assert tame("audit", "verify").code == 0
+    result = tame("audit", "verify", "--head", "heads.jsonl")
+    assert result.code == 1
+    assert "too young to have been pruned" in result.err
 
 
 def test_use_is_shown(tame: Tame, capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,3 +169,30 @@ def test_parquet_without_its_library_says_what_to_install(
     assert result.code == 2
     assert "tame-router[parquet]" in result.err
     assert not list(Path().glob("*.par*"))
+
+
+def test_a_name_under_which_answers_are_recorded_is_refused(tame: Tame) -> None:
+    """A new tenant does not inherit what a deleted one used."""
+    _filled()
+    result = tame("tenant", "create", "hospital")
+    assert result.code == 1
+    assert "choose another name" in result.err
+    assert tame("tenant", "create", "clinic").code == 0
+
+
+def test_changes_of_tenants_are_shown(tame: Tame) -> None:
+    """Who did what to whom, by the command as over the API."""
+    assert tame("tenant", "create", "hospital").code == 0
+    assert tame("tenant", "grant", "hospital", "*").code == 0
+    assert tame("tenant", "delete", "hospital", "--yes").code == 0
+    lines = tame("audit", "show", "--changes", "--tenant", "hospital").out.splitlines()
+    by = f"by command/{os.getuid()}"
+    assert [line.split("  ")[1:] for line in lines] == [
+        ["hospital", "tenant hospital", "made", by],
+        ["hospital", "tenant hospital", "changed read", by],
+        ["hospital", "tenant hospital", "taken away", by],
+    ]
+    second = tame("audit", "show", "--changes", "--json").out.splitlines()[1]
+    assert json.loads(second)["after"] == {"read": ["*"]}
+    assert tame("audit", "verify").code == 0
+    assert tame("audit", "show").out == ""

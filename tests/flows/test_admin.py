@@ -154,6 +154,7 @@ ADMIN_CALLS: dict[str, Any] = {
     "UnbindIdentity": pb.UnbindIdentityRequest(),
     "ListBindings": pb.ListBindingsRequest(tenant="operations"),
     "GetUsage": pb.GetUsageRequest(tenant="operations"),
+    "ListAuditRecords": pb.ListAuditRecordsRequest(tenant="operations"),
 }
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from tame_router import app
 from tame_router.audit.archive import Archive
+from tame_router.audit.lookup import Wanted
 from tame_router.canonical_json import digest
 from tame_router.client.async_client import AsyncClient
 from tame_router.config import Settings
@@ -45,7 +46,7 @@ async def test_an_answer_is_recorded_and_receipted(
     assert claims["experts"][0]["expert"] in answer.decision.experts
     database = Database(chosen.store, tmp_path)
     try:
-        records = [json.loads(kept.line) for kept in Archive(database).find()]
+        records = [json.loads(kept.line) for kept in Archive(database).find(Wanted())]
         assert verified(database) == []
         last = json.loads(list(Archive(database).lines())[-2])
     finally:
