@@ -149,6 +149,18 @@ BACKEND_ERRORS: Final = Instrument(
     help="Answers that a backend did not finish, by the error's reason.",
     labels=("expert", "reason"),
 )
+FAILOVERS: Final = Instrument(
+    name="tame.failovers",
+    kind=Kind.COUNTER,
+    help="Times an answer left a replica: why, and whether it was retried or continued elsewhere.",
+    labels=("backend", "failure", "how"),
+)
+REPLICAS: Final = Instrument(
+    name="tame.replicas",
+    kind=Kind.GAUGE,
+    help="Replicas of a backend by state: starting, ready, draining or ejected.",
+    labels=("backend", "state"),
+)
 ENCODER_STATE: Final = Instrument(
     name="tame.encoder.state",
     kind=Kind.GAUGE,
@@ -185,6 +197,8 @@ INSTRUMENTS: Final = (
     QUOTA_DEGRADED,
     AUDIT_QUEUE,
     BACKEND_ERRORS,
+    FAILOVERS,
+    REPLICAS,
     ENCODER_STATE,
     TENANT_ANSWERS,
     TENANT_TOKENS,
