@@ -6,7 +6,7 @@ sent, because chat templates cut it off; it comes again, and is left out.
 """
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -121,6 +121,7 @@ class Delivered:
         reason = piece.finish_reason
         if self._stops.found:
             reason, self.stopped = FinishReason.STOP, True
+            self._tokens = self._tokens_through(self._stops.end)
         elif reason is not None:
             text += self._stops.rest()
         self.done = self.done or reason is not None
@@ -141,6 +142,11 @@ class Delivered:
         self._tokens = before + usage.completion_tokens
         for chars, tokens in marks:
             self._marks.append((self._base + chars, before + tokens))
+
+    def _tokens_through(self, chars: int) -> int:
+        """Give the tokens that so many characters took: one read may bring more than was due."""
+        at = bisect_left(self._marks, (chars, 0))
+        return self._marks[at][1] if at < len(self._marks) else self._tokens
 
     def _new(self, text: str) -> str:
         """Leave out what comes a second time."""

@@ -1,9 +1,9 @@
 """Which replica writes an answer. Pure: costs are added up, and the cheapest of a few is taken.
 
-The few are the two at home, by hash, to the conversation and to the adapter, and two that are
-drawn: with two at random, routers that know the same do not all go to the same place, and
-the fuller of two is never taken. The cost is in answers: what makes a replica as
-unattractive as so many answers more under way.
+The few are those on which the conversation and the adapter are at home, by hash, and two that
+are drawn, of those that have the adapter where any is known to: routers that know the same do
+not all go to the same place, and the fuller of two is never taken. The cost is in answers: what
+makes a replica as unattractive as so many answers more under way.
 """
 
 import zlib
@@ -120,10 +120,12 @@ def choose(standings: Sequence[Standing], ask: Ask, *, now: float, draw: Random)
         return standings[0]
     home = at_home(standings, ask.head)
     few = [home]
+    among: Sequence[Standing] = standings
     if ask.revision:
         few.append(at_home(standings, zlib.crc32(ask.revision.encode())))
-    count = len(standings)
-    few += [standings[int(draw.random() * count)] for _ in range(_DRAWN)]
+        among = [one for one in standings if ask.revision in one.adapters] or standings
+    count = len(among)
+    few += [among[int(draw.random() * count)] for _ in range(_DRAWN)]
     moment = Moment(ask=ask, now=now, home=home.name)
     return min(few, key=lambda standing: cost(standing, moment))
 

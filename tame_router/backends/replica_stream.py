@@ -140,9 +140,10 @@ class ReplicaStream:
             error: Why the one so far does not; None: there was none.
         """
         while True:
-            if error is not None:
-                self._give_up(error)
+            failure = None if error is None else self._give_up(error)
             replica = await self._pool.find(self._ask, self._tried, error, self._until())
+            if error is not None and failure is not None:
+                self._pay(error, failure)
             self._replica, self._heard = replica, False
             try:
                 self._stream = await replica.start(self._request(), self._ask.tokens)
@@ -152,7 +153,7 @@ class ReplicaStream:
                 continue
             return
 
-    def _give_up(self, error: TameError) -> None:
+    def _give_up(self, error: TameError) -> Failure:
         """Leave a replica after an error; raise it where no other would do better, or may."""
         self._release(error)
         failure = failure_of(error, begun=self._heard)
@@ -160,6 +161,10 @@ class ReplicaStream:
             raise error
         if self._given and self._delivered is None:
             raise error
+        return failure
+
+    def _pay(self, error: TameError, failure: Failure) -> None:
+        """Pay for another try, or raise the error; an answer that has begun goes on for free."""
         if not self._given and not self._pool.budget.spend():
             error.metadata["retry_budget"] = "spent"
             raise error

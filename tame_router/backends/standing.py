@@ -26,6 +26,7 @@ class Standing:
     Attributes:
         name: As above.
         salt: A number made from the name.
+        adapters: Adapters it has been seen to have, the one used longest ago first.
         answers: Answers under way, ≥ 0.
         tokens: Tokens expected of them, prompts included, ≥ 0.
         busy_until: Until when it does not want more work.
@@ -35,7 +36,7 @@ class Standing:
         "_absent",
         "_errors",
         "_errors_at",
-        "_resident",
+        "adapters",
         "answers",
         "busy_until",
         "name",
@@ -52,7 +53,7 @@ class Standing:
         self._errors = 0.0
         self._errors_at = 0.0
         self._absent: dict[str, float] = {}
-        self._resident: OrderedDict[str, None] = OrderedDict()
+        self.adapters: OrderedDict[str, None] = OrderedDict()
 
     def begin(self, tokens: int) -> None:
         """Take note of an answer that begins."""
@@ -82,25 +83,25 @@ class Standing:
         if not revision:
             return
         self._absent.pop(revision, None)
-        self._resident[revision] = None
-        self._resident.move_to_end(revision)
-        if len(self._resident) > MOST_ADAPTERS:
-            self._resident.popitem(last=False)
+        self.adapters[revision] = None
+        self.adapters.move_to_end(revision)
+        if len(self.adapters) > MOST_ADAPTERS:
+            self.adapters.popitem(last=False)
 
     def lacks(self, revision: str, now: float) -> None:
         """Take note that it does not know an adapter."""
-        self._resident.pop(revision, None)
+        self.adapters.pop(revision, None)
         self._absent = {name: until for name, until in self._absent.items() if until > now}
         self._absent[revision] = now + ABSENT_S
 
     def forget(self) -> None:
         """Forget its adapters: it may have been started anew."""
-        self._resident.clear()
+        self.adapters.clear()
         self._absent.clear()
 
     def resident(self, revision: str) -> bool:
         """Tell whether it has been seen to have an adapter."""
-        return not revision or revision in self._resident
+        return not revision or revision in self.adapters
 
     def absent(self, revision: str, now: float) -> bool:
         """Tell whether it has lately been seen not to know an adapter."""

@@ -19,29 +19,35 @@ class StopStrings:
 
     Attributes:
         found: A stop string was found: nothing of the text follows.
+        end: Where it ends, in characters of the whole text; 0: none was found.
     """
 
-    __slots__ = ("_held", "_longest", "_starts", "_stops", "found")
+    __slots__ = ("_held", "_longest", "_passed", "_starts", "_stops", "end", "found")
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = tuple(filter(None, stops))
         self._longest = max((len(stop) for stop in self._stops), default=0)
         self._starts = tuple({stop[0] for stop in self._stops})
         self._held = ""
+        self._passed = 0
         self.found = False
+        self.end = 0
 
     def feed(self, text: str) -> str:
         """Take new characters, and give those that are certain; may be empty."""
         if not self._stops:
             return text
         text = self._held + text
-        at = min((place for stop in self._stops if (place := text.find(stop)) >= 0), default=-1)
-        if at >= 0:
+        places = [(at, stop) for stop in self._stops if (at := text.find(stop)) >= 0]
+        if places:
+            at, stop = min(places)
             self.found = True
+            self.end = self._passed + at + len(stop)
             self._held = ""
             return text[:at]
         kept = self._kept(text)
         self._held = text[kept:]
+        self._passed += kept
         return text[:kept]
 
     def rest(self) -> str:

@@ -120,6 +120,10 @@ class FakeVllm:
         """Let the next requests for an answer go wrong, one fault each, then none."""
         self._faults.extend(faults)
 
+    def forgive(self) -> None:
+        """Let no further answers go wrong."""
+        self._faults.clear()
+
     def share_faults(self, others: "Sequence[FakeVllm]") -> None:
         """Have one list of faults with others: the next answer goes wrong wherever it is asked."""
         for other in others:
