@@ -3,6 +3,7 @@
 Kept by the pool, read by the choice. No clock: points in time come in, in seconds.
 """
 
+import math
 import zlib
 from collections import OrderedDict
 from typing import Final
@@ -67,7 +68,7 @@ class Standing:
 
     def errors(self, now: float) -> float:
         """Give the errors so far, recent ones counting more, ≥ 0."""
-        return self._errors * 0.5 ** ((now - self._errors_at) / ERROR_HALF_LIFE_S)
+        return self._errors * math.exp2((self._errors_at - now) / ERROR_HALF_LIFE_S)
 
     def erred(self, now: float) -> None:
         """Take note of an error."""

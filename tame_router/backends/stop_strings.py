@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 
 class StopStrings:
-    """Passes a text on up to the first stop string, which is left out.
+    """Passes a text on up to the stop string that is complete first, which is left out.
 
     Holds back only what may be the beginning of one.
 
@@ -38,11 +38,11 @@ class StopStrings:
         if not self._stops:
             return text
         text = self._held + text
-        places = [(at, stop) for stop in self._stops if (at := text.find(stop)) >= 0]
-        if places:
-            at, stop = min(places)
+        found = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
+        if found:
+            end, at = min(found)
             self.found = True
-            self.end = self._passed + at + len(stop)
+            self.end = self._passed + end
             self._held = ""
             return text[:at]
         kept = self._kept(text)

@@ -7,7 +7,7 @@ import pytest
 from tame_router.backends.replica_state import ReplicaEvent, ReplicaState, next_state
 
 
-@pytest.mark.parametrize(("state", "event"), itertools.product(ReplicaState, ReplicaEvent))
+@pytest.mark.parametrize(("state", "event"), list(itertools.product(ReplicaState, ReplicaEvent)))
 def test_every_event_leads_somewhere(state: ReplicaState, event: ReplicaEvent) -> None:
     """Every pair leads to a known state; only passing makes ready, and draining never ends."""
     after = next_state(state, event)

@@ -12,8 +12,8 @@ LETTERS = st.text("ab。", max_size=20)
 def test_the_text_ends_before_the_first_stop_string(
     text: str, stops: list[str], data: st.DataObject
 ) -> None:
-    """However the text is cut, what passes is what stands before the first stop string."""
-    ends = [at for stop in stops if (at := text.find(stop)) >= 0]
+    """However the text is cut, what passes stands before the stop string that ends first."""
+    ends = [(at + len(stop), at) for stop in stops if (at := text.find(stop)) >= 0]
     searched, passed, rest = StopStrings(stops), "", text
     while rest and not searched.found:
         size = data.draw(st.integers(1, len(rest)))
@@ -22,7 +22,7 @@ def test_the_text_ends_before_the_first_stop_string(
         assert text.startswith(passed)
     passed += searched.rest()
     assert searched.found is bool(ends)
-    assert passed == (text[: min(ends)] if ends else text)
+    assert passed == (text[: min(ends)[1]] if ends else text)
 
 
 def test_only_what_may_begin_one_is_held_back() -> None:
