@@ -1,5 +1,7 @@
 """What has arrived of an answer, and how the rest is asked for."""
 
+from typing import Any
+
 import pytest
 
 from tame_router.backends.backend import Generation, Piece
@@ -17,14 +19,14 @@ from tame_router.chat import (
 )
 
 
-def asked(sampling: Sampling | None = None, **shape: object) -> Generation:
+def asked(sampling: Sampling | None = None, **shape: Any) -> Generation:
     """Give a generation."""
     return Generation(
         revision="legal--0123456789abcdef",
         messages=(Message(role=Role.USER, content="?"),),
         sampling=sampling or Sampling(),
         request_id="r",
-        shape=Shape(**shape),  # type: ignore[arg-type]
+        shape=Shape(**shape),
     )
 
 
@@ -46,7 +48,7 @@ def piece(text: str, tokens: int, *marks: tuple[int, int]) -> Piece:
     ],
     ids=str,
 )
-def test_what_can_go_on_elsewhere(shape: dict[str, object], sound: bool) -> None:
+def test_what_can_go_on_elsewhere(shape: dict[str, Any], sound: bool) -> None:
     """Only a plain text of one choice can be gone on with soundly."""
     assert continuable(asked(**shape)) is sound
 

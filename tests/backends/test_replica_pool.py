@@ -61,12 +61,12 @@ async def pool(replicas: Fakes, notes: Notes) -> AsyncIterator[ReplicaPool]:
     await pool.close()
 
 
-async def write(pool: ReplicaPool, question: str = "?", **sampling: int) -> tuple[str, Usage]:
+async def write(pool: ReplicaPool, question: str = "?") -> tuple[str, Usage]:
     """Have an answer written by the base model."""
     generation = Generation(
         revision="",
         messages=(Message(role=Role.USER, content=question),),
-        sampling=Sampling(**sampling),
+        sampling=Sampling(),
         request_id="r",
     )
     text, usages = "", []
