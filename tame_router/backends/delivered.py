@@ -128,7 +128,8 @@ class Delivered:
         if not text and reason is None:
             return None
         self.begun = self.begun or bool(text)
-        return Piece(text=text, finish_reason=reason)
+        piece.text, piece.finish_reason, piece.usage, piece.marks = text, reason, None, ()
+        return piece
 
     def close(self, reason: FinishReason) -> Piece:
         """End the answer here; give what was held back of it."""

@@ -1,5 +1,6 @@
 """Answers over three replicas: what one of them does wrong, the caller does not see."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from tests.fakes.vllm_script import (
     Split,
     Truncate,
 )
+from tests.http_wire import exchange, post
 from tests.rich_error import rich
 from tests.router_fixture import changed
 from tests.small_experts import QUESTIONS
@@ -145,6 +147,19 @@ async def test_a_fault_that_nobody_sees(pooled: Settings, replicas: Fakes, name:
         uncut = await ask(client)
         once(replicas, fault)
         assert await ask(client) == replace(uncut, failovers=failovers)
+
+
+async def test_http_callers_are_told_too(pooled: Settings, replicas: Fakes) -> None:
+    """The answer's `tame` says that it moved, and says nothing where it did not."""
+    found: list[str] = []
+    body = {"model": "tame-auto", "messages": [{"role": "user", "content": LEGAL}]}
+    async with app.running(pooled, announce_http=found.append):
+        _, _, uncut = await exchange(found[0], post(json.dumps(body).encode()))
+        once(replicas, Cut(after_events=5))
+        _, _, cut = await exchange(found[0], post(json.dumps(body).encode()))
+    assert "failovers" not in uncut["tame"]
+    assert cut["tame"]["failovers"] == 1
+    assert (cut["choices"], cut["usage"]) == (uncut["choices"], uncut["usage"])
 
 
 async def test_stop_strings_over_a_cut(pooled: Settings, replicas: Fakes) -> None:
