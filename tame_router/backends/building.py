@@ -8,7 +8,8 @@ from dataclasses import replace
 from tame_router.backends.backend import Backend
 from tame_router.backends.breaker import BreakerRules
 from tame_router.backends.engine import ensure_key
-from tame_router.backends.replica_pool import PoolSpec, ReplicaPool, Witness
+from tame_router.backends.pool_spec import PoolSpec, Witness
+from tame_router.backends.replica_pool import ReplicaPool
 from tame_router.backends.vllm import VllmBackend, VllmSpec
 from tame_router.config import LitellmSettings, Settings, VllmSettings
 from tame_router.config_file import secret

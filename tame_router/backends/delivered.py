@@ -5,8 +5,7 @@ other replica gets it as the beginning of the assistant's turn. White space at i
 sent, because chat templates cut it off; it comes again, and is left out.
 """
 
-import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -93,8 +92,7 @@ class Delivered:
         sent = text.rstrip()
         self._skip = text[len(sent) :]
         self._base = len(sent)
-        del self._marks[bisect_right(self._marks, (len(sent), math.inf)) :]
-        # A token that is cut does not count: the rest of it is written again.
+        self._forget_after(len(sent))
         self._tokens_before = self._marks[-1][1] if self._marks else 0
         if not sent:
             return replace(generation, sampling=sampling, counted=True)
@@ -143,6 +141,16 @@ class Delivered:
         self._tokens = before + usage.completion_tokens
         for chars, tokens in marks:
             self._marks.append((self._base + chars, before + tokens))
+
+    def _forget_after(self, chars: int) -> None:
+        """Drop the marks of tokens that are written again.
+
+        That is a token that is cut, and one that brought no character yet: the first bytes of
+        one that takes several tokens.
+        """
+        first = bisect_left(self._marks, (chars, 0))
+        whole = first < len(self._marks) and self._marks[first][0] == chars
+        del self._marks[first + whole :]
 
     def _tokens_through(self, chars: int) -> int:
         """Give the tokens that so many characters took: one read may bring more than was due."""

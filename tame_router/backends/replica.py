@@ -32,7 +32,8 @@ class Replica:
         backend: Speaks to it.
         standing: Its load and adapters, for the choice.
         state: Whether it gets answers.
-        why: Why it gets none, a word for operators and callers; empty: it does.
+        why: Why it gets none, in a word that callers may see too; empty: it does.
+        detail: The same in a sentence, for operators.
         checked_at: When it was last checked, on the event loop's clock.
     """
 
@@ -40,7 +41,8 @@ class Replica:
         self.backend = VllmBackend(spec)
         self.standing = Standing(spec.base_url)
         self.state = ReplicaState.STARTING
-        self.why = "not checked yet"
+        self.why = "not_checked"
+        self.detail = "it was not checked yet"
         self.checked_at = float("-inf")
         self._breaker = Breaker(rules)
         self._probe_timeout_s = probe_timeout_s
@@ -90,11 +92,11 @@ class Replica:
             return
         self.standing.erred(now)
         if self._breaker.failed(now, decisive=failure.decisive):
-            self._move(ReplicaEvent.TRIPPED, str(failure.kind))
+            self._move(ReplicaEvent.TRIPPED, str(failure.kind), error.message)
 
     def drain(self) -> None:
         """Give it no new answers, for good."""
-        self._move(ReplicaEvent.DRAIN, "draining")
+        self._move(ReplicaEvent.DRAIN, "draining", "it is taken out of service")
 
     def hurry(self) -> None:
         """Let it be probed at once, where it is ejected: nobody else is left."""
@@ -123,7 +125,7 @@ class Replica:
         try:
             await self.backend.check()
         except TameError as error:
-            self._move(ReplicaEvent.FAILED, _word(error))
+            self._move(ReplicaEvent.FAILED, _word(error), error.message)
         else:
             self._move(ReplicaEvent.PASSED)
 
@@ -134,7 +136,7 @@ class Replica:
         self._misses += 1
         if self._misses >= MISSES:
             self._breaker.trip(_now())
-            self._move(ReplicaEvent.FAILED, "unhealthy")
+            self._move(ReplicaEvent.FAILED, "unhealthy", "its /health does not answer with 200")
 
     async def _check_probe(self) -> None:
         if not self._breaker.may_probe(_now()):
@@ -145,11 +147,11 @@ class Replica:
             await self._probe()
             passed = True
         except TameError as error:
-            self.why = _word(error)
+            self.why, self.detail = _word(error), error.message
         finally:  # a probe that was cancelled has not passed
             self._breaker.probed(_now(), passed=passed)
         if not passed:
-            self._move(ReplicaEvent.FAILED, self.why)
+            self._move(ReplicaEvent.FAILED, self.why, self.detail)
         elif self._breaker.state is BreakerState.CLOSED:
             self._misses = 0
             self.standing.forget()  # it may be another process
@@ -168,12 +170,15 @@ class Replica:
             async for _ in pieces:
                 pass
 
-    def _move(self, event: ReplicaEvent, why: str = "") -> None:
+    def _move(self, event: ReplicaEvent, why: str = "", detail: str = "") -> None:
         self.state = next_state(self.state, event)
-        self.why = "" if self.state is ReplicaState.READY else why
+        ready = self.state is ReplicaState.READY
+        self.why, self.detail = ("", "") if ready else (why, detail)
 
 
 def _word(error: TameError) -> str:
+    if "served" in error.metadata:
+        return "other_base_model"
     failure = failure_of(error, begun=False)
     return str(failure.kind) if failure else error.reason.lower()
 

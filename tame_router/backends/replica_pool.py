@@ -1,67 +1,33 @@
 """Several vLLM servers behind one backend: who gets an answer, and what becomes of the others."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from random import Random
-from typing import Final, Protocol
+from typing import Final
 
 from tame_router.backends.backend import Generation
-from tame_router.backends.breaker import BreakerRules
 from tame_router.backends.failure import Failure
+from tame_router.backends.patience import too_late
+from tame_router.backends.pool_spec import PoolSpec, Witness
 from tame_router.backends.refusal import RETRY_AFTER_S
 from tame_router.backends.replica import Replica
 from tame_router.backends.replica_choice import Ask, choose
 from tame_router.backends.replica_state import ReplicaState
 from tame_router.backends.replica_stream import ReplicaStream
 from tame_router.backends.retry_budget import RetryBudget
-from tame_router.backends.vllm import VllmSpec
 from tame_router.errors import BackendUnavailableError, TameError
 from tame_router.telemetry import log
 
 ROUSE_S: Final = 0.25
 """Least time between two checks of a replica that is looked for because none is left."""
 
+ROUSE_MOST_S: Final = 3.0
+"""Longest time that such a check may take."""
+
 _SHORTEST_S: Final = 0.05
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolSpec:
-    """A pool's replicas and rules.
-
-    Attributes:
-        replicas: At least one.
-        name: The backend's name, for log and metrics.
-        rules: When a replica's breaker opens.
-        retry_share: Second tries per answer in the long run, in [0, 1].
-        retry_burst: Second tries at once, ≥ 0.
-        most_failovers: Replicas that one answer may leave, ≥ 0.
-        health_interval_s: Time between checks of a replica that is well.
-        probe_timeout_s: Longest time that the one token of a probe may take.
-        resume_wait_s: How long an answer that has begun waits for a replica where none is ready.
-    """
-
-    replicas: tuple[VllmSpec, ...]
-    name: str = ""
-    rules: BreakerRules = field(default_factory=BreakerRules)
-    retry_share: float = 0.2
-    retry_burst: float = 64
-    most_failovers: int = 8
-    health_interval_s: float = 2.0
-    probe_timeout_s: float = 10.0
-    resume_wait_s: float = 10.0
-
-
-class Witness(Protocol):
-    """Is told what becomes of replicas and answers."""
-
-    def failover(self, backend: str, why: str, how: str) -> None:
-        """Take note that an answer left a replica: why, and whether it was begun anew."""
-
-    def replicas(self, backend: str, counts: Mapping[str, int]) -> None:
-        """Take note how many replicas are in each state."""
 
 
 class ReplicaPool:
@@ -86,7 +52,7 @@ class ReplicaPool:
         self._draw = draw or Random()  # noqa: S311 - spreads load, keeps no secret
         self._replicas = [Replica(one, spec.rules, spec.probe_timeout_s) for one in spec.replicas]
         self._by_standing = {replica.standing: replica for replica in self._replicas}
-        self._states = [replica.state for replica in self._replicas]
+        self._known = [(replica.state, replica.why) for replica in self._replicas]
         self._ready: list[Replica] = []
         self._news = asyncio.Event()
         self.budget = RetryBudget(share=spec.retry_share, most=spec.retry_burst)
@@ -160,6 +126,7 @@ class ReplicaPool:
         tried: Mapping[Replica, Failure],
         error: TameError | None,
         until: float | None,
+        deadline: float | None = None,
     ) -> Replica:
         """Choose a replica for an answer.
 
@@ -168,23 +135,27 @@ class ReplicaPool:
             tried: Those that failed it, and how; taken again only by an answer that has begun.
             error: Why the last one failed it; None: none has.
             until: Until when one is waited for, by an answer that has begun; None: not at all.
+            deadline: The caller's; None: none.
 
         Raises:
             TameError: The error, or `BackendUnavailableError` with a reason for each replica.
+            DeadlineExceededError: When the deadline passes first.
         """
+        loop = asyncio.get_running_loop()
         while not (found := self._eligible(tried, again=until is not None)):
             news = self._news
             if any(replica not in tried for replica in self._replicas) or until is not None:
-                await self._roused()
+                await self._roused(deadline)
                 if self._eligible(tried, again=until is not None):
                     continue
-            now = asyncio.get_running_loop().time()
+            now = loop.time()
+            if deadline is not None and now >= deadline:
+                raise too_late()
             if until is None or now >= until:
                 raise self._told(error) if error else self._dead()
-            await _either(news, min(until, now + ROUSE_S))
-        now = asyncio.get_running_loop().time()
+            await _either(news, min(until, now + ROUSE_S, deadline or until))
         standings = [replica.standing for replica in found]
-        return self._by_standing[choose(standings, ask, now=now, draw=self._draw)]
+        return self._by_standing[choose(standings, ask, now=loop.time(), draw=self._draw)]
 
     def failed(self, replica: Replica, failure: Failure, error: TameError, revision: str) -> None:
         """Take note that a replica failed an answer."""
@@ -214,7 +185,7 @@ class ReplicaPool:
                 wait_s = min(wait_s, replica.probe_at - now)
             await asyncio.sleep(max(wait_s, _SHORTEST_S))
 
-    async def _roused(self) -> Sequence[Replica]:
+    async def _roused(self, deadline: float | None = None) -> Sequence[Replica]:
         """Check those that are not ready, as none is left; give those that are then."""
         now = asyncio.get_running_loop().time()
         out = (ReplicaState.STARTING, ReplicaState.EJECTED)
@@ -225,7 +196,11 @@ class ReplicaPool:
         ]
         for replica in asleep:
             replica.hurry()
-        await self._check(asleep)
+        until = now + ROUSE_MOST_S
+        # One that stands still is no reason to keep the caller waiting for it.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until if deadline is None else min(until, deadline)):
+                await self._check(asleep)
         return self._ready
 
     async def _check(self, replicas: Iterable[Replica]) -> None:
@@ -239,14 +214,15 @@ class ReplicaPool:
 
     def _sort(self) -> None:
         """Keep the list of those that are ready, and tell of what has changed."""
-        states = [replica.state for replica in self._replicas]
-        if states == self._states:
+        known = [(replica.state, replica.why) for replica in self._replicas]
+        if known == self._known:
             return
+        states = [state for state, _ in known]
         self._ready = [one for one in self._replicas if one.state is ReplicaState.READY]
         for number, replica in enumerate(self._replicas):
-            if replica.state is not self._states[number]:
+            if known[number] != self._known[number]:
                 self._tell(replica)
-        self._states = states
+        self._known = known
         if self._witness is not None:
             self._witness.replicas(
                 self._spec.name, {state: states.count(state) for state in ReplicaState}
@@ -261,7 +237,8 @@ class ReplicaPool:
             backend=self._spec.name,
             replica=replica.standing.name,
             state=str(replica.state),
-            because=replica.why,
+            why=replica.why,
+            because=replica.detail,
         )
 
     def _reasons(self) -> dict[str, str]:
@@ -288,8 +265,6 @@ class ReplicaPool:
 
 async def _either(news: asyncio.Event, until: float) -> None:
     """Wait for news, or for a point in time."""
-    try:
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout_at(until):
             await news.wait()
-    except TimeoutError:
-        return

@@ -15,7 +15,7 @@ from tame_router.backends.failure import Failure, failure_of
 from tame_router.backends.replica import Replica
 from tame_router.backends.replica_choice import Ask
 from tame_router.chat import FinishReason
-from tame_router.errors import ContextTooLongError, TameError
+from tame_router.errors import ContextTooLongError, InvalidRequestError, TameError
 
 if TYPE_CHECKING:
     from tame_router.backends.replica_pool import ReplicaPool
@@ -141,17 +141,29 @@ class ReplicaStream:
         """
         while True:
             failure = None if error is None else self._give_up(error)
-            replica = await self._pool.find(self._ask, self._tried, error, self._until())
+            replica = await self._pool.find(
+                self._ask, self._tried, error, self._until(), self._generation.deadline
+            )
             if error is not None and failure is not None:
                 self._pay(error, failure)
-            self._replica, self._heard = replica, False
+            self._heard = False
             try:
-                self._stream = await replica.start(self._request(), self._ask.tokens)
+                stream = await replica.start(self._request(), self._ask.tokens)
             except TameError as failed:
                 self._leave(replica, failed)
-                self._replica, error = None, failed
+                error = self._meant(failed, error)
                 continue
+            self._replica, self._stream = replica, stream
             return
+
+    def _meant(self, failed: TameError, before: TameError | None) -> TameError:
+        """Give the error that the caller is told: what it asked was right when it began."""
+        wrong = isinstance(failed, InvalidRequestError) and not isinstance(
+            failed, ContextTooLongError
+        )
+        if self._given and before is not None and wrong:
+            raise before from failed
+        return failed
 
     def _give_up(self, error: TameError) -> Failure:
         """Leave a replica after an error; raise it where no other would do better, or may."""
@@ -197,6 +209,4 @@ class ReplicaStream:
         """Tell until when a replica is waited for; None: not at all."""
         if not self._given:
             return None
-        until = self._loop.time() + self._pool.resume_wait_s
-        deadline = self._generation.deadline
-        return until if deadline is None else min(until, deadline)
+        return self._loop.time() + self._pool.resume_wait_s

@@ -118,7 +118,8 @@ class VllmBackend:
         if self._spec.base_model and card.id != self._spec.base_model:
             raise BackendProtocolError(
                 f"the backend serves {card.id[:80]!r}; expected {self._spec.base_model!r}:"
-                " start it with that base model, or set base_model and the addresses right"
+                " start it with that base model, or set base_model and the addresses right",
+                metadata={"served": card.id[:80]},
             )
         self._base_card = card
 

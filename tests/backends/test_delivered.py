@@ -72,6 +72,15 @@ def test_the_rest_is_asked_for() -> None:
     assert delivered.usage == Usage(prompt_tokens=7, completion_tokens=4)
 
 
+def test_half_a_character_is_written_again() -> None:
+    """A token that brought no character yet does not count as delivered."""
+    delivered = Delivered(asked(Sampling(max_tokens=10)))
+    delivered.take(piece("甲", 3, (1, 1), (1, 2), (1, 3)))
+    assert delivered.request().sampling.max_tokens == 9
+    delivered.take(piece("乙", 3, (0, 1), (0, 2), (1, 3)))
+    assert delivered.usage.completion_tokens == 4
+
+
 def test_a_replica_that_goes_on_otherwise() -> None:
     """White space that does not come again is not waited for."""
     delivered = Delivered(asked())

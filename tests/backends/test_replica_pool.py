@@ -8,11 +8,13 @@ import pytest
 
 from tame_router.backends.backend import Generation
 from tame_router.backends.breaker import BreakerRules
-from tame_router.backends.replica_pool import PoolSpec, ReplicaPool
+from tame_router.backends.pool_spec import PoolSpec
+from tame_router.backends.replica_pool import ReplicaPool
 from tame_router.backends.replica_state import ReplicaState
 from tame_router.backends.vllm import VllmSpec
 from tame_router.chat import Message, Role, Sampling, Usage
-from tame_router.errors import BackendUnavailableError, TameError
+from tame_router.errors import BackendUnavailableError, StreamBrokenError, TameError
+from tests.fakes import vllm_wire as wire
 from tests.fakes.vllm import BASE_MODEL, MAX_MODEL_LEN, FakeVllm
 from tests.fakes.vllm_script import Cut, Refuse, Silence
 
@@ -151,7 +153,8 @@ async def test_another_server_on_the_port(pool: ReplicaPool, replicas: Fakes) ->
     pool.replicas[0].hurry()
     await pool.look()
     assert states(pool)[0] == "ejected"
-    assert pool.replicas[0].why == "malformed"
+    assert pool.replicas[0].why == "other_base_model"
+    assert "serves 'another'" in pool.replicas[0].detail
 
 
 async def test_draining(pool: ReplicaPool, replicas: Fakes) -> None:
@@ -238,3 +241,24 @@ async def test_leaving_early_closes_the_stream(pool: ReplicaPool, replicas: Fake
     (chat,) = [chat for fake in replicas for chat in fake.chats]
     assert await anyio.to_thread.run_sync(chat.disconnected.wait, 5)
     assert [replica.standing.answers for replica in pool.replicas] == [0, 0, 0]
+
+
+async def test_leaving_before_the_first_word(pool: ReplicaPool, replicas: Fakes) -> None:
+    """So does a caller that goes while a replica has not even sent a header."""
+    await pool.look()
+    for fake in replicas:
+        fake.always = Silence(events=None)
+    with anyio.move_on_after(0.3):
+        await write(pool)
+    assert [replica.standing.answers for replica in pool.replicas] == [0, 0, 0]
+    assert [replica.standing.tokens for replica in pool.replicas] == [0, 0, 0]
+
+
+async def test_a_replica_that_cannot_go_on(pool: ReplicaPool, replicas: Fakes) -> None:
+    """What the caller asked is not called wrong because a server cannot go on with an answer."""
+    await pool.look()
+    replicas[0].share_faults(replicas)
+    refusal = Refuse(status=400, body=wire.error_body(400, "continue_final_message: no"))
+    replicas[0].next(Cut(after_events=5), refusal)
+    with pytest.raises(StreamBrokenError):
+        await write(pool)
