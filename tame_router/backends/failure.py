@@ -1,6 +1,7 @@
 """What an error says about the replica it came from, and whether another may do better. Pure."""
 
 import enum
+import errno
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,8 +23,10 @@ from tame_router.errors import (
 class FailureKind(enum.StrEnum):
     """How an answer failed on a replica."""
 
+    UNREACHABLE = "unreachable"
+    """Nothing listens there."""
     REFUSED = "refused"
-    """Nothing listens, it hung up before a word, or it said 502, 503 or 504."""
+    """It hung up before a word, or said 502, 503 or 504."""
     SILENT = "silent"
     """It took too long to the first token."""
     STALLED = "stalled"
@@ -62,13 +65,15 @@ _OF: Final[tuple[tuple[type[TameError], Failure], ...]] = (
     (AdapterNotLoadedError, Failure(kind=FailureKind.NO_ADAPTER, counts=False)),
     (StreamBrokenError, Failure(kind=FailureKind.BROKEN)),
     (BackendSilentError, Failure(kind=FailureKind.SILENT)),
-    (BackendUnavailableError, Failure(kind=FailureKind.REFUSED, decisive=True)),
+    (BackendUnavailableError, Failure(kind=FailureKind.REFUSED)),
     (BackendOverloadedError, Failure(kind=FailureKind.BUSY, counts=False)),
     (BackendRefusedKeyError, Failure(kind=FailureKind.KEY, decisive=True)),
     (BackendProtocolError, Failure(kind=FailureKind.MALFORMED)),
     (BackendFailedError, Failure(kind=FailureKind.FAILED)),
 )
 _STALLED: Final = Failure(kind=FailureKind.STALLED)
+_UNREACHABLE: Final = Failure(kind=FailureKind.UNREACHABLE, decisive=True)
+_NOBODY: Final = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH})
 
 
 def failure_of(error: TameError, *, begun: bool) -> Failure | None:
@@ -85,4 +90,7 @@ def failure_of(error: TameError, *, begun: bool) -> Failure | None:
         return None
     if begun and isinstance(error, BackendSilentError):
         return _STALLED
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.errno in _NOBODY:
+        return _UNREACHABLE
     return next((failure for kind, failure in _OF if isinstance(error, kind)), None)

@@ -108,9 +108,10 @@ class VllmBackend:
         Raises:
             BackendError: When it is not, or does not.
         """
-        if not await self._server.healthy():
+        status = await self._server.health()
+        if status != 200:
             raise BackendUnavailableError(
-                "the backend's /health does not answer with 200: it is starting, stopping or ill;"
+                f"the backend's /health answers with {status}: it is starting, stopping or ill;"
                 f" try again in {RETRY_AFTER_S:g} s",
                 retry_after_s=RETRY_AFTER_S,
             )

@@ -1,5 +1,7 @@
 """What an error says about a replica."""
 
+import errno
+
 import pytest
 
 from tame_router.backends.failure import FailureKind, failure_of
@@ -22,7 +24,7 @@ from tame_router.errors import (
 @pytest.mark.parametrize(
     ("error", "kind", "counts", "decisive"),
     [
-        (BackendUnavailableError("no"), FailureKind.REFUSED, True, True),
+        (BackendUnavailableError("no"), FailureKind.REFUSED, True, False),
         (BackendSilentError("no"), FailureKind.SILENT, True, False),
         (StreamBrokenError("no"), FailureKind.BROKEN, True, False),
         (BackendFailedError("no"), FailureKind.FAILED, True, False),
@@ -40,6 +42,15 @@ def test_what_another_replica_may_do_better(
     failure = failure_of(error, begun=False)
     assert failure is not None
     assert (failure.kind, failure.counts, failure.decisive) == (kind, counts, decisive)
+
+
+def test_one_refused_connection_is_enough() -> None:
+    """Where nothing listens nothing is asked again; a server that hangs up gets more tries."""
+    error = BackendUnavailableError("no")
+    error.__cause__ = ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+    failure = failure_of(error, begun=False)
+    assert failure is not None
+    assert (failure.kind, failure.decisive) == (FailureKind.UNREACHABLE, True)
 
 
 def test_silence_in_the_middle_is_a_stall() -> None:

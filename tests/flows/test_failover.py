@@ -27,7 +27,7 @@ from tests.fakes.vllm_script import (
     Split,
     Truncate,
 )
-from tests.http_wire import exchange, post
+from tests.http_wire import connect, exchange, get, post, read_response
 from tests.rich_error import rich
 from tests.router_fixture import changed
 from tests.small_experts import QUESTIONS
@@ -157,9 +157,21 @@ async def test_http_callers_are_told_too(pooled: Settings, replicas: Fakes) -> N
         _, _, uncut = await exchange(found[0], post(json.dumps(body).encode()))
         once(replicas, Cut(after_events=5))
         _, _, cut = await exchange(found[0], post(json.dumps(body).encode()))
+        metrics = await page(found[0], "/metrics")
     assert "failovers" not in uncut["tame"]
     assert cut["tame"]["failovers"] == 1
     assert (cut["choices"], cut["usage"]) == (uncut["choices"], uncut["usage"])
+    labels = 'backend="local",failure="broken",how="continued"'
+    assert f"tame_failovers_total{{{labels}}} 1.0" in metrics
+    assert 'tame_replicas{backend="local",state="ready"} 3.0' in metrics
+
+
+async def page(address: str, path: str) -> str:
+    """Get a page of text."""
+    async with await connect(address) as stream:
+        await stream.send(get(path))
+        _, _, body = await read_response(stream)
+    return body.decode()
 
 
 async def test_stop_strings_over_a_cut(pooled: Settings, replicas: Fakes) -> None:
@@ -239,7 +251,7 @@ async def test_a_dead_pool(pooled: Settings, replicas: Fakes) -> None:
     assert isinstance(caught.value.__cause__, grpc.RpcError)
     error = rich(caught.value.__cause__)
     assert (error.code, error.info.reason) == ("UNAVAILABLE", "BACKEND_UNAVAILABLE")
-    assert [error.info.metadata[f"replica_{n}"] for n in (1, 2, 3)] == ["refused"] * 3
+    assert [error.info.metadata[f"replica_{n}"] for n in (1, 2, 3)] == ["unreachable"] * 3
     assert error.retry_s == 1
     assert not [fake for fake in replicas if fake.base_url[-8:-3] in error.message]
 
