@@ -41,7 +41,7 @@ BACKEND: Final[dict[str, Any]] = {
     "stall_timeout_s": 2,
     "replicas": {"health_interval_s": 0.5, "cool_down_s": 0.25, "max_cool_down_s": 1},
 }
-TROUBLES: Final = ("kill", "freeze", "garble", "fail", "refuse", "hang up", "forget")
+TROUBLES: Final = ("kill", "freeze", "garble", "fail", "lie", "hang up", "forget")
 CALM_S: Final = 3.0
 """Time between two troubles, so that the last replica is back before the next one goes."""
 
@@ -126,8 +126,8 @@ def begin(fake: FakeVllm, what: str) -> None:
             fake.garbling = True
         case "fail":
             fake.always = Refuse(status=500)
-        case "refuse":
-            fake.always = Refuse(status=503)
+        case "lie":  # its /health says that it is well, and it refuses everything else
+            fake.starting = fake.lying = True
         case "hang up":
             fake.always = HangUp()
         case _:
@@ -136,7 +136,7 @@ def begin(fake: FakeVllm, what: str) -> None:
 
 def mend(fake: FakeVllm, adapters: Sequence[str]) -> None:
     """End it, whatever it was."""
-    fake.frozen = fake.garbling = False
+    fake.frozen = fake.garbling = fake.starting = fake.lying = False
     fake.always = None
     fake.adapters = adapters
     if not fake.alive:

@@ -6,7 +6,7 @@ where that can be done soundly. What reads the pieces sees one text, one end, on
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tame_router.backends.backend import Generation, Piece
 from tame_router.backends.chat_stream import ChatStream
@@ -19,6 +19,10 @@ from tame_router.errors import ContextTooLongError, InvalidRequestError, TameErr
 
 if TYPE_CHECKING:
     from tame_router.backends.replica_pool import ReplicaPool
+
+
+_FAIR_SHARE: Final = 0.25
+_SHORTEST_S: Final = 0.001
 
 
 class ReplicaStream:
@@ -171,7 +175,8 @@ class ReplicaStream:
         failure = failure_of(error, begun=self._heard)
         if failure is None or self._failovers >= self._pool.most_failovers:
             raise error
-        if self._given and self._delivered is None:
+        hopeless = self._delivered is None if self._given else self._late()
+        if hopeless:
             raise error
         return failure
 
@@ -198,12 +203,23 @@ class ReplicaStream:
     def _request(self) -> Generation:
         """Give what the next replica is asked."""
         asked = self._generation if self._delivered is None else self._delivered.request()
-        limit_s = asked.first_token_timeout_s
-        if limit_s is None or self._given:
+        left_s = self._left_s()
+        if left_s is None or self._given:
             return asked
-        # The caller's limit is on the wait for the first token, wherever that comes from.
-        left_s = self._begun_at + limit_s - self._loop.time()
-        return replace(asked, first_token_timeout_s=max(left_s, 0.001))
+        return replace(asked, first_token_timeout_s=max(left_s, _SHORTEST_S))
+
+    def _left_s(self) -> float | None:
+        """Give what is left of the caller's own limit on the first token; None: it has none.
+
+        It is on the wait for that token, wherever it comes from.
+        """
+        limit_s = self._generation.first_token_timeout_s
+        return None if limit_s is None else self._begun_at + limit_s - self._loop.time()
+
+    def _late(self) -> bool:
+        """Tell whether too little of that is left for another replica to have a fair try."""
+        left_s, limit_s = self._left_s(), self._generation.first_token_timeout_s
+        return left_s is not None and limit_s is not None and left_s < _FAIR_SHARE * limit_s
 
     def _until(self) -> float | None:
         """Tell until when a replica is waited for; None: not at all."""

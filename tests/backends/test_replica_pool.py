@@ -13,7 +13,12 @@ from tame_router.backends.replica_pool import ReplicaPool
 from tame_router.backends.replica_state import ReplicaState
 from tame_router.backends.vllm import VllmSpec
 from tame_router.chat import Message, Role, Sampling, Usage
-from tame_router.errors import BackendUnavailableError, StreamBrokenError, TameError
+from tame_router.errors import (
+    BackendSilentError,
+    BackendUnavailableError,
+    StreamBrokenError,
+    TameError,
+)
 from tests.fakes import vllm_wire as wire
 from tests.fakes.vllm import BASE_MODEL, MAX_MODEL_LEN, FakeVllm
 from tests.fakes.vllm_script import Cut, Refuse, Silence
@@ -252,6 +257,26 @@ async def test_leaving_before_the_first_word(pool: ReplicaPool, replicas: Fakes)
         await write(pool)
     assert [replica.standing.answers for replica in pool.replicas] == [0, 0, 0]
     assert [replica.standing.tokens for replica in pool.replicas] == [0, 0, 0]
+
+
+async def test_the_caller_waits_once_for_the_first_token(
+    pool: ReplicaPool, replicas: Fakes
+) -> None:
+    """Its own limit is on the whole wait: when it is over no other replica is asked, or blamed."""
+    await pool.look()
+    for fake in replicas:
+        fake.always = Silence(events=1)
+    generation = Generation(
+        revision="",
+        messages=(Message(role=Role.USER, content="?"),),
+        sampling=Sampling(),
+        request_id="r",
+        first_token_timeout_s=0.3,
+    )
+    with pytest.raises(BackendSilentError):
+        async with pool.open(generation) as pieces:
+            await pieces.__anext__()
+    assert sum(len(fake.chats) for fake in replicas) == 1
 
 
 async def test_a_replica_that_cannot_go_on(pool: ReplicaPool, replicas: Fakes) -> None:

@@ -131,6 +131,7 @@ FAULTS: dict[str, tuple[Fault, int]] = {
     "ends too early": (Truncate(events=9), 1),
     "malformed at once": (Garble(after_events=0), 1),
     "malformed in the middle": (Garble(after_events=9), 1),
+    "malformed after its end": (Garble(after_events=TOKENS + 2), 0),
     "split characters": (Split(size=1), 0),
     "odd pieces": (Split(size=7), 0),
     "cut in the middle of a character": (Cut(after_bytes=1900), 1),
