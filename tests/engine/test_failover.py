@@ -22,8 +22,10 @@ from tests.router_fixture import changed
 pytestmark = pytest.mark.anyio
 
 QUESTION = "My landlord keeps my deposit after I moved out. What can I do?"
-GREEDY = Sampling(max_tokens=40, temperature=0.0)
-CUTS = (1, 2, 3, 7, 12, 20, 33, 39)
+TO_ITS_END = Sampling(max_tokens=200, temperature=0.0)
+LIMITED = Sampling(max_tokens=12, temperature=0.0)
+CUTS = (1, 2, 3, 7, 12)
+"""Events after which it is cut; the first is the role's. A CPU has no time for all of them."""
 
 
 @pytest.fixture
@@ -65,13 +67,18 @@ async def ask(client: AsyncClient, sampling: Sampling) -> tuple[str, Usage, int]
     raise AssertionError("the expert did not finish")
 
 
-async def test_a_real_engine_goes_on(cut_client: AsyncClient, proxies: list[CuttingProxy]) -> None:
+@pytest.mark.parametrize("sampling", [TO_ITS_END, LIMITED], ids=["to its end", "limited"])
+async def test_a_real_engine_goes_on(
+    cut_client: AsyncClient, proxies: list[CuttingProxy], sampling: Sampling
+) -> None:
     """Wherever it is cut, a greedy answer has the text and the tokens of the uncut one."""
-    text, usage, _ = await ask(cut_client, GREEDY)
-    assert usage.completion_tokens == GREEDY.max_tokens
+    text, usage, _ = await ask(cut_client, sampling)
+    assert usage.completion_tokens >= CUTS[-1]
+    got = {}
     for cut in CUTS:
         before = sum(proxy.cuts for proxy in proxies)
         for proxy in proxies:
             proxy.cut_after = cut
-        assert await ask(cut_client, GREEDY) == (text, usage, 1), cut
+        got[cut] = await ask(cut_client, sampling)
         assert sum(proxy.cuts for proxy in proxies) == before + 1
+    assert {cut: one for cut, one in got.items() if one != (text, usage, 1)} == {}
