@@ -26,7 +26,7 @@ from tame_router.api.ports import Ports
 from tame_router.api.router_servicer import RouterServicer
 from tame_router.audit.building import open_history
 from tame_router.audit.usage_desk import UsageDesk
-from tame_router.backends.building import build_backends
+from tame_router.backends.building import build_backends, watching
 from tame_router.bookkeeping import open_books
 from tame_router.catalog.expert import Catalog
 from tame_router.catalog.loader import load_catalog
@@ -85,9 +85,10 @@ async def running(
         worker = ThreadPoolExecutor(settings.routing.encoder.threads, thread_name_prefix="encoder")
         stack.callback(worker.shutdown, wait=False, cancel_futures=True)
         router = build_router(settings, catalog, worker)
-        backends = build_backends(settings, base_models(settings))
+        backends = build_backends(settings, base_models(settings), recorder)
         for backend in backends.values():
             stack.push_async_callback(backend.close)
+        await stack.enter_async_context(watching(backends))
         dispatch = Dispatch(backends)
         require_judge(settings.joins, catalog)
         pipeline = Pipeline(

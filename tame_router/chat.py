@@ -225,14 +225,22 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens spent, as the backend counted them."""
+    """Tokens spent, as the backend counted them.
+
+    Attributes:
+        prompt_tokens: Tokens read; those of a prompt that was read again elsewhere count once.
+        completion_tokens: Tokens written.
+        failovers: How often the answer began anew, or went on, on another replica.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    failovers: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
         """Sum the tokens of two steps."""
         return Usage(
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
+            failovers=self.failovers + other.failovers,
         )

@@ -146,8 +146,28 @@ class GuardSettings(Section):
     )
 
 
+class ReplicaSettings(Section):
+    """What holds where a backend has several servers: `base_urls`."""
+
+    health_interval_s: Seconds = Field(2, description="Time between checks of /health.")
+    failures: int = Field(3, ge=1, description="Failures in a row that eject a replica.")
+    cool_down_s: Seconds = Field(
+        1, description="Time until an ejected one is probed; doubled with each probe that fails."
+    )
+    max_cool_down_s: Seconds = Field(30, description="Longest such time.")
+    probe_timeout_s: Seconds = Field(10, description="Time that a probe's one token may take.")
+    retry_share: float = Field(
+        0.2, ge=0, le=1, description="Second tries per answer, before its first token."
+    )
+    retry_burst: int = Field(64, ge=0, description="Second tries in one burst.")
+    most_failovers: int = Field(8, ge=0, description="Replicas that one answer may leave.")
+    resume_wait_s: Seconds = Field(
+        10, description="Time that an answer which has begun waits for a replica to go on."
+    )
+
+
 class VllmSettings(Section):
-    """A vLLM server, spoken to directly."""
+    """A vLLM server, or several with the same base model, spoken to directly."""
 
     kind: Literal["vllm"] = "vllm"
     base_url: str = Field(
@@ -155,6 +175,10 @@ class VllmSettings(Section):
         pattern=r"^https?://\S+$",
         description="Address of the OpenAI API, with its /v1.",
     )
+    base_urls: tuple[Annotated[str, Field(pattern=r"^https?://\S+$")], ...] = Field(
+        (), description="Addresses of several replicas, instead of base_url; see replicas.md."
+    )
+    replicas: ReplicaSettings = Field(default_factory=ReplicaSettings)
     base_model: str = Field(
         "", description="Name the server gives its base model; empty: as the local engine's."
     )

@@ -13,6 +13,7 @@ pytest_plugins = (
     "tests.database_fixture",
     "tests.redis_fixture",
     "tests.router_fixture",
+    "tests.replica_fixture",  # which imports it
     "tests.school",
     "tests.joined_fixture",  # builds on those before it
 )

@@ -90,6 +90,8 @@ def write_finish(finish: ExpertFinish) -> router_service_pb2.ExpertFinish:
         proto.other_reasons.extend(write_reason(reason) for reason in finish.other_reasons)
     if finish.part is not Part.LEAD:
         proto.part = write_part(finish.part)
+    if finish.usage.failovers:
+        proto.failovers = finish.usage.failovers
     if finish.time_to_first_token_s is not None:
         proto.time_to_first_token.CopyFrom(duration(finish.time_to_first_token_s))
     return proto

@@ -14,7 +14,12 @@ from tame_router.answering.event import (
 )
 from tame_router.api.openai_decision import decision_document, decision_headers
 from tame_router.api.openai_joined import JoinedFacts
-from tame_router.api.openai_stream import escaped, finish_reasons, usage_document
+from tame_router.api.openai_stream import (
+    escaped,
+    failovers_document,
+    finish_reasons,
+    usage_document,
+)
 from tame_router.chat import ToolCallDelta
 
 
@@ -121,7 +126,7 @@ class Completion:
         notice = self._start.notice if self._start else ""
         tame = decision_document(made, revision, notice)
         tame |= {"elapsed_s": round(final.elapsed_s, 6), "receipt": final.receipt or None}
-        tame |= self._joined.document()
+        tame |= self._joined.document() | failovers_document(final.usage)
         reasons = finish_reasons(final, self._finish, len(self._choices))
         return msgspec.json.encode(
             {

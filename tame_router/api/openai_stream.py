@@ -168,8 +168,14 @@ class ChunkWriter:
             "elapsed_s": round(final.elapsed_s, 6),
             "receipt": final.receipt or None,
             **self._joined.document(),
+            **failovers_document(final.usage),
         }
         return b',"tame":' + _ENCODE(tame)
+
+
+def failovers_document(usage: Usage) -> dict[str, int]:
+    """Say how often the answer moved to another server; nothing where it did not."""
+    return {"failovers": usage.failovers} if usage.failovers else {}
 
 
 def finish_reasons(

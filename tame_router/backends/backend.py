@@ -4,7 +4,7 @@ A backend takes one `Generation` and streams `Piece`s back. It decides nothing a
 who answers or how answers are joined.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -30,6 +30,8 @@ class Generation:
         first_token_timeout_s: Longest wait for the first token; None: the backend's own, which
             holds too.
         stall_timeout_s: Longest silence between tokens; None: as above.
+        continued: The last message is the beginning of the answer: only the rest is wanted.
+        counted: Every piece is to say how many tokens there are so far.
     """
 
     revision: str
@@ -42,6 +44,8 @@ class Generation:
     trace: Mapping[str, str] = field(default_factory=dict)
     first_token_timeout_s: float | None = None
     stall_timeout_s: float | None = None
+    continued: bool = False
+    counted: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,10 +55,12 @@ class Piece:
     Attributes:
         text: New characters of the answer; may be empty when only the end arrived.
         finish_reason: Set on the last piece that ends the answer.
-        usage: Set once, on or after the finishing piece.
+        usage: Set once, on or after the finishing piece; where tokens are counted, with each.
         choice: Which of several answers it belongs to, ≥ 0.
         tool_calls: Pieces of calls the expert wants made.
         logprobs: JSON text of OpenAI's `logprobs.content` list for this text; empty: none.
+        marks: Where tokens are counted: after so many characters of the answer, so many tokens;
+            one for each event, in order.
     """
 
     text: str = ""
@@ -63,6 +69,7 @@ class Piece:
     choice: int = 0
     tool_calls: tuple[ToolCallDelta, ...] = ()
     logprobs: bytes = b""
+    marks: Sequence[tuple[int, int]] = ()
 
 
 class Backend(Protocol):

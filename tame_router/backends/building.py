@@ -1,26 +1,42 @@
 """Build backends from their sections of the settings."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from tame_router.backends.backend import Backend
+from tame_router.backends.breaker import BreakerRules
 from tame_router.backends.engine import ensure_key
+from tame_router.backends.pool_spec import PoolSpec, Witness
+from tame_router.backends.replica_pool import ReplicaPool
 from tame_router.backends.vllm import VllmBackend, VllmSpec
 from tame_router.config import LitellmSettings, Settings, VllmSettings
 from tame_router.config_file import secret
+from tame_router.errors import ConfigError
 
 
-def build_backends(settings: Settings, base_models: Mapping[str, str]) -> dict[str, Backend]:
+def build_backends(
+    settings: Settings, base_models: Mapping[str, str], witness: Witness | None = None
+) -> dict[str, Backend]:
     """Build all backends.
 
     Args:
         settings: All settings.
         base_models: Base model that each backend serves, by the backend's name.
+        witness: Is told what becomes of replicas.
 
     Raises:
         ConfigError: When one cannot be used.
     """
     return {
-        name: build_backend(section, base_models[name], _api_key(settings, section))
+        name: build_backend(
+            section,
+            base_models[name],
+            _api_key(settings, section),
+            name=name,
+            witness=witness,
+        )
         for name, section in settings.backends.items()
     }
 
@@ -29,13 +45,41 @@ def _api_key(settings: Settings, section: VllmSettings | LitellmSettings) -> str
     """Give a backend's key; for the local engine, where none is set, the one it makes."""
     given = secret(section.api_key, section.api_key_file)
     local = f"http://{settings.engine.host}:{settings.engine.port}/v1"
-    if given or not isinstance(section, VllmSettings) or section.base_url.rstrip("/") != local:
+    if given or not isinstance(section, VllmSettings):
+        return given
+    if local not in {url.rstrip("/") for url in section.base_urls or (section.base_url,)}:
         return given
     return ensure_key(settings.state_dir)
 
 
+@asynccontextmanager
+async def watching(backends: Mapping[str, Backend]) -> AsyncIterator[None]:
+    """Keep looking after the replicas of all backends that have several."""
+    pools = [backend for backend in backends.values() if isinstance(backend, ReplicaPool)]
+    if not pools:
+        yield
+        return
+    failure: Exception | None = None
+    async with asyncio.TaskGroup() as group:
+        watchers = [group.create_task(pool.watch()) for pool in pools]
+        try:
+            yield
+        except Exception as error:  # a group would wrap it, and hide what it is
+            failure = error
+        finally:
+            for watcher in watchers:
+                watcher.cancel()
+    if failure is not None:
+        raise failure
+
+
 def build_backend(
-    settings: VllmSettings | LitellmSettings, base_model: str, api_key: str
+    settings: VllmSettings | LitellmSettings,
+    base_model: str,
+    api_key: str,
+    *,
+    name: str = "",
+    witness: Witness | None = None,
 ) -> Backend:
     """Build a backend from its section.
 
@@ -43,6 +87,11 @@ def build_backend(
         settings: Its section.
         base_model: The base model it serves.
         api_key: Its key; empty: none.
+        name: Its name, for log and metrics.
+        witness: Is told what becomes of its replicas.
+
+    Raises:
+        ConfigError: When it cannot be used.
     """
     if isinstance(settings, LitellmSettings):
         from tame_router.backends.litellm import LitellmBackend, LitellmSpec
@@ -58,14 +107,39 @@ def build_backend(
                 stall_timeout_s=settings.stall_timeout_s,
             )
         )
-    return VllmBackend(
-        VllmSpec(
-            base_url=settings.base_url,
-            base_model=base_model,
-            api_key=api_key,
-            connect_timeout_s=settings.connect_timeout_s,
-            first_token_timeout_s=settings.first_token_timeout_s,
-            stall_timeout_s=settings.stall_timeout_s,
-            max_connections=settings.max_connections,
+    spec = VllmSpec(
+        base_url=settings.base_url,
+        base_model=base_model,
+        api_key=api_key,
+        connect_timeout_s=settings.connect_timeout_s,
+        first_token_timeout_s=settings.first_token_timeout_s,
+        stall_timeout_s=settings.stall_timeout_s,
+        max_connections=settings.max_connections,
+    )
+    urls = settings.base_urls or (settings.base_url,)
+    if len(urls) == 1:
+        return VllmBackend(replace(spec, base_url=urls[0]))
+    if len({url.rstrip("/") for url in urls}) < len(urls):
+        raise ConfigError(
+            f"backends.{name}.base_urls names a replica twice; expected {len(urls)} different"
+            " addresses"
         )
+    rules = settings.replicas
+    return ReplicaPool(
+        PoolSpec(
+            name=name,
+            replicas=tuple(replace(spec, base_url=url) for url in urls),
+            rules=BreakerRules(
+                failures=rules.failures,
+                cool_down_s=rules.cool_down_s,
+                max_cool_down_s=rules.max_cool_down_s,
+            ),
+            retry_share=rules.retry_share,
+            retry_burst=rules.retry_burst,
+            most_failovers=rules.most_failovers,
+            health_interval_s=rules.health_interval_s,
+            probe_timeout_s=rules.probe_timeout_s,
+            resume_wait_s=rules.resume_wait_s,
+        ),
+        witness,
     )

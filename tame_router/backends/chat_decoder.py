@@ -33,9 +33,12 @@ class ChatDecoder:
     """
 
     __slots__ = (
+        "_chars",
         "_choices",
+        "_counted",
         "_first",
         "_generation",
+        "_marks",
         "_several",
         "_sse",
         "_usage",
@@ -50,6 +53,9 @@ class ChatDecoder:
         self._choices = [self._first]
         self._choices += [ChatChoice(n, generation) for n in range(1, generation.shape.choices)]
         self._several = len(self._choices) > 1
+        self._counted = generation.counted
+        self._chars = 0
+        self._marks: list[tuple[int, int]] = []
         self._usage: Usage | None = None
         self.done = False
         self.failure: TameError | None = None
@@ -73,10 +79,12 @@ class ChatDecoder:
                 self._take(decode_chunk(payload))
         except TameError as error:
             self.failure = error
-        if self._several or self._usage is not None:
+        if self._several or (self._usage is not None and not self._counted):
             return self._give()
         # Nearly every read of nearly every answer: not a step more than it takes.
         piece = self._first.give()
+        if self._counted and self._usage is not None:
+            return self._give_counted(piece)
         return (piece,) if piece else ()
 
     def _give(self) -> Sequence[Piece]:
@@ -85,6 +93,15 @@ class ChatDecoder:
             pieces = pieces or [Piece()]
             pieces[-1].usage = self._usage
         return pieces
+
+    def _give_counted(self, piece: Piece | None) -> Sequence[Piece]:
+        """Tell the tokens so far with what they are of: an event without words is none."""
+        if piece is None and not self.finished:
+            return ()
+        piece = piece or Piece()
+        piece.usage = self._usage
+        piece.marks, self._marks = self._marks, []
+        return (piece,)
 
     def end(self) -> None:
         """Take note that the connection ended.
@@ -122,8 +139,10 @@ class ChatDecoder:
                     f"the backend sent a piece of answer {choice.index};"
                     f" {len(self._choices)} were asked for, counted from 0"
                 )
-        if chunk.usage is not None:
-            self._usage = Usage(
-                prompt_tokens=chunk.usage.prompt_tokens,
-                completion_tokens=chunk.usage.completion_tokens or 0,
-            )
+        if chunk.usage is None:
+            return
+        written = chunk.usage.completion_tokens or 0
+        if self._counted:
+            self._chars += sum(len(choice.delta.content or "") for choice in chunk.choices)
+            self._marks.append((self._chars, written))
+        self._usage = Usage(prompt_tokens=chunk.usage.prompt_tokens, completion_tokens=written)

@@ -83,10 +83,11 @@ class WireFormat(msgspec.Struct, frozen=True, omit_defaults=True):
     json_schema: WireSchema | None = None
 
 
-class StreamOptions(msgspec.Struct, frozen=True):
-    """What a stream carries besides the answer."""
+class StreamOptions(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a stream carries besides the answer; vLLM's own: the tokens so far in each event."""
 
-    include_usage: bool = True
+    include_usage: bool
+    continuous_usage_stats: bool = False
 
 
 class ChatRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -110,6 +111,8 @@ class ChatRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     n: int | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
+    add_generation_prompt: bool = True
+    continue_final_message: bool = False
 
 
 class TokenizeRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -118,9 +121,12 @@ class TokenizeRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     model: str
     messages: list[WireMessage]
     tools: list[WireTool] | None = None
+    add_generation_prompt: bool = True
+    continue_final_message: bool = False
 
 
-_USAGE_WANTED: Final = StreamOptions()
+_USAGE_WANTED: Final = StreamOptions(include_usage=True)
+_COUNT_WANTED: Final = StreamOptions(include_usage=True, continuous_usage_stats=True)
 _PLAIN: Final = Shape()
 _NOTHING: Final = msgspec.Raw(b'{"type":"object","properties":{},"const":{}}')
 """Said of a tool that takes no arguments: vLLM would let them be any JSON otherwise, and without
@@ -146,7 +152,7 @@ def encode_chat(model: str, generation: Generation) -> bytes:
             model=model,
             messages=_messages(generation.messages),
             stream=True,
-            stream_options=_USAGE_WANTED,
+            stream_options=_COUNT_WANTED if generation.counted else _USAGE_WANTED,
             max_tokens=sampling.max_tokens,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
@@ -154,6 +160,8 @@ def encode_chat(model: str, generation: Generation) -> bytes:
             frequency_penalty=sampling.frequency_penalty,
             seed=sampling.seed,
             stop=sampling.stop,
+            add_generation_prompt=not generation.continued,
+            continue_final_message=generation.continued,
             **_shaping(generation.shape),
         )
     )
@@ -170,6 +178,8 @@ def encode_tokenize(model: str, generation: Generation) -> bytes:
             model=model,
             messages=_messages(generation.messages),
             tools=_tools(generation.shape.tools),
+            add_generation_prompt=not generation.continued,
+            continue_final_message=generation.continued,
         )
     )
 

@@ -41,7 +41,7 @@ class Patience:
             DeadlineExceededError: When the deadline has passed.
         """
         if deadline is not None and deadline <= now:
-            raise _too_late()
+            raise too_late()
         return cls(
             begun=now,
             deadline=math.inf if deadline is None else deadline,
@@ -62,7 +62,7 @@ class Patience:
     def error(self, last_words: float | None) -> TameError:
         """Give the error for having waited until then."""
         if self.until(last_words) >= self.deadline:
-            return _too_late()
+            return too_late()
         if last_words is None:
             return BackendSilentError(
                 f"the backend sent nothing of the answer for {self.first_token_timeout_s:g} s"
@@ -81,7 +81,8 @@ def shorter(own_s: float, asked_s: float | None) -> float:
     return own_s if asked_s is None else min(own_s, asked_s)
 
 
-def _too_late() -> DeadlineExceededError:
+def too_late() -> DeadlineExceededError:
+    """Give the error for a deadline that has passed."""
     return DeadlineExceededError(
         "the deadline passed before the answer was finished; allow more time, or ask for fewer"
         " tokens"

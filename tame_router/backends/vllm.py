@@ -11,9 +11,9 @@ from tame_router.backends.context_window import most_prompt_tokens
 from tame_router.backends.http_client import HttpClient, HttpStream
 from tame_router.backends.openai_wire import ModelCard
 from tame_router.backends.patience import Patience, shorter
-from tame_router.backends.refusal import Refusal
+from tame_router.backends.refusal import RETRY_AFTER_S, Refusal
 from tame_router.backends.vllm_server import VllmServer
-from tame_router.errors import ConfigError
+from tame_router.errors import BackendProtocolError, BackendUnavailableError, ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,19 @@ class VllmBackend:
             InvalidRequestError: When the server finds the request at fault;
                 `ContextTooLongError` when it does not fit the base model's context.
         """
+        stream = await self.start(generation)
+        try:
+            yield stream
+        finally:
+            stream.close()
+
+    async def start(self, generation: Generation) -> ChatStream:
+        """Start a generation whose stream the caller closes, however it ends.
+
+        Raises:
+            BackendError: When the server does not begin the answer.
+            InvalidRequestError: As `open` does.
+        """
         patience = Patience.of(
             deadline=generation.deadline,
             now=asyncio.get_running_loop().time(),
@@ -87,11 +100,29 @@ class VllmBackend:
                 source = await self._start(generation)
         except TimeoutError:
             raise patience.error(None) from None
-        stream = ChatStream(source, generation, patience)
-        try:
-            yield stream
-        finally:
-            stream.close()
+        return ChatStream(source, generation, patience)
+
+    async def check(self) -> None:
+        """Make sure that the server is well, and serves the base model that it should.
+
+        Raises:
+            BackendError: When it is not, or does not.
+        """
+        status = await self._server.health()
+        if status != 200:
+            raise BackendUnavailableError(
+                f"the backend's /health answers with {status}: it is starting, stopping or ill;"
+                f" try again in {RETRY_AFTER_S:g} s",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        card = await self._server.base_card(self._spec.base_model)
+        if self._spec.base_model and card.id != self._spec.base_model:
+            raise BackendProtocolError(
+                f"the backend serves {card.id[:80]!r}; expected {self._spec.base_model!r}:"
+                " start it with that base model, or set base_model and the addresses right",
+                metadata={"served": card.id[:80]},
+            )
+        self._base_card = card
 
     async def context_tokens(self) -> int | None:
         """Tell the base model's context length in tokens; None where the server does not say.

@@ -113,12 +113,27 @@ class VllmServer:
     async def healthy(self) -> bool:
         """Tell whether the server answers `/health` with 200 in a short time."""
         try:
+            return await self.health() == 200
+        except BackendError:
+            return False
+
+    async def health(self) -> int:
+        """Give the status that the server answers `/health` with.
+
+        Raises:
+            BackendError: When it does not answer in a short time.
+        """
+        try:
             async with asyncio.timeout(HEALTH_TIMEOUT_S):
                 source = await self._http.get("/health")
                 await source.read_all(_MAX_ERROR_BYTES)
-        except (BackendError, TimeoutError):
-            return False
-        return source.status == 200
+        except TimeoutError:
+            raise BackendSilentError(
+                f"the backend did not answer /health within {HEALTH_TIMEOUT_S:g} s;"
+                " it is overloaded or stuck: try again",
+                retry_after_s=RETRY_AFTER_S,
+            ) from None
+        return source.status
 
     async def _models(self) -> tuple[ModelCard, ...]:
         source = await self._http.get("models")

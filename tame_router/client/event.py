@@ -121,7 +121,8 @@ class Delta:
 class ExpertFinish:
     """An expert ended; `time_to_first_token` is None when it wrote nothing.
 
-    `finish_reason` is of the first answer, `other_reasons` of the further ones.
+    `finish_reason` is of the first answer, `other_reasons` of the further ones. `failovers`
+    says how often it began anew, or went on, on another server; `usage` counts tokens once.
     """
 
     expert: str
@@ -133,6 +134,7 @@ class ExpertFinish:
     notice: str
     other_reasons: tuple[FinishReason, ...] = ()
     part: Part = Part.LEAD
+    failovers: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -236,6 +236,7 @@ def _read_finish(proto: router_service_pb2.ExpertFinish) -> ExpertFinish:
         notice=proto.notice,
         other_reasons=tuple(map(_read_reason, proto.other_reasons)),
         part=_read_part(proto.part),
+        failovers=proto.failovers,
     )
 
 

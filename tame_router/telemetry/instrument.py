@@ -162,6 +162,18 @@ GUARD_SIMPLIFIED: Final = Instrument(
     " was done: count or convert.",
     labels=("expert", "action"),
 )
+FAILOVERS: Final = Instrument(
+    name="tame.failovers",
+    kind=Kind.COUNTER,
+    help="Times an answer left a replica: why, and whether it was retried or continued elsewhere.",
+    labels=("backend", "failure", "how"),
+)
+REPLICAS: Final = Instrument(
+    name="tame.replicas",
+    kind=Kind.GAUGE,
+    help="Replicas of a backend by state: starting, ready, draining or ejected.",
+    labels=("backend", "state"),
+)
 ENCODER_STATE: Final = Instrument(
     name="tame.encoder.state",
     kind=Kind.GAUGE,
@@ -200,6 +212,8 @@ INSTRUMENTS: Final = (
     BACKEND_ERRORS,
     GUARD_CHARACTERS,
     GUARD_SIMPLIFIED,
+    FAILOVERS,
+    REPLICAS,
     ENCODER_STATE,
     TENANT_ANSWERS,
     TENANT_TOKENS,

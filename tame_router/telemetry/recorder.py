@@ -92,6 +92,21 @@ class Recorder:
         for other in EncoderState:
             self._metrics.set(instrument.ENCODER_STATE, (other,), float(other is state))
 
+    def failover(self, backend: str, why: str, how: str) -> None:
+        """Count an answer that left a replica.
+
+        Args:
+            backend: Its backend, as the settings name it.
+            why: How the replica failed it.
+            how: `retried`, or `continued` where words had been given out.
+        """
+        self._metrics.add(instrument.FAILOVERS, (backend, why, how))
+
+    def replicas(self, backend: str, counts: Mapping[str, int]) -> None:
+        """Say how many replicas of a backend are in each state."""
+        for state, count in counts.items():
+            self._metrics.set(instrument.REPLICAS, (backend, str(state)), float(count))
+
     def watch(self, gauge: Instrument, read: Callable[[], float]) -> None:
         """Let a gauge be read whenever metrics are.
 

@@ -28,7 +28,7 @@ class Upstream:
     def of(cls, settings: VllmSettings | LitellmSettings) -> "Upstream":
         """Tell from a backend's section."""
         if isinstance(settings, VllmSettings):
-            provider, url = "vllm", settings.base_url
+            provider, url = "vllm", (*settings.base_urls, settings.base_url)[0]
         else:
             provider, url = settings.base_model.partition("/")[0], settings.api_base
         parts = urlsplit(url)

@@ -849,6 +849,7 @@ class ExpertFinish(_message.Message):
     NOTICE_FIELD_NUMBER: _builtins.int
     OTHER_REASONS_FIELD_NUMBER: _builtins.int
     PART_FIELD_NUMBER: _builtins.int
+    FAILOVERS_FIELD_NUMBER: _builtins.int
     expert: _builtins.str
     """Name of the expert."""
     revision: _builtins.str
@@ -859,6 +860,10 @@ class ExpertFinish(_message.Message):
     """Notice to show beside the answer, in the question's language. May be empty."""
     part: Global___Part.ValueType
     """What its words are to the answer. Unset where one expert is asked."""
+    failovers: _builtins.int
+    """How often the answer began anew, or went on in the middle, on another server because one
+    failed; at least 0. The usage counts each token once all the same.
+    """
     @_builtins.property
     def usage(self) -> _chat_pb2.Usage:
         """Tokens it read and wrote, of all its answers together."""
@@ -887,10 +892,11 @@ class ExpertFinish(_message.Message):
         notice: _builtins.str = ...,
         other_reasons: _abc.Iterable[_chat_pb2.FinishReason.ValueType] | None = ...,
         part: Global___Part.ValueType = ...,
+        failovers: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "expert", b"expert", "finish_reason", b"finish_reason", "notice", b"notice", "other_reasons", b"other_reasons", "part", b"part", "revision", b"revision", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "expert", b"expert", "failovers", b"failovers", "finish_reason", b"finish_reason", "notice", b"notice", "other_reasons", b"other_reasons", "part", b"part", "revision", b"revision", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -162,8 +162,10 @@ async def traffic(client: AsyncClient, fake: FakeVllm, telemetry: Telemetry) -> 
     fake.next(Refuse(status=500, body=b"{}"))
     with pytest.raises(BackendError):
         await client.chat(QUESTIONS["legal"][0])
-    # This router runs insecure and without limits: nothing else would refuse anyone.
+    # This router has one server and no limits, and runs insecure: nothing else would happen.
     recorder = telemetry.recorder
+    recorder.failover("local", "broken", "continued")
+    recorder.replicas("local", {"ready": 2, "ejected": 1})
     for error in (UnauthenticatedError("x"), QuotaExceededError("x", metadata={"limit": "day"})):
         recording = recorder.begin("http", "chat", {"traceparent": f"00-{TRACE}-{TRACE[:16]}-01"})
         recording.failed(error)

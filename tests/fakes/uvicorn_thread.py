@@ -1,5 +1,6 @@
 """Run an ASGI application on a real socket, in a thread of its own."""
 
+import asyncio
 import socket
 import threading
 from types import TracebackType
@@ -24,8 +25,19 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.up = threading.Event()
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    def abort(self) -> None:
+        """Stop listening and reset all connections; called in the server's own thread."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            transport = connection.transport
+            if isinstance(transport, asyncio.Transport):
+                transport.abort()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.loop = asyncio.get_running_loop()
         await super().startup(sockets=sockets)
         self.up.set()
 
@@ -70,6 +82,19 @@ class UvicornThread:
         if not self._server.up.wait(START_TIMEOUT_S):
             raise RuntimeError("uvicorn did not start")
         return self
+
+    @property
+    def alive(self) -> bool:
+        """Whether it serves."""
+        return self._thread.is_alive()
+
+    def kill(self) -> None:
+        """Close the port and reset all connections."""
+        if self._server.loop is not None and self.alive:
+            self._server.should_exit = self._server.force_exit = True
+            self._server.loop.call_soon_threadsafe(self._server.abort)
+        self._thread.join(START_TIMEOUT_S)
+        self._socket.close()
 
     def __exit__(
         self,

@@ -40,6 +40,10 @@ class FakeVllm:
         max_model_len: The context, in tokens.
         api_key: Key that requests below `/v1` must carry; empty: none.
         starting: `/health` and answers are refused with 503.
+        lying: `/health` says 200 all the same.
+        always: Every answer goes wrong like this.
+        frozen: Answers under way stand still as long as this is set.
+        garbling: Answers under way go on with garbage.
         received: All requests since the last reset, oldest first.
         inbox: The same, for a test that waits for one: `inbox.get(timeout=5)`.
         finished: Answers by how they ended: stop, length, abort.
@@ -72,6 +76,10 @@ class FakeVllm:
         self.max_model_len = MAX_MODEL_LEN
         self.api_key = ""
         self.starting = False
+        self.lying = False
+        self.always: Fault | None = None
+        self.frozen = False
+        self.garbling = False
         self.received: list[Received] = []
         self.inbox: queue.SimpleQueue[Received] = queue.SimpleQueue()
         self.finished: dict[str, int] = {"stop": 0, "length": 0, "abort": 0}
@@ -86,6 +94,20 @@ class FakeVllm:
     def __exit__(self, *error: Any) -> None:
         """Stop."""
         self._thread.__exit__(*error)
+
+    def kill(self) -> None:
+        """Die at once: connections are reset, and nothing listens any more."""
+        self._thread.kill()
+
+    def revive(self) -> None:
+        """Start again on the same port, with the same instructions."""
+        self._thread = UvicornThread(self._app, self._thread.port)
+        self._thread.__enter__()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it listens."""
+        return self._thread.alive
 
     @property
     def root_url(self) -> str:
@@ -106,6 +128,15 @@ class FakeVllm:
         """Let the next requests for an answer go wrong, one fault each, then none."""
         self._faults.extend(faults)
 
+    def forgive(self) -> None:
+        """Let no further answers go wrong."""
+        self._faults.clear()
+
+    def share_faults(self, others: "Sequence[FakeVllm]") -> None:
+        """Have one list of faults with others: the next answer goes wrong wherever it is asked."""
+        for other in others:
+            other._faults = self._faults
+
     def answer_plainly(self, path: str, response: Response) -> None:
         """Answer `/tokenize`, `/v1/models` or `/health` with this until the next reset."""
         self.plain_faults[path] = response
@@ -120,7 +151,7 @@ class FakeVllm:
         """Give the fault of a base model or adapter, or take the next off the list."""
         if model in self.faults:
             return self.faults[model]
-        return self._faults.popleft() if self._faults else None
+        return self._faults.popleft() if self._faults else self.always
 
     def record(self, request: Request, body: dict[str, Any]) -> Received:
         """Take note of a request."""
@@ -145,7 +176,7 @@ class FakeVllm:
     async def _health(self, request: Request) -> Response:
         self.record(request, {})
         return self.plain_faults.get("/health") or Response(
-            status_code=503 if self.starting else 200
+            status_code=503 if self.starting and not self.lying else 200
         )
 
     async def _models(self, request: Request) -> Response:

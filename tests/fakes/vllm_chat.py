@@ -12,14 +12,17 @@ from starlette.types import Receive, Scope, Send
 from tests.fakes import vllm_wire as wire
 from tests.fakes.json_sample import UnusableSchemaError
 from tests.fakes.vllm_script import (
+    GARBAGE,
     Cut,
     Fault,
+    Garble,
     HangUp,
     Pace,
     Raw,
     Received,
     Refuse,
     Silence,
+    Split,
     Truncate,
 )
 from tests.fakes.vllm_shape import is_shaped, shaped_events
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from tests.fakes.vllm import FakeVllm
 
 _STREAM = "text/event-stream; charset=utf-8"
+
+
+_FROZEN_S = 0.02
 
 
 class _Gone(Exception):
@@ -49,7 +55,7 @@ class ChatEndpoint:
         request = Request(scope, receive)
         body = json.loads(await request.body())
         received = self._fake.record(request, body)
-        answer = _Answer(scope, send, received)
+        answer = _Answer(scope, send, received, self._fake)
         fault = self._fake.take_fault(body["model"])
         refusal = self._fake.refusal(request) or self._refusal(body, fault)
         if refusal is None:
@@ -85,6 +91,9 @@ class ChatEndpoint:
         if fault is not None:
             return None
         fake = self._fake
+        if body.get("continue_final_message") and body.get("add_generation_prompt", True):
+            text = "Cannot set both `continue_final_message` and `add_generation_prompt` to True."
+            return JSONResponse(wire.error_document(400, text), status_code=400)
         name = body["model"]
         if name != fake.base_model and name not in fake.adapters:
             text = f"The model `{name}` does not exist. Valid aliases: {fake.base_model}."
@@ -99,19 +108,30 @@ class ChatEndpoint:
         fake = self._fake
         prompt_tokens = wire.count_tokens(body["messages"])
         room = fake.max_model_len - prompt_tokens
-        tokens = fake.tokens_for(body["model"], body["messages"])
+        messages, beginning = body["messages"], None
+        if body.get("continue_final_message"):
+            *messages, last = messages
+            beginning = last["content"]
+        whole = tokens = fake.tokens_for(body["model"], messages)
+        if beginning is not None:
+            tokens = wire.rest_of(whole, beginning)
+            read = len(whole) - len(tokens)
+            prompt_tokens = wire.count_tokens(messages) + read
         if is_shaped(body):
             logprob = fake.logprobs.get(body["model"], -0.25)
             return shaped_events(body, tokens, prompt_tokens, room, logprob=logprob)
+        tokens = wire.stopped(tokens, body.get("stop", ())) or tokens
         limit = min(body.get("max_tokens", room), room)
         reason = "stop" if len(tokens) <= limit else "length"
+        options = body.get("stream_options", {})
         events = wire.answer_events(
             body["model"],
             tokens[:limit],
             tokens_per_event=fake.pace.tokens_per_event,
             finish_reason=reason,
             prompt_tokens=prompt_tokens,
-            usage=body.get("stream_options", {}).get("include_usage", False),
+            usage=options.get("include_usage", False),
+            counted=options.get("continuous_usage_stats", False),
         )
         return events, reason
 
@@ -119,7 +139,8 @@ class ChatEndpoint:
 class _Answer:
     """One response under way."""
 
-    def __init__(self, scope: Scope, send: Send, received: Received) -> None:
+    def __init__(self, scope: Scope, send: Send, received: Received, fake: "FakeVllm") -> None:
+        self._fake = fake
         self._transport: asyncio.Transport = scope["state"]["transport"]
         self._send = send
         self._received = received
@@ -133,17 +154,17 @@ class _Answer:
                 await self._fall_silent(events, fault)
             case Cut():
                 await self._start()
-                await self._write(b"".join(events)[: fault.after_bytes])
+                await self._write(_beginning(events, fault))
                 if fault.hold is not None:
                     await asyncio.to_thread(fault.hold.wait, 10)
-                await self._hang_up()
+                await self._hang_up(reset=fault.reset)
             case Raw():
-                await self._start(fault.content_type)
-                size = fault.chop or max(len(fault.body), 1)
-                for at in range(0, len(fault.body), size):
-                    await self._write(fault.body[at : at + size])
-                    await asyncio.sleep(0)
-                await self._end()
+                await self._chop(fault.body, fault.chop, fault.content_type)
+            case Split():
+                await self._chop(b"".join(events), fault.size)
+            case Garble():
+                await self._start()
+                await self._end(b"".join(events[: fault.after_events]) + GARBAGE)
             case _:
                 shown = events[: fault.events] if isinstance(fault, Truncate) else events
                 await self._stream(shown, pace)
@@ -157,10 +178,24 @@ class _Answer:
             return
         # Role, content, finish, usage, end: only content takes time, as the role comes with the
         # first token and the rest with the last.
+        fake = self._fake
         for index, event in enumerate(events):
             if pace.token_s and 1 < index < len(events) - 3:
                 await asyncio.sleep(pace.token_s)
+            while fake.frozen:  # noqa: ASYNC110 - another thread thaws it
+                await asyncio.sleep(_FROZEN_S)
+            if fake.garbling:
+                await self._end(GARBAGE)
+                return
             await self._write(event)
+        await self._end()
+
+    async def _chop(self, body: bytes, size: int, content_type: str = _STREAM) -> None:
+        await self._start(content_type)
+        size = size or max(len(body), 1)
+        for at in range(0, len(body), size):
+            await self._write(body[at : at + size])
+            await asyncio.sleep(0)
         await self._end()
 
     async def _fall_silent(self, events: Sequence[bytes], silence: Silence) -> None:
@@ -172,8 +207,11 @@ class _Answer:
             await self._write(b": keep-alive\n\n")
         await asyncio.Event().wait()
 
-    async def _hang_up(self) -> None:
-        self._transport.close()
+    async def _hang_up(self, *, reset: bool = False) -> None:
+        if reset:
+            self._transport.abort()
+        else:
+            self._transport.close()
         await asyncio.Event().wait()  # until the watcher sees it
 
     async def _start(self, content_type: str = _STREAM) -> None:
@@ -186,6 +224,12 @@ class _Answer:
     async def _end(self, data: bytes = b"") -> None:
         self._received.ended.set()
         await self._send({"type": "http.response.body", "body": data, "more_body": False})
+
+
+def _beginning(events: Sequence[bytes], cut: Cut) -> bytes:
+    if cut.after_events is not None:
+        return b"".join(events[: cut.after_events])
+    return b"".join(events)[: cut.after_bytes]
 
 
 async def _watch(receive: Receive, received: Received) -> None:

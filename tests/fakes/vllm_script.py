@@ -48,10 +48,14 @@ class Cut:
 
     Attributes:
         after_bytes: Bytes sent first.
+        after_events: Events sent first, instead: one for the role, then one for each token.
+        reset: Reset the connection, so that bytes on their way are lost too.
         hold: Waited for between those bytes and the break.
     """
 
-    after_bytes: int
+    after_bytes: int = 0
+    after_events: int | None = None
+    reset: bool = False
     hold: threading.Event | None = None
 
 
@@ -80,7 +84,24 @@ class HangUp:
     """Close the connection before any header."""
 
 
-Fault = Refuse | Raw | Cut | Truncate | Silence | HangUp
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """Send the right answer in pieces of so many bytes, cut in the middle of characters too."""
+
+    size: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Garble:
+    """Send so many events, and then one that is not JSON."""
+
+    after_events: int
+
+
+Fault = Refuse | Raw | Cut | Truncate | Silence | HangUp | Split | Garble
+
+GARBAGE = b'data: {"choices": [{"index": 0, "delta": {"content": \xe5\x8b\n\n'
+"""An event that is not JSON, nor UTF-8."""
 
 
 @dataclass(slots=True, kw_only=True)

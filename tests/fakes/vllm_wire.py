@@ -69,8 +69,12 @@ def answer_events(
     finish_reason: str = "stop",
     prompt_tokens: int = 0,
     usage: bool = True,
+    counted: bool = False,
 ) -> tuple[bytes, ...]:
-    """Write a whole answer: role, content, finish, usage where asked for, end."""
+    """Write a whole answer: role, content, finish, usage where asked for, end.
+
+    Where tokens are `counted` (`continuous_usage_stats`), every event tells those so far.
+    """
     head = {
         "id": "chatcmpl-0123456789abcdef",
         "object": "chat.completion.chunk",
@@ -78,25 +82,66 @@ def answer_events(
         "model": model,
     }
 
-    def chunk(delta: dict[str, str], reason: str | None = None) -> bytes:
+    def counts(written: int) -> dict[str, int]:
+        return {
+            "prompt_tokens": prompt_tokens,
+            "total_tokens": prompt_tokens + written,
+            "completion_tokens": written,
+        }
+
+    def chunk(written: int, delta: dict[str, str], reason: str | None = None) -> bytes:
         choice: dict[str, Any] = {"index": 0, "delta": delta, "logprobs": None}
         choice["finish_reason"] = reason
         if reason is not None:
             choice["stop_reason"] = None
-        return event({**head, "choices": [choice]})
+        document = {**head, "choices": [choice]}
+        return event({**document, "usage": counts(written)} if counted else document)
 
-    events = [chunk({"role": "assistant", "content": ""})]
-    steps = range(0, len(tokens), tokens_per_event)
-    events += [chunk({"content": "".join(tokens[at : at + tokens_per_event])}) for at in steps]
-    events.append(chunk({"content": ""}, finish_reason))
+    events = [chunk(0, {"role": "assistant", "content": ""})]
+    for at in range(0, len(tokens), tokens_per_event):
+        shown = tokens[at : at + tokens_per_event]
+        events.append(chunk(at + len(shown), {"content": "".join(shown)}))
+    events.append(chunk(len(tokens), {"content": ""}, finish_reason))
     if usage:
-        counts = {
-            "prompt_tokens": prompt_tokens,
-            "total_tokens": prompt_tokens + len(tokens),
-            "completion_tokens": len(tokens),
-        }
-        events.append(event({**head, "choices": [], "usage": counts}))
+        events.append(event({**head, "choices": [], "usage": counts(len(tokens))}))
     return (*events, DONE)
+
+
+def rest_of(tokens: Sequence[str], beginning: str) -> tuple[str, ...]:
+    """Give what follows the beginning of an answer; a token that is cut is written from there.
+
+    Like the chat templates of Llama 3, this leaves out white space at the beginning's end.
+    What does not begin the answer is gone on with by words that no answer holds.
+    """
+    beginning = beginning.strip()
+    text = "".join(tokens)
+    start = len(text) - len(text.lstrip()) if beginning else 0
+    if not text.startswith(beginning, start):
+        return ("\N{REPLACEMENT CHARACTER}", "no beginning of this answer")
+    end, at = start + len(beginning), 0
+    for index, token in enumerate(tokens):
+        if at + len(token) > end:
+            return (token[end - at :], *tokens[index + 1 :])
+        at += len(token)
+    return ()
+
+
+def stopped(tokens: Sequence[str], stops: Sequence[str]) -> tuple[str, ...] | None:
+    """Give the tokens up to a stop string, without it; None: there is none in them.
+
+    The token that the string ends in is written too: it has been made, and is counted.
+    """
+    text = ""
+    for index, token in enumerate(tokens, 1):
+        text += token
+        found = [at for stop in stops if (at := text.find(stop)) >= 0]
+        if found:
+            left, shown = min(found), []
+            for written in tokens[:index]:
+                shown.append(written[:left])
+                left -= len(shown[-1])
+            return tuple(shown)
+    return None
 
 
 def error_document(

@@ -1,0 +1,109 @@
+"""What is known of one replica when an answer looks for a place: load, errors, adapters.
+
+Kept by the pool, read by the choice. No clock: points in time come in, in seconds.
+"""
+
+import math
+import zlib
+from collections import OrderedDict
+from typing import Final
+
+ERROR_HALF_LIFE_S: Final = 10.0
+"""Time after which an error counts half."""
+
+ABSENT_S: Final = 30.0
+"""How long a replica that did not know an adapter is believed not to know it."""
+
+MOST_ADAPTERS: Final = 256
+"""Adapters remembered of one replica; the one used longest ago is forgotten first."""
+
+
+class Standing:
+    """One replica as the choice sees it.
+
+    Args:
+        name: Names it, the same in every router: what is hashed to it stays with it.
+
+    Attributes:
+        name: As above.
+        salt: A number made from the name.
+        adapters: Adapters it has been seen to have, the one used longest ago first.
+        answers: Answers under way, ≥ 0.
+        tokens: Tokens expected of them, prompts included, ≥ 0.
+        busy_until: Until when it does not want more work.
+    """
+
+    __slots__ = (
+        "_absent",
+        "_errors",
+        "_errors_at",
+        "adapters",
+        "answers",
+        "busy_until",
+        "name",
+        "salt",
+        "tokens",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.salt = zlib.crc32(name.encode())
+        self.answers = 0
+        self.tokens = 0
+        self.busy_until = 0.0
+        self._errors = 0.0
+        self._errors_at = 0.0
+        self._absent: dict[str, float] = {}
+        self.adapters: OrderedDict[str, None] = OrderedDict()
+
+    def begin(self, tokens: int) -> None:
+        """Take note of an answer that begins."""
+        self.answers += 1
+        self.tokens += tokens
+
+    def end(self, tokens: int) -> None:
+        """Take note that it ended, however it did; with the same number."""
+        self.answers -= 1
+        self.tokens -= tokens
+
+    def errors(self, now: float) -> float:
+        """Give the errors so far, recent ones counting more, ≥ 0."""
+        return self._errors * math.exp2((self._errors_at - now) / ERROR_HALF_LIFE_S)
+
+    def erred(self, now: float) -> None:
+        """Take note of an error."""
+        self._errors = self.errors(now) + 1
+        self._errors_at = now
+
+    def busy(self, until: float) -> None:
+        """Take note that it has too much work."""
+        self.busy_until = max(self.busy_until, until)
+
+    def wrote(self, revision: str) -> None:
+        """Take note that it has an adapter; empty: the base model, which it always has."""
+        if not revision:
+            return
+        self._absent.pop(revision, None)
+        self.adapters[revision] = None
+        self.adapters.move_to_end(revision)
+        if len(self.adapters) > MOST_ADAPTERS:
+            self.adapters.popitem(last=False)
+
+    def lacks(self, revision: str, now: float) -> None:
+        """Take note that it does not know an adapter."""
+        self.adapters.pop(revision, None)
+        self._absent = {name: until for name, until in self._absent.items() if until > now}
+        self._absent[revision] = now + ABSENT_S
+
+    def forget(self) -> None:
+        """Forget its adapters: it may have been started anew."""
+        self.adapters.clear()
+        self._absent.clear()
+
+    def resident(self, revision: str) -> bool:
+        """Tell whether it has been seen to have an adapter."""
+        return not revision or revision in self.adapters
+
+    def absent(self, revision: str, now: float) -> bool:
+        """Tell whether it has lately been seen not to know an adapter."""
+        return self._absent.get(revision, now) > now

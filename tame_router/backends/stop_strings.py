@@ -1,0 +1,67 @@
+"""Stop strings, looked for in a text that arrives in pieces. Pure.
+
+A server that looks for them itself holds back as many characters as the longest has, so that
+what it gave out ends in the middle of a token: another server cannot go on from there as the
+first would have. Where an answer may have to go on elsewhere they are looked for here instead,
+and the search goes on over the cut.
+"""
+
+from collections.abc import Sequence
+
+
+class StopStrings:
+    """Passes a text on up to the stop string that is complete first, which is left out.
+
+    Holds back only what may be the beginning of one.
+
+    Args:
+        stops: The strings; empty ones are ignored.
+
+    Attributes:
+        found: A stop string was found: nothing of the text follows.
+        end: Where it ends, in characters of the whole text; 0: none was found.
+    """
+
+    __slots__ = ("_held", "_longest", "_passed", "_starts", "_stops", "end", "found")
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = tuple(filter(None, stops))
+        self._longest = max((len(stop) for stop in self._stops), default=0)
+        self._starts = tuple({stop[0] for stop in self._stops})
+        self._held = ""
+        self._passed = 0
+        self.found = False
+        self.end = 0
+
+    def feed(self, text: str) -> str:
+        """Take new characters, and give those that are certain; may be empty."""
+        if not self._stops:
+            return text
+        text = self._held + text
+        found = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
+        if found:
+            end, at = min(found)
+            self.found = True
+            self.end = self._passed + end
+            self._held = ""
+            return text[:at]
+        kept = self._kept(text)
+        self._held = text[kept:]
+        self._passed += kept
+        return text[:kept]
+
+    def rest(self) -> str:
+        """Give what was held back, at the end of the text: no stop string came of it."""
+        held, self._held = self._held, ""
+        return held
+
+    def _kept(self, text: str) -> int:
+        """Tell from where on a text may be the beginning of a stop string."""
+        first = max(0, len(text) - self._longest + 1)
+        tail = text[first:]
+        if not any(start in tail for start in self._starts):  # nearly always
+            return len(text)
+        for at in range(first, len(text)):
+            if any(stop.startswith(text[at:]) for stop in self._stops):
+                return at
+        return len(text)

@@ -1,0 +1,63 @@
+"""Backends from their settings: one server, or a pool of several."""
+
+import pytest
+
+from tame_router.backends.backend import Generation
+from tame_router.backends.building import build_backend, watching
+from tame_router.backends.replica_pool import ReplicaPool
+from tame_router.backends.vllm import VllmBackend
+from tame_router.chat import Message, Role, Sampling
+from tame_router.config import VllmSettings
+from tame_router.errors import ConfigError
+from tests.fakes.vllm import BASE_MODEL, FakeVllm
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["base_url", "base_urls"])
+async def test_one_server_is_asked_as_ever(fake_vllm: FakeVllm, several: bool) -> None:
+    """One address makes no pool: no check, no counting, stop strings left to the server."""
+    url = fake_vllm.base_url
+    section = VllmSettings(base_urls=(url,)) if several else VllmSettings(base_url=url)
+    backend = build_backend(section, BASE_MODEL, "")
+    assert isinstance(backend, VllmBackend)
+    generation = Generation(
+        revision="",
+        messages=(Message(role=Role.USER, content="?"),),
+        sampling=Sampling(stop=("USER:",)),
+        request_id="r",
+    )
+    async with backend.open(generation) as pieces:
+        usages = [piece.usage async for piece in pieces if piece.usage]
+    assert len(usages) == 1
+    (received,) = fake_vllm.received
+    assert received.body == {
+        "model": BASE_MODEL,
+        "messages": [{"role": "user", "content": "?"}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "stop": ["USER:"],
+    }
+    await backend.close()
+
+
+async def test_several_servers_are_a_pool() -> None:
+    """Several addresses make one, and each of them once."""
+    urls = ("http://10.0.0.1:8100/v1", "http://10.0.0.2:8100/v1")
+    pool = build_backend(VllmSettings(base_urls=urls), BASE_MODEL, "", name="local")
+    assert isinstance(pool, ReplicaPool)
+    assert [replica.standing.name for replica in pool.replicas] == list(urls)
+    await pool.close()
+    twice = VllmSettings(base_urls=(urls[0], f"{urls[0]}/"))
+    with pytest.raises(ConfigError, match=r"backends\.local\.base_urls names a replica twice"):
+        build_backend(twice, BASE_MODEL, "", name="local")
+
+
+async def test_what_goes_wrong_inside_is_not_hidden() -> None:
+    """An error while replicas are looked after stays what it is."""
+    urls = ("http://127.0.0.1:9/v1", "http://127.0.0.1:10/v1")
+    pool = build_backend(VllmSettings(base_urls=urls), BASE_MODEL, "", name="local")
+    with pytest.raises(ConfigError, match="as it was"):
+        async with watching({"local": pool}):
+            raise ConfigError("as it was")
+    await pool.close()
