@@ -58,7 +58,12 @@ class Desk:
         self._known: dict[str, Standing] = {}
 
     def catalog(self, caller: Caller) -> Catalog:
-        """Give the experts that exist for a caller."""
+        """Give the experts that exist for a caller.
+
+        Raises:
+            PermissionDeniedError: When the caller may not ask: then it sees none either.
+        """
+        caller.principal.require(Scope.CHAT)
         return self._standing(caller.tenant).catalog
 
     async def route(

@@ -42,12 +42,13 @@ class FeedbackServicer(feedback_service_pb2_grpc.FeedbackServiceServicer):
         self, request: feedback_service_pb2.SubmitFeedbackRequest, context: Context
     ) -> feedback_service_pb2.SubmitFeedbackResponse:
         """Store feedback, once for each request id."""
+        catalog = self._desk.catalog(caller())
         given = read_feedback(
             request,
             feedback_id=secrets.token_hex(_ID_BYTES),
             tenant=caller().tenant.name,
         )
-        self._desk.catalog(caller()).expert(given.expert)
+        catalog.expert(given.expert)
         kept = await self._intake.add(given)
         if not kept.repeats(given):
             raise InvalidRequestError(
