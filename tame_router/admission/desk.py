@@ -11,6 +11,7 @@ from tame_router.admission.call import Call
 from tame_router.admission.caller import Caller
 from tame_router.admission.observation import CHARS_PER_TOKEN, Observation
 from tame_router.admission.reception import EVERYONE
+from tame_router.admission.settlement import due
 from tame_router.admission.standing import Standing, standing_of
 from tame_router.answering.event import DecisionMade, Event, Final, Note
 from tame_router.answering.join import Emit
@@ -131,10 +132,14 @@ class Desk:
             with self._place():
                 most = self._most_tokens(question)
                 reservation = await self._books.quota.reserve(tenant, most)
+                ended: BaseException | None = None
                 try:
                     await self._pipeline.answer(question, pass_on)
+                except BaseException as error:
+                    ended = error
+                    raise
                 finally:
-                    await reservation.settle(seen.tokens)
+                    await reservation.settle(due(ended, seen))
         except BaseException as error:
             account.close(_outcome(error))
             raise

@@ -38,7 +38,7 @@ else:
     Context = grpc.aio.ServicerContext
 Method = Callable[[Any, Context], Awaitable[Any]]
 
-_CALLER_GONE = (grpc.aio.InternalError, grpc.aio.UsageError)
+CALLER_GONE = (grpc.aio.InternalError, grpc.aio.UsageError)
 """What writing to a call raises in the moment between its end and the news of it."""
 
 _CALL_ID: ContextVar[str] = ContextVar("call_id")
@@ -146,7 +146,7 @@ def _guard(method: str, inner: Any, reception: Reception) -> Method:
         except asyncio.CancelledError:
             _log(logging.INFO, "call.cancelled", method, call_id, begun)
             raise
-        except _CALLER_GONE as gone:
+        except CALLER_GONE as gone:
             _log(logging.INFO, "call.cancelled", method, call_id, begun)
             raise asyncio.CancelledError from gone
         except TameError as raised:
@@ -165,7 +165,7 @@ def _guard(method: str, inner: Any, reception: Reception) -> Method:
         trailing = ((DETAILS_KEY, status.SerializeToString()), (REQUEST_ID_KEY, call_id))
         try:
             return await context.abort(STATUS_CODES[told.code], status.message, trailing)
-        except _CALLER_GONE as gone:
+        except CALLER_GONE as gone:
             raise asyncio.CancelledError from gone
 
     return guarded

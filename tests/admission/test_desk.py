@@ -1,7 +1,8 @@
 """The desk: what an answer costs, what is recorded of it, and what a tenant may ask for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -9,12 +10,16 @@ import pytest
 from tame_router.admission.books import Books
 from tame_router.admission.desk import Desk
 from tame_router.answering.dispatch import Dispatch
-from tame_router.answering.event import Delta, Event, Final
+from tame_router.answering.event import DecisionMade, Delta, Event, Final
 from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.single import SingleJoin
+from tame_router.backends.backend import Generation, Piece
 from tame_router.catalog.expert import Catalog
 from tame_router.chat import Usage
 from tame_router.errors import (
+    BackendFailedError,
+    DeadlineExceededError,
+    InvalidRequestError,
     NoExpertError,
     OverloadedError,
     PermissionDeniedError,
@@ -40,7 +45,7 @@ ESTIMATE = len(TEXT) // 2 + -(-len("".join(WRITTEN)) // 2)
 class Counted:
     """A quota that lets everything in, and notes what is settled."""
 
-    settled: list[int] = field(default_factory=list)
+    settled: list[int | None] = field(default_factory=list)
     reserved: list[int] = field(default_factory=list)
 
     async def reserve(self, tenant: Tenant, tokens: int) -> Reservation:
@@ -51,7 +56,7 @@ class Counted:
     async def take_upload(self, tenant: Tenant, size_bytes: int) -> None:
         """Not be asked."""
 
-    async def settle(self, tokens: int) -> None:
+    async def settle(self, tokens: int | None) -> None:
         """Note it."""
         self.settled.append(tokens)
 
@@ -173,9 +178,45 @@ async def test_what_fails_before_a_word_costs_nothing(scene: Scene) -> None:
     nobody = Tenant(name="nobody")
     with pytest.raises(NoExpertError):
         await scene.desk.answer(asks(calls(nobody)), ignore)
-    assert scene.quota.settled == [0]
+    assert scene.quota.settled == [None]
     assert scene.outcomes == ["NO_EXPERT_ALLOWED"]
     assert scene.backend.asked == []
+
+
+@pytest.mark.parametrize(
+    ("error", "cost"),
+    [
+        (asyncio.CancelledError(), len(TEXT) // 2),
+        (DeadlineExceededError("late"), len(TEXT) // 2),
+        (TimeoutError(), len(TEXT) // 2),
+        (InvalidRequestError("wrong"), 0),
+        (BackendFailedError("broken"), None),
+        (ConnectionResetError(), None),
+    ],
+)
+async def test_only_our_failures_are_refunded(
+    scene: Scene, error: BaseException, cost: int | None
+) -> None:
+    """Before a word: who hangs up pays the prompt, who asks wrongly the request."""
+
+    @asynccontextmanager
+    async def fail(generation: Generation) -> AsyncIterator[AsyncIterator[Piece]]:
+        raise error
+        yield
+
+    scene.backend.open = fail  # type: ignore[method-assign]
+    with pytest.raises(type(error)):
+        await scene.desk.answer(asks(calls(TENANT), TEXT), ignore)
+    assert scene.quota.settled == [cost]
+
+
+async def test_hanging_up_before_anybody_is_asked_costs_the_request(scene: Scene) -> None:
+    """Asking and leaving again and again is limited as asking is."""
+    with pytest.raises(asyncio.CancelledError):
+        await scene.desk.answer(
+            asks(calls(TENANT), TEXT), breaking(DecisionMade, asyncio.CancelledError())
+        )
+    assert scene.quota.settled == [0]
 
 
 async def test_a_full_quota_is_refused_and_recorded(catalog: Catalog, scene: Scene) -> None:
