@@ -9,6 +9,7 @@ from tame_router.admission.account import Account
 from tame_router.admission.books import Books
 from tame_router.admission.call import Call
 from tame_router.admission.caller import Caller
+from tame_router.admission.model import constrain, named
 from tame_router.admission.observation import CHARS_PER_TOKEN, Observation
 from tame_router.admission.reception import EVERYONE
 from tame_router.admission.settlement import due
@@ -103,9 +104,15 @@ class Desk:
         tenant = call.caller.tenant
         standing = self._standing(tenant)
         recording = current()
-        recording.asked(call.question.answer_id, call.question.constraints.pin)
+        pin = named(call.model) or call.question.constraints.pin
+        recording.asked(call.question.answer_id, pin)
         question = dataclasses.replace(
-            call.question, visible=standing.visible, trace=recording.trace, joins=tenant.joins
+            call.question,
+            visible=standing.visible,
+            trace=recording.trace,
+            joins=tenant.joins,
+            tenant=tenant.name,
+            subject=call.caller.principal.subject,
         )
         self._books.journal.require_room()
         seen = Observation(
@@ -129,6 +136,9 @@ class Desk:
 
         try:
             _require_rights(call.caller, question.constraints)
+            # Here, so that asking for what does not exist is recorded as on the other edge.
+            constraints = constrain(call.model, question.constraints, standing.catalog)
+            question = dataclasses.replace(question, constraints=constraints)
             with self._place():
                 most = self._most_tokens(question)
                 reservation = await self._books.quota.reserve(tenant, most)

@@ -172,6 +172,8 @@ def _log(
         logging.INFO,
         "answer.finished",
         request_id=question.answer_id,
+        tenant=question.tenant,
+        subject=question.subject,
         expert=lead.expert,
         revision=lead.revision,
         probability=round(decision.experts[0].probability, 3),

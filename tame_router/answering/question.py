@@ -23,6 +23,8 @@ class Question:
         visible: Experts the caller may use; None: all there are.
         trace: Headers that carry the trace on to backends, `traceparent` among them.
         joins: Joins the caller may use, by name; empty: all.
+        tenant: Name of the tenant that asks, for the log.
+        subject: Which key, certificate or person of it, for the log.
         first_token_timeout_s: Longest wait for the first token; None: the backend's.
         stall_timeout_s: Longest silence between tokens; None: the backend's.
     """
@@ -38,5 +40,7 @@ class Question:
     visible: frozenset[str] | None = None
     trace: Mapping[str, str] = field(default_factory=dict)
     joins: frozenset[str] = frozenset()
+    tenant: str = ""
+    subject: str = ""
     first_token_timeout_s: float | None = None
     stall_timeout_s: float | None = None

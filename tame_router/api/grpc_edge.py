@@ -137,29 +137,29 @@ def _guard(method: str, inner: Any, reception: Reception) -> Method:
         call_id = _new_request_id(context)
         _CALL_ID.set(call_id)
         begun = time.perf_counter()
+        facts = {"method": method, "request_id": call_id}
         error: TameError
         try:
             known = await reception.receive(read_credentials(context))
             current().identified(known.tenant.name)
+            facts |= known.facts
             _CALLER.set(known)
             return await inner(_readable(request), context)
         except asyncio.CancelledError:
-            _log(logging.INFO, "call.cancelled", method, call_id, begun)
+            _log(logging.INFO, "call.cancelled", facts, begun)
             raise
         except CALLER_GONE as gone:
-            _log(logging.INFO, "call.cancelled", method, call_id, begun)
+            _log(logging.INFO, "call.cancelled", facts, begun)
             raise asyncio.CancelledError from gone
         except TameError as raised:
             error = raised
         except TimeoutError:
             error = timed_out()
         except Exception:
-            log.LOGGER.exception(
-                "call.crashed", extra={"facts": {"method": method, "request_id": call_id}}
-            )
+            log.LOGGER.exception("call.crashed", extra={"facts": facts})
             error = crashed()
         current().failed(error)
-        _log(logging.WARNING, "call.failed", method, call_id, begun, error)
+        _log(logging.WARNING, "call.failed", facts, begun, error)
         told = for_callers(error)
         status = rich_status(told, call_id)
         trailing = ((DETAILS_KEY, status.SerializeToString()), (REQUEST_ID_KEY, call_id))
@@ -193,11 +193,12 @@ def _lenient(deserializer: Callable[[bytes], Any] | None) -> Callable[[bytes], A
 
 
 def _log(
-    level: int, name: str, method: str, call_id: str, begun: float, error: TameError | None = None
+    level: int, name: str, facts: dict[str, str], begun: float, error: TameError | None = None
 ) -> None:
-    facts = {"method": method, "request_id": call_id}
+    facts = dict(facts)
     if error:
         facts |= {"code": error.code.name, "reason": error.reason, "message": error.message}
-        facts |= error.metadata
+        # Whose tenant an error is about does not stand in place of who calls.
+        facts |= {name: fact for name, fact in error.metadata.items() if name not in facts}
     elapsed_ms = round((time.perf_counter() - begun) * 1e3, 1)
     log.event(level, name, **facts, elapsed_ms=elapsed_ms)

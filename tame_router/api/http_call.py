@@ -39,6 +39,7 @@ class HttpCall:
         started: A status has been sent.
         complete: The whole response has been sent.
         gone: The caller closed its connection.
+        facts: What the log says of it: method and path, its id, and who calls once that is known.
     """
 
     __slots__ = (
@@ -48,6 +49,7 @@ class HttpCall:
         "_send",
         "body",
         "complete",
+        "facts",
         "gone",
         "path",
         "request_id",
@@ -71,6 +73,7 @@ class HttpCall:
         self.path: str = scope["path"]
         given = self._all(REQUEST_ID_KEY.encode()) if self._has(REQUEST_ID_KEY) else ()
         self.request_id = choose_request_id(given)
+        self.facts: dict[str, object] = {"method": self.label, "request_id": self.request_id}
         self.body = HttpBody(self._headers, receive, settings)
         self.started = self.complete = self.gone = False
 
@@ -95,6 +98,7 @@ class HttpCall:
             )
         )
         current().identified(caller.tenant.name)
+        self.facts |= caller.facts
         return caller
 
     def header(self, name: bytes) -> str | None:

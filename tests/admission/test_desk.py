@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -19,6 +19,7 @@ from tame_router.chat import Usage
 from tame_router.errors import (
     BackendFailedError,
     DeadlineExceededError,
+    ExpertNotFoundError,
     InvalidRequestError,
     NoExpertError,
     OverloadedError,
@@ -217,6 +218,19 @@ async def test_hanging_up_before_anybody_is_asked_costs_the_request(scene: Scene
             asks(calls(TENANT), TEXT), breaking(DecisionMade, asyncio.CancelledError())
         )
     assert scene.quota.settled == [0]
+
+
+async def test_asking_for_a_model_that_does_not_exist_is_recorded(scene: Scene) -> None:
+    """As over gRPC, whether it is forbidden or absent, and in the same words; it costs nothing."""
+    lawyer = Tenant(name="lawyer", read=frozenset({"legal"}))
+    for model in ("medical", "astrology", "legal@0000000000000000", "legal@"):
+        with pytest.raises(ExpertNotFoundError) as raised:
+            await scene.desk.answer(replace(asks(calls(lawyer)), model=model), ignore)
+        assert raised.value.metadata == {"model": model}
+    assert scene.outcomes == ["EXPERT_NOT_FOUND"] * 4
+    assert scene.quota.reserved == []
+    await scene.desk.answer(replace(asks(calls(lawyer)), model="legal"), ignore)
+    assert scene.outcomes[-1] == "ok"
 
 
 async def test_a_full_quota_is_refused_and_recorded(catalog: Catalog, scene: Scene) -> None:
