@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import ClassVar
 
 import pytest
 
@@ -181,6 +182,56 @@ async def test_without_redis_each_gives_out_its_share(
     assert caplog.messages.count("quota.recovered") == 2
 
 
+async def test_a_redis_that_lost_its_data_while_connected_is_noticed(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the next question, which is decided here; then it is told what was counted."""
+    caplog.set_level(logging.INFO, "tame_router")
+    who = tenant(requests_per_day=20)
+    async with routers(redis_server) as (one, two):
+        for quota in (one, two):
+            for _ in range(6):
+                await quota.reserve(who, 0)
+        await one._courier._link._client.flushall()
+        given = [await one.reserve(who, 0)]
+        assert one.degraded
+        await until(lambda: up(one))
+        given.append(await two.reserve(who, 0))
+        await until(lambda: up(one, two))
+        with pytest.raises(QuotaExceededError, match="requests_per_day is 20: 20 requests"):  # noqa: PT012 - until then
+            while True:
+                given.append(await one.reserve(who, 0))
+        assert len(given) == 8
+    assert caplog.messages.count("quota.degraded") == 2
+    assert caplog.messages.count("quota.recovered") == 2
+
+
+async def test_nobody_waits_for_a_courier_that_crashed(caplog: pytest.LogCaptureFixture) -> None:
+    """Who had asked is decided here, and what was to be told is told by the next courier."""
+
+    class Crashing(RedisLink):
+        crashes = True
+        told: ClassVar[list[Command]] = []
+
+        async def mark(self, name: str) -> str:
+            return "known"
+
+        async def run(self, commands: Sequence[Command], mark: str) -> list[list[int]]:
+            if self.crashes and commands:
+                self.crashes = False
+                raise ZeroDivisionError
+            self.told += commands
+            return [[1, 0, 0] for _ in commands]
+
+    quota = SharedQuota(Crashing("redis://127.0.0.1:1"), 1.0)
+    async with asyncio.timeout(10):
+        held = await quota.reserve(tenant(requests_per_day=2), 0)
+        await held.settle(0)
+        await until(lambda: bool(Crashing.told))
+    assert "quota.crashed" in caplog.messages
+    await quota.close()
+
+
 async def test_uploads_without_redis(redis_server: RedisServer) -> None:
     """Their share is given out too."""
     async with routers(redis_server, 1) as (one,):
@@ -242,12 +293,13 @@ async def test_scripts_that_redis_forgot_are_given_again(redis_server: RedisServ
 async def test_an_answer_that_is_no_answer_is_a_failure(redis_server: RedisServer) -> None:
     """A key of another kind is an error of Redis: its words reach the log, not the caller."""
     link = RedisLink(redis_server.url, 2.0)
+    await link.mark("known")
     await link._client.set(key("aa", "requests_per_day"), "text")
     command = Command(
         RESERVE, (key("aa", "streams"), key("aa", "requests_per_day")), (-1, "", 1, 900, 96, 5, 1)
     )
     with pytest.raises(LinkDownError, match="WRONGTYPE"):
-        await link.run([command])
+        await link.run([command], "known")
     await link.close()
 
 
