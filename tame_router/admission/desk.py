@@ -2,8 +2,8 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 from tame_router.admission.account import Account
 from tame_router.admission.books import Books
@@ -78,19 +78,25 @@ class Desk:
     ) -> Decision:
         """Decide who would answer, and ask nobody.
 
+        It counts as a request that reads and writes no tokens, and takes a place while it lasts.
+
         Raises:
             PermissionDeniedError: When the caller lacks the scope, or may not use the join.
+            QuotaExceededError: When the tenant has made as many requests as it may.
+            OverloadedError: When there is no place.
             RequestError: As `Pipeline.route` does.
             NoExpertError: As `Pipeline.route` does.
         """
         _require_rights(caller, constraints)
-        decision = await self._pipeline.route(
-            messages,
-            constraints,
-            visible=self._standing(caller.tenant).visible,
-            explain=explain,
-            joins=caller.tenant.joins,
-        )
+        with self._place():
+            async with self._counted(caller.tenant):
+                decision = await self._pipeline.route(
+                    messages,
+                    constraints,
+                    visible=self._standing(caller.tenant).visible,
+                    explain=explain,
+                    joins=caller.tenant.joins,
+                )
         self._decided(current(), decision)
         return decision
 
@@ -153,6 +159,19 @@ class Desk:
         except BaseException as error:
             account.close(_outcome(error))
             raise
+
+    @asynccontextmanager
+    async def _counted(self, tenant: Tenant) -> AsyncIterator[None]:
+        """Count a request without tokens; one that is refused, or fails, is given back."""
+        reservation = await self._books.quota.reserve(tenant, 0)
+        cost: int | None = 0
+        try:
+            yield
+        except Exception:
+            cost = None
+            raise
+        finally:
+            await reservation.settle(cost)
 
     def _decided(self, recording: Recording, decision: Decision) -> None:
         expert = self._catalog.expert(decision.lead)

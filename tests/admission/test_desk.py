@@ -279,6 +279,30 @@ async def test_grants_are_read_once_and_again_when_they_change(scene: Scene) -> 
     assert desk.catalog(calls(fewer)).names == ("legal",)
 
 
+async def test_a_decision_counts_as_a_request(catalog: Catalog, scene: Scene) -> None:
+    """Without tokens; one that is refused costs nothing, and where none is left none is made."""
+    desk = Desk(catalog, scene.desk._pipeline, Books(quota=LocalQuota()))
+    limited = calls(Tenant(name="limited", read=ALL, limits=Limits(requests_per_minute=2)))
+    messages = asks(limited).question.messages
+    with pytest.raises(ExpertNotFoundError):
+        await desk.route(limited, messages, Constraints(pin="astrology"))
+    for _ in range(2):
+        await desk.route(limited, messages, Constraints(), explain=True)
+    with pytest.raises(QuotaExceededError, match="requests_per_minute is 2"):
+        await desk.route(limited, messages, Constraints())
+    with pytest.raises(QuotaExceededError, match="requests_per_minute is 2"):
+        await desk.answer(asks(limited), ignore)
+    await scene.desk.route(calls(TENANT), messages, Constraints())
+    assert (scene.quota.reserved, scene.quota.settled) == ([0], [0])
+
+
+async def test_a_decision_takes_a_place(catalog: Catalog, scene: Scene) -> None:
+    """Deciding is work too: a router that is full makes no decisions beside its answers."""
+    desk = Desk(catalog, scene.desk._pipeline, max_answers=0)
+    with pytest.raises(OverloadedError):
+        await desk.route(calls(TENANT), asks(calls(TENANT)).question.messages, Constraints())
+
+
 async def test_more_answers_than_there_are_places_are_refused(
     catalog: Catalog, scene: Scene
 ) -> None:
