@@ -157,6 +157,11 @@ class VllmSettings(Section):
     first_token_timeout_s: Seconds = Field(60, description="Longest wait for the first token.")
     stall_timeout_s: Seconds = Field(30, description="Longest silence between tokens.")
     max_connections: int = Field(1024, ge=1, description="Connections to the server at once.")
+    priorities: bool | None = Field(
+        None,
+        description="Send tenants' priorities, which takes a server with --scheduling-policy"
+        " priority; absent: to the local engine.",
+    )
 
 
 class LitellmSettings(Section):

@@ -119,6 +119,7 @@ class Desk:
             joins=tenant.joins,
             tenant=tenant.name,
             subject=call.caller.principal.subject,
+            priority=tenant.priority,
         )
         self._books.journal.require_room()
         seen = Observation(

@@ -25,6 +25,7 @@ class Question:
         joins: Joins the caller may use, by name; empty: all.
         tenant: Name of the tenant that asks, for the log.
         subject: Which key, certificate or person of it, for the log.
+        priority: Who goes first where there is more work than capacity: higher before lower.
         first_token_timeout_s: Longest wait for the first token; None: the backend's.
         stall_timeout_s: Longest silence between tokens; None: the backend's.
     """
@@ -42,5 +43,6 @@ class Question:
     joins: frozenset[str] = frozenset()
     tenant: str = ""
     subject: str = ""
+    priority: int = 0
     first_token_timeout_s: float | None = None
     stall_timeout_s: float | None = None

@@ -30,6 +30,7 @@ class Generation:
         first_token_timeout_s: Longest wait for the first token; None: the backend's own, which
             holds too.
         stall_timeout_s: Longest silence between tokens; None: as above.
+        priority: Who goes first where there is more work than capacity: higher before lower.
     """
 
     revision: str
@@ -42,6 +43,7 @@ class Generation:
     trace: Mapping[str, str] = field(default_factory=dict)
     first_token_timeout_s: float | None = None
     stall_timeout_s: float | None = None
+    priority: int = 0
 
 
 @dataclass(slots=True, kw_only=True)

@@ -20,7 +20,12 @@ def build_backends(settings: Settings, base_models: Mapping[str, str]) -> dict[s
         ConfigError: When one cannot be used.
     """
     return {
-        name: build_backend(section, base_models[name], _api_key(settings, section))
+        name: build_backend(
+            section,
+            base_models[name],
+            _api_key(settings, section),
+            local=_local(settings, section),
+        )
         for name, section in settings.backends.items()
     }
 
@@ -28,14 +33,23 @@ def build_backends(settings: Settings, base_models: Mapping[str, str]) -> dict[s
 def _api_key(settings: Settings, section: VllmSettings | LitellmSettings) -> str:
     """Give a backend's key; for the local engine, where none is set, the one it makes."""
     given = secret(section.api_key, section.api_key_file)
-    local = f"http://{settings.engine.host}:{settings.engine.port}/v1"
-    if given or not isinstance(section, VllmSettings) or section.base_url.rstrip("/") != local:
+    if given or not _local(settings, section):
         return given
     return ensure_key(settings.state_dir)
 
 
+def _local(settings: Settings, section: VllmSettings | LitellmSettings) -> bool:
+    """Tell whether a backend is the local engine, by its address."""
+    local = f"http://{settings.engine.host}:{settings.engine.port}/v1"
+    return isinstance(section, VllmSettings) and section.base_url.rstrip("/") == local
+
+
 def build_backend(
-    settings: VllmSettings | LitellmSettings, base_model: str, api_key: str
+    settings: VllmSettings | LitellmSettings,
+    base_model: str,
+    api_key: str,
+    *,
+    local: bool = False,
 ) -> Backend:
     """Build a backend from its section.
 
@@ -43,6 +57,7 @@ def build_backend(
         settings: Its section.
         base_model: The base model it serves.
         api_key: Its key; empty: none.
+        local: It is the engine that `tame engine start` runs, which goes by priorities.
     """
     if isinstance(settings, LitellmSettings):
         from tame_router.backends.litellm import LitellmBackend, LitellmSpec
@@ -67,5 +82,6 @@ def build_backend(
             first_token_timeout_s=settings.first_token_timeout_s,
             stall_timeout_s=settings.stall_timeout_s,
             max_connections=settings.max_connections,
+            priorities=local if settings.priorities is None else settings.priorities,
         )
     )

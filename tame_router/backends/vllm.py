@@ -28,6 +28,8 @@ class VllmSpec:
         first_token_timeout_s: Longest wait for the first token, > 0.
         stall_timeout_s: Longest silence between tokens, > 0.
         max_connections: Connections open at once, ≥ 1.
+        priorities: The server goes by priorities (`--scheduling-policy priority`), so they are
+            sent.
     """
 
     base_url: str = "http://127.0.0.1:8100/v1"
@@ -37,6 +39,7 @@ class VllmSpec:
     first_token_timeout_s: float = 60.0
     stall_timeout_s: float = 30.0
     max_connections: int = 1024
+    priorities: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a key that no header can carry."""
@@ -127,7 +130,9 @@ class VllmBackend:
         return answer
 
     async def _ask(self, served_name: str, generation: Generation) -> HttpStream | Refusal:
-        return await self._server.chat(served_name, generation)
+        # Higher goes first with us, lower with vLLM.
+        priority = -generation.priority if self._spec.priorities else 0
+        return await self._server.chat(served_name, generation, priority)
 
     async def _may_be_cut(self, generation: Generation) -> bool:
         """Tell whether the `max_tokens` that the caller insists on must be checked beforehand.

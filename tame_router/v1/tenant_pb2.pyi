@@ -182,7 +182,8 @@ class Tenant(_message.Message):
     """What people call it, at most 200 characters. May be empty."""
     priority: _builtins.int
     """Who goes first when there is more work than capacity, -100 to 100: higher
-    before lower. Default: 0.
+    before lower. It counts on vLLM backends that go by priorities, as the
+    local engine does. Default: 0.
     """
     retain_texts_days: _builtins.int
     """Days that questions and answers are kept for it, 0 to 36500. 0: they are

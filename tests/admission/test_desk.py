@@ -114,6 +114,13 @@ async def test_real_use_is_settled_and_recorded(scene: Scene) -> None:
     assert scene.outcomes == ["ok"]
 
 
+async def test_a_tenants_priority_reaches_the_backend(scene: Scene) -> None:
+    """Its questions go before those of others there, or after them."""
+    await scene.desk.answer(asks(calls(replace(TENANT, priority=5)), TEXT), ignore)
+    await scene.desk.answer(asks(calls(TENANT), TEXT), ignore)
+    assert [generation.priority for generation in scene.backend.asked] == [5, 0]
+
+
 @pytest.mark.parametrize("usage", [None, Usage()])
 async def test_a_backend_that_does_not_tell_is_estimated(scene: Scene, usage: Usage | None) -> None:
     """An answer is never free because nobody counted it."""
