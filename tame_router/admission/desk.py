@@ -89,7 +89,7 @@ class Desk:
         """
         _require_rights(caller, constraints)
         with self._place():
-            async with self._counted(caller.tenant):
+            async with self.counted(caller):
                 decision = await self._pipeline.route(
                     messages,
                     constraints,
@@ -162,9 +162,13 @@ class Desk:
             raise
 
     @asynccontextmanager
-    async def _counted(self, tenant: Tenant) -> AsyncIterator[None]:
-        """Count a request without tokens; one that is refused, or fails, is given back."""
-        reservation = await self._books.quota.reserve(tenant, 0)
+    async def counted(self, caller: Caller) -> AsyncIterator[None]:
+        """Count a request without tokens; one that is refused, or fails, is given back.
+
+        Raises:
+            QuotaExceededError: When the tenant has made as many requests as it may.
+        """
+        reservation = await self._books.quota.reserve(caller.tenant, 0)
         cost: int | None = 0
         try:
             yield

@@ -41,7 +41,7 @@ class FeedbackServicer(feedback_service_pb2_grpc.FeedbackServiceServicer):
     async def SubmitFeedback(
         self, request: feedback_service_pb2.SubmitFeedbackRequest, context: Context
     ) -> feedback_service_pb2.SubmitFeedbackResponse:
-        """Store feedback, once for each request id."""
+        """Store feedback, once for each request id; it counts as a request of the tenant's."""
         catalog = self._desk.catalog(caller())
         given = read_feedback(
             request,
@@ -49,7 +49,8 @@ class FeedbackServicer(feedback_service_pb2_grpc.FeedbackServiceServicer):
             tenant=caller().tenant.name,
         )
         catalog.expert(given.expert)
-        kept = await self._intake.add(given)
+        async with self._desk.counted(caller()):
+            kept = await self._intake.add(given)
         if not kept.repeats(given):
             raise InvalidRequestError(
                 "request_id has named other feedback before; give each submission an id of its own",
@@ -61,6 +62,7 @@ class FeedbackServicer(feedback_service_pb2_grpc.FeedbackServiceServicer):
             feedback_id=kept.feedback_id,
             answer_id=kept.answer_id,
             expert=kept.expert,
+            tenant=kept.tenant,
         )
         create_time = Timestamp()
         create_time.FromDatetime(kept.create_time)
@@ -104,6 +106,7 @@ def read_feedback(
         question=_read_text("question", proto.question, LONGEST_QUESTION_CHARS),
         create_time=datetime.now(UTC),
         request_id=_own_id(tenant, proto.request_id),
+        tenant=tenant,
     )
 
 

@@ -107,9 +107,11 @@ class Limits(_message.Message):
     CONCURRENT_STREAMS_FIELD_NUMBER: _builtins.int
     UPLOAD_BYTES_PER_DAY_FIELD_NUMBER: _builtins.int
     requests_per_minute: _builtins.int
-    """Answers begun, and decisions asked for, in a minute, 0 or more."""
+    """Answers begun, decisions asked for and feedback given in a minute, 0 or
+    more.
+    """
     requests_per_day: _builtins.int
-    """Answers begun, and decisions asked for, in a day, 0 or more."""
+    """Answers begun, decisions asked for and feedback given in a day, 0 or more."""
     tokens_per_minute: _builtins.int
     """Tokens read and written in a minute, 0 or more."""
     tokens_per_day: _builtins.int

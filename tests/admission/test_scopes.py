@@ -8,6 +8,7 @@ import grpc
 import pytest
 from google.protobuf.message_factory import GetMessageClass
 
+from tame_router.admission.books import Books
 from tame_router.admission.desk import Desk
 from tame_router.admission.reception import Reception
 from tame_router.answering.dispatch import Dispatch
@@ -24,9 +25,10 @@ from tame_router.config_access import TenantSettings
 from tame_router.feedback.intake import Intake
 from tame_router.identity.credentials import Credentials
 from tame_router.identity.principal import Method, Principal
+from tame_router.quota.local import LocalQuota
 from tame_router.routing.router import Router
 from tame_router.tenancy.office import Office
-from tame_router.tenancy.tenant import Scope, Tenant
+from tame_router.tenancy.tenant import Limits, Scope, Tenant
 from tame_router.v1 import (
     admin_service_pb2,
     admin_service_pb2_grpc,
@@ -43,6 +45,7 @@ from tests.admission.conftest import Recording
 pytestmark = pytest.mark.anyio
 
 TENANT = "hospital"
+REQUESTS_A_DAY = 3
 ASKED = {"messages": [{"role": chat_pb2.ROLE_USER, "content": "hello"}]}
 REQUESTS: dict[str, dict[str, Any]] = {
     "Route": ASKED,
@@ -91,10 +94,13 @@ async def channel(
     """Give a channel to all services, in front of a backend that answers everything."""
     office = Office(StoreSettings(), tmp_path, catalog.names)
     intake = Intake(StoreSettings(), tmp_path)
-    tenant = Tenant(name=TENANT, read=frozenset({"*"}))
+    tenant = Tenant(
+        name=TENANT, read=frozenset({"*"}), limits=Limits(requests_per_day=REQUESTS_A_DAY)
+    )
     await office.ask("test", lambda a: a.create(tenant))
     directory = await office.open_directory(TenantSettings())
-    desk = Desk(catalog, Pipeline(catalog, router, SingleJoin(Dispatch({"local": Recording()}))))
+    pipeline = Pipeline(catalog, router, SingleJoin(Dispatch({"local": Recording()})))
+    desk = Desk(catalog, pipeline, Books(quota=LocalQuota()))
     server = grpc.aio.server(interceptors=[EdgeInterceptor(Reception(Scoped(), directory))])
     add = router_service_pb2_grpc.add_RouterServiceServicer_to_server
     add(RouterServicer(desk, LimitSettings()), server)
@@ -142,3 +148,13 @@ async def test_a_method_opens_to_its_scope_alone(
     for scope in Scope:
         denied = await call(channel, method, scope) is grpc.StatusCode.PERMISSION_DENIED
         assert denied is (scope not in opens)
+
+
+async def test_whatever_chat_opens_counts_as_a_request(channel: grpc.aio.Channel) -> None:
+    """Feedback, decisions and answers alike; looking experts up is free."""
+    methods = {parameter.values[0].name: parameter.values[0] for parameter in METHODS}
+    for name in ("ListExperts", "SubmitFeedback", "Route", "Chat"):
+        assert await call(channel, methods[name], "chat") is grpc.StatusCode.OK
+    for name in ("SubmitFeedback", "Route", "Chat"):
+        assert await call(channel, methods[name], "chat") is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert await call(channel, methods["GetExpert"], "chat") is grpc.StatusCode.OK
