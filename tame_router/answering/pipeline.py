@@ -171,7 +171,8 @@ def _log(
     log.event(
         logging.INFO,
         "answer.finished",
-        request_id=question.answer_id,
+        request_id=question.request_id or question.answer_id,
+        answer_id=question.answer_id,
         tenant=question.tenant,
         subject=question.subject,
         expert=lead.expert,

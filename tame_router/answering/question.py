@@ -23,6 +23,7 @@ class Question:
         visible: Experts the caller may use; None: all there are.
         trace: Headers that carry the trace on to backends, `traceparent` among them.
         joins: Joins the caller may use, by name; empty: all.
+        request_id: What the caller calls its request, for the log; empty: nothing of its own.
         tenant: Name of the tenant that asks, for the log.
         subject: Which key, certificate or person of it, for the log.
         priority: Who goes first where there is more work than capacity: higher before lower.
@@ -41,6 +42,7 @@ class Question:
     visible: frozenset[str] | None = None
     trace: Mapping[str, str] = field(default_factory=dict)
     joins: frozenset[str] = frozenset()
+    request_id: str = ""
     tenant: str = ""
     subject: str = ""
     priority: int = 0

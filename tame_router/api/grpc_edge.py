@@ -20,7 +20,7 @@ from tame_router.api.grpc_credentials import read_credentials
 from tame_router.api.grpc_status import DETAILS_KEY, STATUS_CODES, rich_status
 from tame_router.api.reflection_guard import METHODS as REFLECTION_METHODS
 from tame_router.api.reflection_guard import guarded_reflection
-from tame_router.api.request_id import REQUEST_ID_KEY, choose_request_id
+from tame_router.api.request_id import REQUEST_ID_KEY, CallIds, choose_ids
 from tame_router.api.told_error import crashed, for_callers, timed_out
 from tame_router.errors import InvalidRequestError, TameError
 from tame_router.telemetry import log
@@ -41,7 +41,7 @@ Method = Callable[[Any, Context], Awaitable[Any]]
 CALLER_GONE = (grpc.aio.InternalError, grpc.aio.UsageError)
 """What writing to a call raises in the moment between its end and the news of it."""
 
-_CALL_ID: ContextVar[str] = ContextVar("call_id")
+_CALL_IDS: ContextVar[CallIds] = ContextVar("call_ids")
 _CALLER: ContextVar[Caller] = ContextVar("caller")
 
 
@@ -49,9 +49,9 @@ class _Unreadable:
     """Stands for a request that could not be parsed, until the call can be answered."""
 
 
-def request_id() -> str:
-    """Give the id of the call that is being served."""
-    return _CALL_ID.get()
+def call_ids() -> CallIds:
+    """Give the ids of the call that is being served."""
+    return _CALL_IDS.get()
 
 
 def caller() -> Caller:
@@ -59,9 +59,9 @@ def caller() -> Caller:
     return _CALLER.get()
 
 
-def _new_request_id(context: Context) -> str:
-    """Take the caller's `x-request-id` where it is well formed, make an id otherwise."""
-    return choose_request_id(
+def _name(context: Context) -> CallIds:
+    """Name a call, by the caller's `x-request-id` where that is well formed."""
+    return choose_ids(
         value
         for key, value in context.invocation_metadata() or ()
         if key == REQUEST_ID_KEY and isinstance(value, str)
@@ -134,10 +134,10 @@ def _recorded(method: str, inner: Method, recorder: Recorder) -> Method:
 
 def _guard(method: str, inner: Any, reception: Reception) -> Method:
     async def guarded(request: Any, context: Context) -> Any:
-        call_id = _new_request_id(context)
-        _CALL_ID.set(call_id)
+        ids = _name(context)
+        _CALL_IDS.set(ids)
         begun = time.perf_counter()
-        facts = {"method": method, "request_id": call_id}
+        facts = {"method": method, "request_id": ids.request_id, "answer_id": ids.answer_id}
         error: TameError
         try:
             known = await reception.receive(read_credentials(context))
@@ -161,8 +161,8 @@ def _guard(method: str, inner: Any, reception: Reception) -> Method:
         current().failed(error)
         _log(logging.WARNING, "call.failed", facts, begun, error)
         told = for_callers(error)
-        status = rich_status(told, call_id)
-        trailing = ((DETAILS_KEY, status.SerializeToString()), (REQUEST_ID_KEY, call_id))
+        status = rich_status(told, ids.request_id)
+        trailing = ((DETAILS_KEY, status.SerializeToString()), (REQUEST_ID_KEY, ids.request_id))
         try:
             return await context.abort(STATUS_CODES[told.code], status.message, trailing)
         except CALLER_GONE as gone:

@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 from tame_router.admission.caller import Caller
 from tame_router.admission.reception import Reception
 from tame_router.api.http_body import HttpBody, read_timeout
-from tame_router.api.request_id import REQUEST_ID_KEY, choose_request_id
+from tame_router.api.request_id import REQUEST_ID_KEY, choose_ids
 from tame_router.config_access import HttpSettings
 from tame_router.identity.credentials import Credentials
 from tame_router.telemetry.recording import current
@@ -34,7 +34,8 @@ class HttpCall:
         reception: Finds out who calls.
 
     Attributes:
-        request_id: Names the call.
+        request_id: Names the call, as the caller wishes.
+        answer_id: Names it here, and the answer.
         body: The request's body.
         started: A status has been sent.
         complete: The whole response has been sent.
@@ -47,6 +48,7 @@ class HttpCall:
         "_pairs",
         "_reception",
         "_send",
+        "answer_id",
         "body",
         "complete",
         "facts",
@@ -72,8 +74,13 @@ class HttpCall:
         self._reception = reception
         self.path: str = scope["path"]
         given = self._all(REQUEST_ID_KEY.encode()) if self._has(REQUEST_ID_KEY) else ()
-        self.request_id = choose_request_id(given)
-        self.facts: dict[str, object] = {"method": self.label, "request_id": self.request_id}
+        ids = choose_ids(given)
+        self.request_id, self.answer_id = ids.request_id, ids.answer_id
+        self.facts: dict[str, object] = {
+            "method": self.label,
+            "request_id": ids.request_id,
+            "answer_id": ids.answer_id,
+        }
         self.body = HttpBody(self._headers, receive, settings)
         self.started = self.complete = self.gone = False
 

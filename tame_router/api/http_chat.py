@@ -51,7 +51,8 @@ class ChatEndpoint:
         deadline = call.deadline()
         request = read_chat(await call.body.read_json(), self._limits)
         question = Question(
-            answer_id=call.request_id,
+            answer_id=call.answer_id,
+            request_id=call.request_id,
             messages=request.messages,
             constraints=request.constraints,
             sampling=request.sampling,

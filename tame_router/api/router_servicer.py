@@ -8,7 +8,7 @@ from tame_router.admission.desk import Desk
 from tame_router.answering.event import Event
 from tame_router.answering.question import Question
 from tame_router.api.grpc_answer import GatheredAnswer
-from tame_router.api.grpc_edge import CALLER_GONE, Context, caller, deadline, request_id
+from tame_router.api.grpc_edge import CALLER_GONE, Context, call_ids, caller, deadline
 from tame_router.api.grpc_request import read_constraints, read_messages, read_sampling
 from tame_router.api.grpc_response import write_decision, write_event
 from tame_router.api.grpc_shape import read_documents, read_shape, read_user
@@ -72,8 +72,10 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         context: Context,
         operation: str,
     ) -> Call:
+        ids = call_ids()
         question = Question(
-            answer_id=request_id(),
+            answer_id=ids.answer_id,
+            request_id=ids.request_id,
             messages=read_messages(request.messages, self._limits),
             constraints=read_constraints(request.constraints),
             sampling=read_sampling(request.sampling),

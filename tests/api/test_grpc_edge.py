@@ -108,6 +108,7 @@ async def test_a_refusal_is_logged_with_its_reason(caplog: pytest.LogCaptureFixt
     assert {key: value for key, value in facts.items() if key != "elapsed_ms"} == {
         "method": "Route",
         "request_id": error.request_id,
+        "answer_id": error.request_id,
         "tenant": "local",
         "subject": "anyone",
         "code": "INVALID_ARGUMENT",
