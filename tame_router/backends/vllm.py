@@ -126,7 +126,7 @@ class VllmBackend:
             generation = await self._fitted(served_name, generation, answer)
             answer = await self._ask(served_name, generation)
         if isinstance(answer, Refusal):
-            raise answer.error(generation.revision, generation.messages)
+            raise answer.error(generation.revision, generation.messages, generation.shape)
         return answer
 
     async def _ask(self, served_name: str, generation: Generation) -> HttpStream | Refusal:
@@ -154,7 +154,7 @@ class VllmBackend:
         wanted = generation.sampling.max_tokens
         max_tokens = wanted if window is None else window.max_tokens_for(generation)
         if max_tokens == wanted:  # it fits, or nobody can tell: the server's word stands
-            raise refusal.error(generation.revision, generation.messages)
+            raise refusal.error(generation.revision, generation.messages, generation.shape)
         return replace(generation, sampling=replace(generation.sampling, max_tokens=max_tokens))
 
     async def _base(self) -> ModelCard:

@@ -152,7 +152,8 @@ async def test_a_method_opens_to_its_scope_alone(
 
 async def test_whatever_chat_opens_counts_as_a_request(channel: grpc.aio.Channel) -> None:
     """Feedback, decisions and answers alike; looking experts up is free."""
-    methods = {parameter.values[0].name: parameter.values[0] for parameter in METHODS}
+    listed: list[Any] = [parameter.values[0] for parameter in METHODS]
+    methods = {method.name: method for method in listed}
     for name in ("ListExperts", "SubmitFeedback", "Route", "Chat"):
         assert await call(channel, methods[name], "chat") is grpc.StatusCode.OK
     for name in ("SubmitFeedback", "Route", "Chat"):

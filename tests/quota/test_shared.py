@@ -220,7 +220,7 @@ async def test_nobody_waits_for_a_courier_that_crashed(caplog: pytest.LogCapture
             if self.crashes and commands:
                 self.crashes = False
                 raise ZeroDivisionError
-            self.told += commands
+            self.told.extend(commands)
             return [[1, 0, 0] for _ in commands]
 
     quota = SharedQuota(Crashing("redis://127.0.0.1:1"), 1.0)
