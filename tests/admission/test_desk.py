@@ -1,8 +1,7 @@
 """The desk: what an answer costs, what is recorded of it, and what a tenant may ask for."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -10,17 +9,13 @@ import pytest
 from tame_router.admission.books import Books
 from tame_router.admission.desk import Desk
 from tame_router.answering.dispatch import Dispatch
-from tame_router.answering.event import DecisionMade, Delta, Event, Final
+from tame_router.answering.event import Delta, Event, Final
 from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.single import SingleJoin
-from tame_router.backends.backend import Generation, Piece
 from tame_router.catalog.expert import Catalog
 from tame_router.chat import Usage
 from tame_router.errors import (
-    BackendFailedError,
-    DeadlineExceededError,
     ExpertNotFoundError,
-    InvalidRequestError,
     NoExpertError,
     OverloadedError,
     PermissionDeniedError,
@@ -191,42 +186,6 @@ async def test_what_fails_before_a_word_costs_nothing(scene: Scene) -> None:
     assert scene.backend.asked == []
 
 
-@pytest.mark.parametrize(
-    ("error", "cost"),
-    [
-        (asyncio.CancelledError(), len(TEXT) // 2),
-        (DeadlineExceededError("late"), len(TEXT) // 2),
-        (TimeoutError(), len(TEXT) // 2),
-        (InvalidRequestError("wrong"), 0),
-        (BackendFailedError("broken"), None),
-        (ConnectionResetError(), None),
-    ],
-)
-async def test_only_our_failures_are_refunded(
-    scene: Scene, error: BaseException, cost: int | None
-) -> None:
-    """Before a word: who hangs up pays the prompt, who asks wrongly the request."""
-
-    @asynccontextmanager
-    async def fail(generation: Generation) -> AsyncIterator[AsyncIterator[Piece]]:
-        raise error
-        yield
-
-    scene.backend.open = fail  # type: ignore[method-assign]
-    with pytest.raises(type(error)):
-        await scene.desk.answer(asks(calls(TENANT), TEXT), ignore)
-    assert scene.quota.settled == [cost]
-
-
-async def test_hanging_up_before_anybody_is_asked_costs_the_request(scene: Scene) -> None:
-    """Asking and leaving again and again is limited as asking is."""
-    with pytest.raises(asyncio.CancelledError):
-        await scene.desk.answer(
-            asks(calls(TENANT), TEXT), breaking(DecisionMade, asyncio.CancelledError())
-        )
-    assert scene.quota.settled == [0]
-
-
 async def test_asking_for_a_model_that_does_not_exist_is_recorded(scene: Scene) -> None:
     """As over gRPC, whether it is forbidden or absent, and in the same words; it costs nothing."""
     lawyer = Tenant(name="lawyer", read=frozenset({"legal"}))
@@ -284,30 +243,6 @@ async def test_grants_are_read_once_and_again_when_they_change(scene: Scene) -> 
     assert desk.catalog(calls(TENANT)) is desk.catalog(calls(TENANT))
     fewer = Tenant(name=TENANT.name, read=frozenset({"legal"}))
     assert desk.catalog(calls(fewer)).names == ("legal",)
-
-
-async def test_a_decision_counts_as_a_request(catalog: Catalog, scene: Scene) -> None:
-    """Without tokens; one that is refused costs nothing, and where none is left none is made."""
-    desk = Desk(catalog, scene.desk._pipeline, Books(quota=LocalQuota()))
-    limited = calls(Tenant(name="limited", read=ALL, limits=Limits(requests_per_minute=2)))
-    messages = asks(limited).question.messages
-    with pytest.raises(ExpertNotFoundError):
-        await desk.route(limited, messages, Constraints(pin="astrology"))
-    for _ in range(2):
-        await desk.route(limited, messages, Constraints(), explain=True)
-    with pytest.raises(QuotaExceededError, match="requests_per_minute is 2"):
-        await desk.route(limited, messages, Constraints())
-    with pytest.raises(QuotaExceededError, match="requests_per_minute is 2"):
-        await desk.answer(asks(limited), ignore)
-    await scene.desk.route(calls(TENANT), messages, Constraints())
-    assert (scene.quota.reserved, scene.quota.settled) == ([0], [0])
-
-
-async def test_a_decision_takes_a_place(catalog: Catalog, scene: Scene) -> None:
-    """Deciding is work too: a router that is full makes no decisions beside its answers."""
-    desk = Desk(catalog, scene.desk._pipeline, max_answers=0)
-    with pytest.raises(OverloadedError):
-        await desk.route(calls(TENANT), asks(calls(TENANT)).question.messages, Constraints())
 
 
 async def test_more_answers_than_there_are_places_are_refused(
