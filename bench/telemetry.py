@@ -23,7 +23,7 @@ from opentelemetry.sdk.trace.export import (
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from tame_router.audit.record import AuditRecord, Step
-from tame_router.config import VllmSettings
+from tame_router.config_backends import VllmSettings
 from tame_router.routing.decision import Decision, ExpertProbability, Join, Reason, Stage
 from tame_router.telemetry.metric import Metrics
 from tame_router.telemetry.recorder import Recorder

@@ -4,9 +4,9 @@ Values only; `config_file` reads them. Every object receives its own section, ne
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, SecretStr, Tag
+from pydantic import BeforeValidator, Field, SecretStr
 
 from tame_router.chat import Guarding
 from tame_router.config_access import (
@@ -23,6 +23,7 @@ from tame_router.config_access import (
     TlsSettings,
     said_off,
 )
+from tame_router.config_backends import BackendSettings, default_backends
 
 
 class ServerSettings(Section):
@@ -146,83 +147,6 @@ class GuardSettings(Section):
     )
 
 
-class ReplicaSettings(Section):
-    """What holds where a backend has several servers: `base_urls`."""
-
-    health_interval_s: Seconds = Field(2, description="Time between checks of /health.")
-    failures: int = Field(3, ge=1, description="Failures in a row that eject a replica.")
-    cool_down_s: Seconds = Field(
-        1, description="Time until an ejected one is probed; doubled with each probe that fails."
-    )
-    max_cool_down_s: Seconds = Field(30, description="Longest such time.")
-    probe_timeout_s: Seconds = Field(10, description="Time that a probe's one token may take.")
-    retry_share: float = Field(
-        0.2, ge=0, le=1, description="Second tries per answer, before its first token."
-    )
-    retry_burst: int = Field(64, ge=0, description="Second tries in one burst.")
-    most_failovers: int = Field(8, ge=0, description="Replicas that one answer may leave.")
-    resume_wait_s: Seconds = Field(
-        10, description="Time that an answer which has begun waits for a replica to go on."
-    )
-
-
-class VllmSettings(Section):
-    """A vLLM server, or several with the same base model, spoken to directly."""
-
-    kind: Literal["vllm"] = "vllm"
-    base_url: str = Field(
-        "http://127.0.0.1:8100/v1",
-        pattern=r"^https?://\S+$",
-        description="Address of the OpenAI API, with its /v1.",
-    )
-    base_urls: tuple[Annotated[str, Field(pattern=r"^https?://\S+$")], ...] = Field(
-        (), description="Addresses of several replicas, instead of base_url; see replicas.md."
-    )
-    replicas: ReplicaSettings = Field(default_factory=ReplicaSettings)
-    base_model: str = Field(
-        "", description="Name the server gives its base model; empty: as the local engine's."
-    )
-    api_key: SecretStr = Field(SecretStr(""), description="Key of the server; empty: none.")
-    api_key_file: Path | None = Field(None, description="File that holds the key instead.")
-    connect_timeout_s: Seconds = Field(5, description="Time to open a connection.")
-    first_token_timeout_s: Seconds = Field(60, description="Longest wait for the first token.")
-    stall_timeout_s: Seconds = Field(30, description="Longest silence between tokens.")
-    max_connections: int = Field(1024, ge=1, description="Connections to the server at once.")
-
-
-class LitellmSettings(Section):
-    """Any other provider, by way of LiteLLM."""
-
-    kind: Literal["litellm"]
-    base_model: str = Field(min_length=1, description="LiteLLM's name: `openai/llama-3-taiwan`.")
-    revision_model: str = Field(
-        "",
-        description="Name for an adapter revision, holding {revision}; empty: base_model.",
-    )
-    api_base: str = Field("", description="Address of the provider, where LiteLLM needs one.")
-    api_key: SecretStr = Field(SecretStr(""), description="Key of the provider; empty: none.")
-    api_key_file: Path | None = Field(None, description="File that holds the key instead.")
-    context_tokens: int | None = Field(None, ge=1, description="Context length, where known.")
-    first_token_timeout_s: Seconds = Field(60, description="Longest wait for the first token.")
-    stall_timeout_s: Seconds = Field(30, description="Longest silence between tokens.")
-
-
-def _kind(value: Any) -> str:
-    """Tell which backend a section describes; vLLM where it does not say."""
-    kind = value.get("kind", "vllm") if isinstance(value, dict) else getattr(value, "kind", "")
-    return str(kind)
-
-
-BackendSettings = Annotated[
-    Annotated[VllmSettings, Tag("vllm")] | Annotated[LitellmSettings, Tag("litellm")],
-    Discriminator(_kind),
-]
-
-
-def _default_backends() -> dict[str, VllmSettings | LitellmSettings]:
-    return {"local": VllmSettings()}
-
-
 class EngineSettings(Section):
     """The local vLLM that `tame engine start` runs."""
 
@@ -293,7 +217,7 @@ class Settings(Section):
     routing: RoutingSettings = Field(default_factory=RoutingSettings)
     joins: JoinSettings = Field(default_factory=JoinSettings)
     guard: GuardSettings = Field(default_factory=GuardSettings)
-    backends: dict[str, BackendSettings] = Field(default_factory=_default_backends, min_length=1)
+    backends: dict[str, BackendSettings] = Field(default_factory=default_backends, min_length=1)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     log: LogSettings = Field(default_factory=LogSettings)

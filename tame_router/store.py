@@ -20,12 +20,13 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
+    inspect,
     make_url,
     select,
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from tame_router.config import StoreSettings
 from tame_router.durable_file import locked
@@ -73,6 +74,9 @@ class Database:
     def create(self, table: Table) -> None:
         """Make a table and its indexes where they do not exist; several processes may do so.
 
+        A table that an earlier version made gets the columns it lacks, which must be such as
+        may be absent.
+
         Raises:
             StoreUnavailableError: When the database cannot be used.
         """
@@ -81,6 +85,7 @@ class Database:
                 # Two that make the same table at once collide there, whatever IF NOT EXISTS says.
                 connection.execute(select(func.pg_advisory_xact_lock(_MAKING_TABLES)))
             connection.execute(CreateTable(table, if_not_exists=True))
+            _widen(connection, table)
             for index in sorted(table.indexes, key=lambda index: str(index.name)):
                 connection.execute(CreateIndex(index, if_not_exists=True))
 
@@ -134,6 +139,15 @@ class Database:
                 yield
         except OSError as error:
             raise _unavailable(error) from error
+
+
+def _widen(connection: Connection, table: Table) -> None:
+    known = {column["name"] for column in inspect(connection).get_columns(table.name)}
+    quoted = connection.dialect.identifier_preparer.format_table(table)
+    for column in table.columns:
+        if column.name not in known:
+            written = CreateColumn(column).compile(dialect=connection.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE {quoted} ADD COLUMN {written}")
 
 
 def _read_url(text: str) -> URL:

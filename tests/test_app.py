@@ -19,7 +19,8 @@ from tame_router.catalog.expert import Catalog
 from tame_router.chat import Message, Role
 from tame_router.client.async_client import AsyncClient
 from tame_router.client.client import Client
-from tame_router.config import LitellmSettings, Settings, VllmSettings
+from tame_router.config import Settings
+from tame_router.config_backends import LitellmSettings, VllmSettings
 from tame_router.errors import ArtefactError, CatalogError, ConfigError
 from tame_router.telemetry import log
 from tame_router.trained_router import build_router

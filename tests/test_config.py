@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tame_router.config import LitellmSettings, VllmSettings
+from tame_router.config_backends import LitellmSettings, VllmSettings
 from tame_router.config_file import effective, load_settings, schema, secret
 from tame_router.errors import ConfigError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import Column, Index, Integer, MetaData, Table, func, select
+from sqlalchemy import Column, Index, Integer, MetaData, String, Table, func, select
 from sqlalchemy.exc import IntegrityError
 
 from tame_router.config import StoreSettings
@@ -43,6 +43,27 @@ def test_the_default_is_a_file_that_only_its_owner_reads(tmp_path: Path) -> None
         connection.execute(PLACE.insert().values(number=1))
         assert count(database) == 0
     assert count(database) == 1
+    database.close()
+
+
+def test_a_table_of_an_earlier_version_gets_what_it_lacks(tmp_path: Path) -> None:
+    """Its rows stay, without a value in the new column; making it again changes nothing."""
+    database = Database(settings(), tmp_path)
+    database.create(PLACE)
+    with database.transaction() as connection:
+        connection.execute(PLACE.insert().values(number=1))
+    wider = Table(
+        "place",
+        MetaData(),
+        Column("number", Integer, primary_key=True),
+        Column("title", String(8)),
+    )
+    for _ in range(2):
+        database.create(wider)
+    with database.transaction() as connection:
+        connection.execute(wider.insert().values(number=2, title="two"))
+        rows = connection.execute(select(wider).order_by(wider.c.number))
+        assert [tuple(row) for row in rows] == [(1, None), (2, "two")]
     database.close()
 
 

@@ -17,6 +17,8 @@ class Call:
         edge: `grpc` or `http`.
         operation: `chat` or `stream_chat`.
         begin_time: When it arrived, UTC.
+        model: What an OpenAI program calls the expert, to be looked up here; None: the
+            question's constraints say it all.
     """
 
     caller: Caller
@@ -24,3 +26,4 @@ class Call:
     edge: str
     operation: str
     begin_time: datetime
+    model: str | None = None

@@ -12,3 +12,8 @@ class Caller:
 
     principal: Principal
     tenant: Tenant
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Who calls, for the log."""
+        return {"tenant": self.tenant.name, "subject": self.principal.subject}

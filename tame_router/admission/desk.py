@@ -2,15 +2,17 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 from tame_router.admission.account import Account
 from tame_router.admission.books import Books
 from tame_router.admission.call import Call
 from tame_router.admission.caller import Caller
+from tame_router.admission.model import constrain, named
 from tame_router.admission.observation import CHARS_PER_TOKEN, Observation
 from tame_router.admission.reception import EVERYONE
+from tame_router.admission.settlement import due
 from tame_router.admission.standing import Standing, standing_of
 from tame_router.answering.event import DecisionMade, Event, Final, Note
 from tame_router.answering.join import Emit
@@ -58,7 +60,12 @@ class Desk:
         self._known: dict[str, Standing] = {}
 
     def catalog(self, caller: Caller) -> Catalog:
-        """Give the experts that exist for a caller."""
+        """Give the experts that exist for a caller.
+
+        Raises:
+            PermissionDeniedError: When the caller may not ask: then it sees none either.
+        """
+        caller.principal.require(Scope.CHAT)
         return self._standing(caller.tenant).catalog
 
     async def route(
@@ -71,19 +78,25 @@ class Desk:
     ) -> Decision:
         """Decide who would answer, and ask nobody.
 
+        It counts as a request that reads and writes no tokens, and takes a place while it lasts.
+
         Raises:
             PermissionDeniedError: When the caller lacks the scope, or may not use the join.
+            QuotaExceededError: When the tenant has made as many requests as it may.
+            OverloadedError: When there is no place.
             RequestError: As `Pipeline.route` does.
             NoExpertError: As `Pipeline.route` does.
         """
         _require_rights(caller, constraints)
-        decision = await self._pipeline.route(
-            messages,
-            constraints,
-            visible=self._standing(caller.tenant).visible,
-            explain=explain,
-            joins=caller.tenant.joins,
-        )
+        with self._place():
+            async with self.counted(caller):
+                decision = await self._pipeline.route(
+                    messages,
+                    constraints,
+                    visible=self._standing(caller.tenant).visible,
+                    explain=explain,
+                    joins=caller.tenant.joins,
+                )
         self._decided(current(), decision)
         return decision
 
@@ -97,9 +110,16 @@ class Desk:
         tenant = call.caller.tenant
         standing = self._standing(tenant)
         recording = current()
-        recording.asked(call.question.answer_id, call.question.constraints.pin)
+        pin = named(call.model) or call.question.constraints.pin
+        recording.asked(call.question.answer_id, pin)
         question = dataclasses.replace(
-            call.question, visible=standing.visible, trace=recording.trace, joins=tenant.joins
+            call.question,
+            visible=standing.visible,
+            trace=recording.trace,
+            joins=tenant.joins,
+            tenant=tenant.name,
+            subject=call.caller.principal.subject,
+            priority=tenant.priority,
         )
         self._books.journal.require_room()
         seen = Observation(
@@ -123,16 +143,40 @@ class Desk:
 
         try:
             _require_rights(call.caller, question.constraints)
+            # Here, so that asking for what does not exist is recorded as on the other edge.
+            constraints = constrain(call.model, question.constraints, standing.catalog)
+            question = dataclasses.replace(question, constraints=constraints)
             with self._place():
                 most = self._most_tokens(question)
                 reservation = await self._books.quota.reserve(tenant, most)
+                ended: BaseException | None = None
                 try:
                     await self._pipeline.answer(question, pass_on)
+                except BaseException as error:
+                    ended = error
+                    raise
                 finally:
-                    await reservation.settle(seen.tokens)
+                    await reservation.settle(due(ended, seen))
         except BaseException as error:
             account.close(_outcome(error))
             raise
+
+    @asynccontextmanager
+    async def counted(self, caller: Caller) -> AsyncIterator[None]:
+        """Count a request without tokens; one that is refused, or fails, is given back.
+
+        Raises:
+            QuotaExceededError: When the tenant has made as many requests as it may.
+        """
+        reservation = await self._books.quota.reserve(caller.tenant, 0)
+        cost: int | None = 0
+        try:
+            yield
+        except Exception:
+            cost = None
+            raise
+        finally:
+            await reservation.settle(cost)
 
     def _decided(self, recording: Recording, decision: Decision) -> None:
         expert = self._catalog.expert(decision.lead)

@@ -7,20 +7,27 @@ from tame_router.admission.call import Call
 from tame_router.answering.event import (
     DecisionMade,
     Delta,
+    DraftDelta,
     Event,
     ExpertFinish,
+    ExpertStart,
     Note,
     Part,
+    PlannedStep,
 )
-from tame_router.answering.roster import UNREADABLE
+from tame_router.answering.roster import NOT_WAITED_FOR, TOO_LONG, UNREADABLE
 from tame_router.audit.record import AuditRecord, Step
 from tame_router.catalog.expert import Catalog
 from tame_router.chat import Usage
+from tame_router.errors import DeadlineExceededError
 from tame_router.receipt.digest import AnswerDigest
 from tame_router.routing.decision import Decision
 
 CHARS_PER_TOKEN = 2
 """Characters that one token stands for at least, on average: Chinese has one or two."""
+
+_HAS_READ = frozenset({NOT_WAITED_FOR, TOO_LONG, DeadlineExceededError.reason})
+"""Why experts leave that did nothing wrong: what they were given to read has been read."""
 
 
 class Observation:
@@ -40,14 +47,15 @@ class Observation:
         "_call",
         "_catalog",
         "_decision",
-        "_drafted",
         "_first_s",
         "_keep_text",
+        "_open",
+        "_planned",
         "_policy_digest",
         "_prompt_tokens",
+        "_silent",
         "_steps",
         "_untold",
-        "_written",
     )
 
     def __init__(
@@ -63,8 +71,9 @@ class Observation:
         self._catalog = catalog
         self._policy_digest = policy_digest
         self._prompt_tokens = prompt_tokens
-        self._written: dict[str, int] = {}
-        self._drafted: set[str] = set()
+        self._planned: tuple[PlannedStep, ...] = ()
+        self._open: dict[tuple[str, Part], int] = {}
+        self._silent: set[str] = set()
         self._untold = 0
         self._answer = AnswerDigest(call.question.shape, keep=keep_text)
         self._keep_text = keep_text
@@ -79,10 +88,15 @@ class Observation:
         return self._first_s is not None
 
     @property
+    def asked(self) -> bool:
+        """Whether any expert has been asked."""
+        return bool(self._open or self._steps)
+
+    @property
     def tokens(self) -> int:
-        """Tokens read and written: as experts told, estimated where one wrote and did not."""
+        """Tokens read and written: as experts told, estimated where one was asked and did not."""
         told = sum(step.prompt_tokens + step.completion_tokens for step in self._steps)
-        return told + self._untold + sum(map(self._estimate, self._written.values()))
+        return told + self._untold + sum(map(self._estimate, self._open.values()))
 
     @property
     def text(self) -> str:
@@ -98,22 +112,36 @@ class Observation:
             self._answer.add(event.text, event.choice, event.tool_calls)
         elif isinstance(event, DecisionMade):
             self._decision = event.decision
+            self._planned = event.steps
+        elif isinstance(event, DraftDelta):
+            self._write(event.expert, Part.DRAFT, len(event.text))
+        elif isinstance(event, ExpertStart):
+            self._begin(event)
         elif isinstance(event, ExpertFinish | Note):
             self._end(event)
 
+    def _begin(self, event: ExpertStart) -> None:
+        """Take note that an expert was asked: with the first one all that were planned are."""
+        for step in self._planned:
+            self._open[step.expert, step.part] = 0
+        self._planned = ()
+        self._open.setdefault((event.expert, event.part), 0)
+
     def _end(self, event: ExpertFinish | Note) -> None:
         """Take note of how an expert ended, or left."""
-        written = self._written.pop(event.expert, 0)
+        written = self._open.pop((event.expert, event.part), 0)
         if isinstance(event, Note):
-            # What it wrote has been paid for, and nobody told how much that was.
-            self._untold += self._estimate(written)
+            # What it wrote has been paid for, and nobody told how much that was. Of one that
+            # failed before a word nothing is counted.
+            if written or event.reason in _HAS_READ:
+                self._untold += self._estimate(written)
             if event.reason != UNREADABLE:
                 self._steps.append(self._step(event, event.reason, Usage()))
             return
-        if event.part is Part.DRAFT:
-            self._drafted.add(event.expert)
         if event.usage == Usage():
             self._untold += self._estimate(written)
+            if event.part is Part.DRAFT and not written:
+                self._silent.add(event.expert)
         self._steps.append(self._step(event, event.finish_reason.value, event.usage))
 
     def _count(self, delta: Delta) -> None:
@@ -121,9 +149,16 @@ class Observation:
         written = len(delta.text)
         for piece in delta.tool_calls:
             written += len(piece.name) + len(piece.arguments)
-        # A draft that became the answer was counted when it was written.
-        if delta.part is not Part.LABEL and delta.expert not in self._drafted:
-            self._written[delta.expert] = self._written.get(delta.expert, 0) + written
+        if delta.part is not Part.LABEL:
+            self._write(delta.expert, delta.part, written)
+
+    def _write(self, expert: str, part: Part, written: int) -> None:
+        key = (expert, part)
+        if key in self._open:
+            self._open[key] += written
+        elif expert in self._silent:
+            # A draft that became the answer, of which neither tokens nor words were seen before.
+            self._untold += -(-written // CHARS_PER_TOKEN)
 
     def record(self, outcome: str, request_digest: str = "") -> AuditRecord:
         """Write the record.
@@ -165,8 +200,6 @@ class Observation:
 
     def _estimate(self, written: int) -> int:
         """Tell about how many tokens an expert has read and written, by its characters."""
-        if not written:
-            return 0
         return self._prompt_tokens + -(-written // CHARS_PER_TOKEN)
 
     def _step(self, event: ExpertFinish | Note, end: str, usage: Usage) -> Step:

@@ -171,7 +171,10 @@ def _log(
     log.event(
         logging.INFO,
         "answer.finished",
-        request_id=question.answer_id,
+        request_id=question.request_id or question.answer_id,
+        answer_id=question.answer_id,
+        tenant=question.tenant,
+        subject=question.subject,
         expert=lead.expert,
         revision=lead.revision,
         probability=round(decision.experts[0].probability, 3),

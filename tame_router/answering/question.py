@@ -23,6 +23,10 @@ class Question:
         visible: Experts the caller may use; None: all there are.
         trace: Headers that carry the trace on to backends, `traceparent` among them.
         joins: Joins the caller may use, by name; empty: all.
+        request_id: What the caller calls its request, for the log; empty: nothing of its own.
+        tenant: Name of the tenant that asks, for the log.
+        subject: Which key, certificate or person of it, for the log.
+        priority: Who goes first where there is more work than capacity: higher before lower.
         first_token_timeout_s: Longest wait for the first token; None: the backend's.
         stall_timeout_s: Longest silence between tokens; None: the backend's.
     """
@@ -38,5 +42,9 @@ class Question:
     visible: frozenset[str] | None = None
     trace: Mapping[str, str] = field(default_factory=dict)
     joins: frozenset[str] = frozenset()
+    request_id: str = ""
+    tenant: str = ""
+    subject: str = ""
+    priority: int = 0
     first_token_timeout_s: float | None = None
     stall_timeout_s: float | None = None

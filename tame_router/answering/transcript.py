@@ -31,7 +31,7 @@ class Transcript:
             log.event(
                 logging.INFO,
                 "answer.texts",
-                request_id=self._question.answer_id,
+                answer_id=self._question.answer_id,
                 question=_asked(self._question),
                 answer="".join(self._texts),
             )

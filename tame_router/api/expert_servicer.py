@@ -26,12 +26,12 @@ class ExpertServicer(expert_service_pb2_grpc.ExpertServiceServicer):
         self, request: expert_service_pb2.ListExpertsRequest, context: Context
     ) -> expert_service_pb2.ListExpertsResponse:
         """Give a page of experts; the token is the last name given, so pages survive changes."""
+        catalog = self._desk.catalog(caller())
         if not 0 <= request.page_size <= MAX_PAGE_SIZE:
             raise InvalidRequestError(
                 f"page_size is {request.page_size}; expected 0 to {MAX_PAGE_SIZE}",
                 field="page_size",
             )
-        catalog = self._desk.catalog(caller())
         names = catalog.names
         begin = bisect_right(names, request.page_token) if request.page_token else 0
         page = names[begin : begin + (request.page_size or DEFAULT_PAGE_SIZE)]
@@ -45,8 +45,9 @@ class ExpertServicer(expert_service_pb2_grpc.ExpertServiceServicer):
         self, request: expert_service_pb2.GetExpertRequest, context: Context
     ) -> expert_service_pb2.GetExpertResponse:
         """Give one expert."""
+        catalog = self._desk.catalog(caller())
         if not request.name:
             raise InvalidRequestError("name is empty; ListExperts tells the names", field="name")
         return expert_service_pb2.GetExpertResponse(
-            expert=write_expert(self._desk.catalog(caller()).expert(request.name))
+            expert=write_expert(catalog.expert(request.name))
         )

@@ -41,14 +41,16 @@ class FeedbackServicer(feedback_service_pb2_grpc.FeedbackServiceServicer):
     async def SubmitFeedback(
         self, request: feedback_service_pb2.SubmitFeedbackRequest, context: Context
     ) -> feedback_service_pb2.SubmitFeedbackResponse:
-        """Store feedback, once for each request id."""
+        """Store feedback, once for each request id; it counts as a request of the tenant's."""
+        catalog = self._desk.catalog(caller())
         given = read_feedback(
             request,
             feedback_id=secrets.token_hex(_ID_BYTES),
             tenant=caller().tenant.name,
         )
-        self._desk.catalog(caller()).expert(given.expert)
-        kept = await self._intake.add(given)
+        catalog.expert(given.expert)
+        async with self._desk.counted(caller()):
+            kept = await self._intake.add(given)
         if not kept.repeats(given):
             raise InvalidRequestError(
                 "request_id has named other feedback before; give each submission an id of its own",
@@ -60,6 +62,7 @@ class FeedbackServicer(feedback_service_pb2_grpc.FeedbackServiceServicer):
             feedback_id=kept.feedback_id,
             answer_id=kept.answer_id,
             expert=kept.expert,
+            tenant=kept.tenant,
         )
         create_time = Timestamp()
         create_time.FromDatetime(kept.create_time)
@@ -103,6 +106,7 @@ def read_feedback(
         question=_read_text("question", proto.question, LONGEST_QUESTION_CHARS),
         create_time=datetime.now(UTC),
         request_id=_own_id(tenant, proto.request_id),
+        tenant=tenant,
     )
 
 

@@ -20,7 +20,7 @@ from tame_router.api.grpc_credentials import read_credentials
 from tame_router.api.grpc_status import DETAILS_KEY, STATUS_CODES, rich_status
 from tame_router.api.reflection_guard import METHODS as REFLECTION_METHODS
 from tame_router.api.reflection_guard import guarded_reflection
-from tame_router.api.request_id import REQUEST_ID_KEY, choose_request_id
+from tame_router.api.request_id import REQUEST_ID_KEY, CallIds, choose_ids
 from tame_router.api.told_error import crashed, for_callers, timed_out
 from tame_router.errors import InvalidRequestError, TameError
 from tame_router.telemetry import log
@@ -38,10 +38,10 @@ else:
     Context = grpc.aio.ServicerContext
 Method = Callable[[Any, Context], Awaitable[Any]]
 
-_CALLER_GONE = (grpc.aio.InternalError, grpc.aio.UsageError)
+CALLER_GONE = (grpc.aio.InternalError, grpc.aio.UsageError)
 """What writing to a call raises in the moment between its end and the news of it."""
 
-_CALL_ID: ContextVar[str] = ContextVar("call_id")
+_CALL_IDS: ContextVar[CallIds] = ContextVar("call_ids")
 _CALLER: ContextVar[Caller] = ContextVar("caller")
 
 
@@ -49,9 +49,9 @@ class _Unreadable:
     """Stands for a request that could not be parsed, until the call can be answered."""
 
 
-def request_id() -> str:
-    """Give the id of the call that is being served."""
-    return _CALL_ID.get()
+def call_ids() -> CallIds:
+    """Give the ids of the call that is being served."""
+    return _CALL_IDS.get()
 
 
 def caller() -> Caller:
@@ -59,9 +59,9 @@ def caller() -> Caller:
     return _CALLER.get()
 
 
-def _new_request_id(context: Context) -> str:
-    """Take the caller's `x-request-id` where it is well formed, make an id otherwise."""
-    return choose_request_id(
+def _name(context: Context) -> CallIds:
+    """Name a call, by the caller's `x-request-id` where that is well formed."""
+    return choose_ids(
         value
         for key, value in context.invocation_metadata() or ()
         if key == REQUEST_ID_KEY and isinstance(value, str)
@@ -134,38 +134,38 @@ def _recorded(method: str, inner: Method, recorder: Recorder) -> Method:
 
 def _guard(method: str, inner: Any, reception: Reception) -> Method:
     async def guarded(request: Any, context: Context) -> Any:
-        call_id = _new_request_id(context)
-        _CALL_ID.set(call_id)
+        ids = _name(context)
+        _CALL_IDS.set(ids)
         begun = time.perf_counter()
+        facts = {"method": method, "request_id": ids.request_id, "answer_id": ids.answer_id}
         error: TameError
         try:
             known = await reception.receive(read_credentials(context))
             current().identified(known.tenant.name)
+            facts |= known.facts
             _CALLER.set(known)
             return await inner(_readable(request), context)
         except asyncio.CancelledError:
-            _log(logging.INFO, "call.cancelled", method, call_id, begun)
+            _log(logging.INFO, "call.cancelled", facts, begun)
             raise
-        except _CALLER_GONE as gone:
-            _log(logging.INFO, "call.cancelled", method, call_id, begun)
+        except CALLER_GONE as gone:
+            _log(logging.INFO, "call.cancelled", facts, begun)
             raise asyncio.CancelledError from gone
         except TameError as raised:
             error = raised
         except TimeoutError:
             error = timed_out()
         except Exception:
-            log.LOGGER.exception(
-                "call.crashed", extra={"facts": {"method": method, "request_id": call_id}}
-            )
+            log.LOGGER.exception("call.crashed", extra={"facts": facts})
             error = crashed()
         current().failed(error)
-        _log(logging.WARNING, "call.failed", method, call_id, begun, error)
+        _log(logging.WARNING, "call.failed", facts, begun, error)
         told = for_callers(error)
-        status = rich_status(told, call_id)
-        trailing = ((DETAILS_KEY, status.SerializeToString()), (REQUEST_ID_KEY, call_id))
+        status = rich_status(told, ids.request_id)
+        trailing = ((DETAILS_KEY, status.SerializeToString()), (REQUEST_ID_KEY, ids.request_id))
         try:
             return await context.abort(STATUS_CODES[told.code], status.message, trailing)
-        except _CALLER_GONE as gone:
+        except CALLER_GONE as gone:
             raise asyncio.CancelledError from gone
 
     return guarded
@@ -193,11 +193,12 @@ def _lenient(deserializer: Callable[[bytes], Any] | None) -> Callable[[bytes], A
 
 
 def _log(
-    level: int, name: str, method: str, call_id: str, begun: float, error: TameError | None = None
+    level: int, name: str, facts: dict[str, str], begun: float, error: TameError | None = None
 ) -> None:
-    facts = {"method": method, "request_id": call_id}
+    facts = dict(facts)
     if error:
         facts |= {"code": error.code.name, "reason": error.reason, "message": error.message}
-        facts |= error.metadata
+        # Whose tenant an error is about does not stand in place of who calls.
+        facts |= {name: fact for name, fact in error.metadata.items() if name not in facts}
     elapsed_ms = round((time.perf_counter() - begun) * 1e3, 1)
     log.event(level, name, **facts, elapsed_ms=elapsed_ms)

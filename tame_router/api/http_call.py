@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 from tame_router.admission.caller import Caller
 from tame_router.admission.reception import Reception
 from tame_router.api.http_body import HttpBody, read_timeout
-from tame_router.api.request_id import REQUEST_ID_KEY, choose_request_id
+from tame_router.api.request_id import REQUEST_ID_KEY, choose_ids
 from tame_router.config_access import HttpSettings
 from tame_router.identity.credentials import Credentials
 from tame_router.telemetry.recording import current
@@ -34,11 +34,13 @@ class HttpCall:
         reception: Finds out who calls.
 
     Attributes:
-        request_id: Names the call.
+        request_id: Names the call, as the caller wishes.
+        answer_id: Names it here, and the answer.
         body: The request's body.
         started: A status has been sent.
         complete: The whole response has been sent.
         gone: The caller closed its connection.
+        facts: What the log says of it: method and path, its id, and who calls once that is known.
     """
 
     __slots__ = (
@@ -46,8 +48,10 @@ class HttpCall:
         "_pairs",
         "_reception",
         "_send",
+        "answer_id",
         "body",
         "complete",
+        "facts",
         "gone",
         "path",
         "request_id",
@@ -70,7 +74,13 @@ class HttpCall:
         self._reception = reception
         self.path: str = scope["path"]
         given = self._all(REQUEST_ID_KEY.encode()) if self._has(REQUEST_ID_KEY) else ()
-        self.request_id = choose_request_id(given)
+        ids = choose_ids(given)
+        self.request_id, self.answer_id = ids.request_id, ids.answer_id
+        self.facts: dict[str, object] = {
+            "method": self.label,
+            "request_id": ids.request_id,
+            "answer_id": ids.answer_id,
+        }
         self.body = HttpBody(self._headers, receive, settings)
         self.started = self.complete = self.gone = False
 
@@ -95,6 +105,7 @@ class HttpCall:
             )
         )
         current().identified(caller.tenant.name)
+        self.facts |= caller.facts
         return caller
 
     def header(self, name: bytes) -> str | None:

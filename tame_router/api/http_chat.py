@@ -20,7 +20,6 @@ from tame_router.api.http_call import HttpCall
 from tame_router.api.openai_completion import Completion
 from tame_router.api.openai_decision import decision_headers
 from tame_router.api.openai_joined import JoinedFacts
-from tame_router.api.openai_model import constrain
 from tame_router.api.openai_request import ChatRequest, read_chat
 from tame_router.api.openai_stream import ChunkWriter
 from tame_router.config import LimitSettings
@@ -51,11 +50,11 @@ class ChatEndpoint:
         caller.principal.require(Scope.CHAT)
         deadline = call.deadline()
         request = read_chat(await call.body.read_json(), self._limits)
-        catalog = self._desk.catalog(caller)
         question = Question(
-            answer_id=call.request_id,
+            answer_id=call.answer_id,
+            request_id=call.request_id,
             messages=request.messages,
-            constraints=constrain(request.model, request.constraints, catalog),
+            constraints=request.constraints,
             sampling=request.sampling,
             deadline=deadline,
             documents=request.documents,
@@ -68,6 +67,7 @@ class ChatEndpoint:
             edge="http",
             operation="stream_chat" if request.stream else "chat",
             begin_time=begin_time,
+            model=request.model,
         )
         if (task := asyncio.current_task()) is not None:
             call.when_gone(task.cancel)

@@ -64,10 +64,7 @@ class HttpEdge:
         except TimeoutError:
             await _fail(call, timed_out(), begun)
         except Exception:
-            log.LOGGER.exception(
-                "call.crashed",
-                extra={"facts": {"method": call.label, "request_id": call.request_id}},
-            )
+            log.LOGGER.exception("call.crashed", extra={"facts": call.facts})
             await _fail(call, crashed(), begun)
 
 
@@ -113,8 +110,9 @@ def _refusal(call: HttpCall, raised: HTTPException) -> TameError:
 def _log(
     level: int, name: str, call: HttpCall, begun: float, error: TameError | None = None
 ) -> None:
-    facts: dict[str, object] = {"method": call.label, "request_id": call.request_id}
+    facts = dict(call.facts)
     if error:
         facts |= {"code": error.code.name, "reason": error.reason, "message": error.message}
-        facts |= error.metadata
+        # Whose tenant an error is about does not stand in place of who calls.
+        facts |= {name: fact for name, fact in error.metadata.items() if name not in facts}
     log.event(level, name, **facts, elapsed_ms=round((time.perf_counter() - begun) * 1e3, 1))

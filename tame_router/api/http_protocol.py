@@ -13,6 +13,12 @@ from tame_router.config_access import HttpSettings
 MAX_HEADER_BYTES = 2**16
 """Bytes of one request's line and headers."""
 
+_TOO_LONG = f"the header has more than {MAX_HEADER_BYTES} bytes; send less"
+
+
+class _RefusedError(Exception):
+    """Stops the parser in a request that has been refused."""
+
 
 class HttpProtocol(HttpToolsProtocol):
     """Watches over a connection; subclass it with `settings` set, as `for_settings` does.
@@ -51,12 +57,16 @@ class HttpProtocol(HttpToolsProtocol):
                 self._start_header_timer()
         super().data_received(data)
         if self._in_header and self._header_bytes > MAX_HEADER_BYTES:
-            self._refuse(431, f"the header has more than {MAX_HEADER_BYTES} bytes; send less")
+            self._refuse(431, _TOO_LONG)
 
     def on_headers_complete(self) -> None:
         """Begin to answer; the body has a time of its own."""
         self._in_header = False
         self._stop_header_timer()
+        # One that came whole, in one read or several, has not been measured yet.
+        if self._size() > MAX_HEADER_BYTES:
+            self._refuse(431, _TOO_LONG)
+            raise _RefusedError
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -75,6 +85,10 @@ class HttpProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, in the form of all our errors."""
         self._refuse(400, "this is not a valid HTTP/1.1 request")
+
+    def _size(self) -> int:
+        """Tell how long the header is that has just been read: `: ` and a line end a line."""
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete

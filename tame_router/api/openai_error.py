@@ -4,6 +4,7 @@ import math
 
 import msgspec
 
+from tame_router.admission.model import MODEL_FACT
 from tame_router.api.http_refusal import HttpRefusalError
 from tame_router.canonical_code import Code
 from tame_router.errors import ConfigError, InvalidRequestError, TameError
@@ -39,9 +40,6 @@ _TYPES = {
 }
 _WORDS = {"CONTEXT_TOO_LONG": "context_length_exceeded"}
 """Codes that programs written for OpenAI look for; all others are our own reasons."""
-
-MODEL_FACT = "model"
-"""Fact of an error that is about the `model` of the request."""
 
 _ENCODE = msgspec.json.Encoder().encode
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tame_router.admission.model import AUTO
 from tame_router.answering.event import (
     DecisionMade,
     Delta,
@@ -12,7 +13,7 @@ from tame_router.answering.event import (
     Part,
     Tally,
 )
-from tame_router.api.openai_model import AUTO, model_id
+from tame_router.api.openai_model import model_id
 from tame_router.chat import Usage
 
 

@@ -1,16 +1,32 @@
-"""The id of a call: the caller's own where it is well formed, ours otherwise."""
+"""The ids of a call: the caller's own, where it is well formed, beside one that is ours alone."""
 
 import re
 import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 REQUEST_ID_KEY = "x-request-id"
 _FORM = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
-def choose_request_id(given: Iterable[str]) -> str:
-    """Take the first of the caller's ids that is well formed, make one otherwise."""
+@dataclass(frozen=True, slots=True)
+class CallIds:
+    """What a call is named by.
+
+    Attributes:
+        request_id: Echoed to the caller, who may have chosen it, and may choose it again.
+        answer_id: Made here, and the only one of its kind: names the answer, its record, its
+            receipt and what is sent to the backend.
+    """
+
+    request_id: str
+    answer_id: str
+
+
+def choose_ids(given: Iterable[str]) -> CallIds:
+    """Take the first of the caller's ids that is well formed as the request's, else our own."""
+    made = uuid.uuid4().hex
     for value in given:
         if _FORM.fullmatch(value):
-            return value
-    return uuid.uuid4().hex
+            return CallIds(value, made)
+    return CallIds(made, made)

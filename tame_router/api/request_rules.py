@@ -226,6 +226,13 @@ def check_user(user: str, *, field: str = "user") -> None:
         )
 
 
+_SIZES = frozenset(
+    {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"}
+)
+_VALUES = frozenset({"const", "enum", "default", "examples"})
+"""Keywords of a JSON schema under which there are values, not schemas."""
+
+
 def check_schema(text: str, *, field: str) -> None:
     """Check a JSON schema's text: a JSON object, neither too long nor nested too deep.
 
@@ -256,6 +263,24 @@ def check_schema(text: str, *, field: str) -> None:
         raise InvalidRequestError(
             f"{field} is not a JSON object; send a JSON schema, {{}} takes anything", field=field
         )
+    _check_sizes(schema, field)
+
+
+def _check_sizes(schema: object, field: str) -> None:
+    """Refuse negative lengths: an engine finds them only once it has begun to answer."""
+    below = [schema]
+    while below:
+        part = below.pop()
+        if isinstance(part, list):
+            below += part
+        elif isinstance(part, dict):
+            for name, value in part.items():
+                if name in _SIZES and isinstance(value, int | float) and value < 0:
+                    raise InvalidRequestError(
+                        f"{field} holds {name}: {value:g}; expected 0 or more", field=field
+                    )
+                if name not in _VALUES:
+                    below.append(value)
 
 
 def json_depth(text: str) -> int:

@@ -1,5 +1,6 @@
 """`RouterService`: decide, answer, stream."""
 
+import asyncio
 from datetime import UTC, datetime
 
 from tame_router.admission.call import Call
@@ -7,7 +8,7 @@ from tame_router.admission.desk import Desk
 from tame_router.answering.event import Event
 from tame_router.answering.question import Question
 from tame_router.api.grpc_answer import GatheredAnswer
-from tame_router.api.grpc_edge import Context, caller, deadline, request_id
+from tame_router.api.grpc_edge import CALLER_GONE, Context, call_ids, caller, deadline
 from tame_router.api.grpc_request import read_constraints, read_messages, read_sampling
 from tame_router.api.grpc_response import write_decision, write_event
 from tame_router.api.grpc_shape import read_documents, read_shape, read_user
@@ -56,7 +57,12 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         """Answer event by event."""
 
         async def emit(event: Event) -> None:
-            await context.write(write_event(event))
+            message = write_event(event)
+            try:
+                await context.write(message)
+            except CALLER_GONE as gone:
+                # Who hangs up is booked as such, however the news of it comes.
+                raise asyncio.CancelledError from gone
 
         await self._desk.answer(self._call(request, context, "stream_chat"), emit)
 
@@ -66,8 +72,10 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         context: Context,
         operation: str,
     ) -> Call:
+        ids = call_ids()
         question = Question(
-            answer_id=request_id(),
+            answer_id=ids.answer_id,
+            request_id=ids.request_id,
             messages=read_messages(request.messages, self._limits),
             constraints=read_constraints(request.constraints),
             sampling=read_sampling(request.sampling),

@@ -32,6 +32,7 @@ class Generation:
         stall_timeout_s: Longest silence between tokens; None: as above.
         continued: The last message is the beginning of the answer: only the rest is wanted.
         counted: Every piece is to say how many tokens there are so far.
+        priority: Who goes first where there is more work than capacity: higher before lower.
     """
 
     revision: str
@@ -46,6 +47,7 @@ class Generation:
     stall_timeout_s: float | None = None
     continued: bool = False
     counted: bool = False
+    priority: int = 0
 
 
 @dataclass(slots=True, kw_only=True)

@@ -11,7 +11,8 @@ from tame_router.backends.engine import ensure_key
 from tame_router.backends.pool_spec import PoolSpec, Witness
 from tame_router.backends.replica_pool import ReplicaPool
 from tame_router.backends.vllm import VllmBackend, VllmSpec
-from tame_router.config import LitellmSettings, Settings, VllmSettings
+from tame_router.config import Settings
+from tame_router.config_backends import LitellmSettings, VllmSettings
 from tame_router.config_file import secret
 from tame_router.errors import ConfigError
 
@@ -36,6 +37,7 @@ def build_backends(
             _api_key(settings, section),
             name=name,
             witness=witness,
+            local=_local(settings, section),
         )
         for name, section in settings.backends.items()
     }
@@ -44,10 +46,7 @@ def build_backends(
 def _api_key(settings: Settings, section: VllmSettings | LitellmSettings) -> str:
     """Give a backend's key; for the local engine, where none is set, the one it makes."""
     given = secret(section.api_key, section.api_key_file)
-    local = f"http://{settings.engine.host}:{settings.engine.port}/v1"
-    if given or not isinstance(section, VllmSettings):
-        return given
-    if local not in {url.rstrip("/") for url in section.base_urls or (section.base_url,)}:
+    if given or not _local(settings, section):
         return given
     return ensure_key(settings.state_dir)
 
@@ -73,6 +72,14 @@ async def watching(backends: Mapping[str, Backend]) -> AsyncIterator[None]:
         raise failure
 
 
+def _local(settings: Settings, section: VllmSettings | LitellmSettings) -> bool:
+    """Tell whether a backend is the local engine, by its address."""
+    local = f"http://{settings.engine.host}:{settings.engine.port}/v1"
+    if not isinstance(section, VllmSettings):
+        return False
+    return local in {url.rstrip("/") for url in section.base_urls or (section.base_url,)}
+
+
 def build_backend(
     settings: VllmSettings | LitellmSettings,
     base_model: str,
@@ -80,6 +87,7 @@ def build_backend(
     *,
     name: str = "",
     witness: Witness | None = None,
+    local: bool = False,
 ) -> Backend:
     """Build a backend from its section.
 
@@ -89,6 +97,7 @@ def build_backend(
         api_key: Its key; empty: none.
         name: Its name, for log and metrics.
         witness: Is told what becomes of its replicas.
+        local: It is the engine that `tame engine start` runs, which goes by priorities.
 
     Raises:
         ConfigError: When it cannot be used.
@@ -107,6 +116,9 @@ def build_backend(
                 stall_timeout_s=settings.stall_timeout_s,
             )
         )
+    urls = settings.base_urls or (settings.base_url,)
+    # Of several servers not all are the local engine.
+    by_priority = local and len(urls) == 1
     spec = VllmSpec(
         base_url=settings.base_url,
         base_model=base_model,
@@ -115,8 +127,8 @@ def build_backend(
         first_token_timeout_s=settings.first_token_timeout_s,
         stall_timeout_s=settings.stall_timeout_s,
         max_connections=settings.max_connections,
+        priorities=by_priority if settings.priorities is None else settings.priorities,
     )
-    urls = settings.base_urls or (settings.base_url,)
     if len(urls) == 1:
         return VllmBackend(replace(spec, base_url=urls[0]))
     if len({url.rstrip("/") for url in urls}) < len(urls):

@@ -126,8 +126,9 @@ class ChatDecoder:
 
     def _take(self, chunk: Chunk) -> None:
         if chunk.error is not None:
+            asked = self._generation
             raise stream_refusal(error_info(chunk.error)).error(
-                self._generation.revision, self._generation.messages
+                asked.revision, asked.messages, asked.shape
             )
         for choice in chunk.choices:
             if not choice.index:

@@ -113,6 +113,7 @@ class ChatRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     top_logprobs: int | None = None
     add_generation_prompt: bool = True
     continue_final_message: bool = False
+    priority: int = 0
 
 
 class TokenizeRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -136,12 +137,13 @@ _encoder = msgspec.json.Encoder()
 _skimmer = msgspec.json.Decoder(msgspec.Raw)
 
 
-def encode_chat(model: str, generation: Generation) -> bytes:
+def encode_chat(model: str, generation: Generation, *, priority: int = 0) -> bytes:
     """Write the body that asks for a streamed answer with its usage.
 
     Args:
         model: Name the server knows the adapter revision, or the base model, by.
         generation: What is asked; what its sampling leaves open is left to the server.
+        priority: vLLM's: lower goes first; 0 is not sent.
 
     Raises:
         InvalidRequestError: When a text cannot be written as UTF-8, or a schema is not JSON.
@@ -162,6 +164,7 @@ def encode_chat(model: str, generation: Generation) -> bytes:
             stop=sampling.stop,
             add_generation_prompt=not generation.continued,
             continue_final_message=generation.continued,
+            priority=priority,
             **_shaping(generation.shape),
         )
     )

@@ -145,6 +145,8 @@ def arguments(spec: EngineSpec, port: int) -> tuple[str, ...]:
         argv.append("--enforce-eager")
         # vLLM 0.32 on a CPU dies of a prompt read in chunks when the request has a seed.
         argv.append("--no-enable-chunked-prefill")
+    # The same as first come, first served, where nobody has a priority.
+    argv += ["--scheduling-policy", "priority"]
     if spec.tensor_parallel_size > 1:
         argv += ["--tensor-parallel-size", str(spec.tensor_parallel_size)]
     argv += ["--enable-lora", "--max-loras", str(spec.max_loras)]

@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from tame_router.backends.openai_wire import ErrorInfo
-from tame_router.chat import Message
+from tame_router.chat import Format, Message, Shape
 from tame_router.errors import (
     AdapterNotLoadedError,
     BackendFailedError,
@@ -28,6 +28,8 @@ from tame_router.errors import (
 
 RETRY_AFTER_S: Final = 1.0
 """When to try again where the server does not say."""
+
+_PLAIN: Final = Shape()
 
 MAX_RETRY_AFTER_S: Final = 3600.0
 """Longest wait that is passed on."""
@@ -48,6 +50,10 @@ _SAMPLING_FIELDS: Final = frozenset(
     }
 )
 _CONTEXT_PARAMS: Final = frozenset({"input_tokens", "input_text", "max_tokens"})
+_SCHEMA_WORDS: Final = ("json schema", "into a grammar", "grammar specification")
+_SOURCE_PLACE: Final = re.compile(r"\[\d\d:\d\d:\d\d\] \S+:\d+: ")
+"""Where in its source the engine found a schema wrong; tells callers nothing."""
+
 _CONTEXT_WORDS: Final = ("context length", "max_model_len", "maximum model length")
 
 
@@ -80,18 +86,34 @@ class Refusal:
         text = self.info.message.lower()
         return any(words in text for words in _CONTEXT_WORDS)
 
-    def error(self, revision: str = "", messages: Sequence[Message] = ()) -> TameError:
+    @property
+    def _words_about_schema(self) -> bool:
+        text = self.info.message.lower()
+        return any(words in text for words in _SCHEMA_WORDS)
+
+    def error(
+        self, revision: str = "", messages: Sequence[Message] = (), shape: Shape = _PLAIN
+    ) -> TameError:
         """Give the error that tells the caller what the refusal means.
 
         Args:
             revision: The adapter revision asked for; empty: the base model.
             messages: What was sent: none of it is repeated in the error.
+            shape: What the answer was to consist of, to name the field whose schema is refused.
         """
         if self.status == 400 and self._words_about_context:
             return ContextTooLongError(
                 "the backend finds that the request does not fit the base model's context:"
                 f" {_reason(self.info, messages)}",
                 field="messages",
+                metadata=_facts(self),
+            )
+        if self.status == 400 and self._words_about_schema:
+            said = _SOURCE_PLACE.sub("", self.info.message)
+            return InvalidRequestError(
+                "the backend cannot hold an answer to this schema:"
+                f" {_reason(ErrorInfo(message=said), messages)}",
+                field=_held_field(shape),
                 metadata=_facts(self),
             )
         return _table(self.status)(self, revision, messages)
@@ -122,6 +144,14 @@ def retry_after_s(header: str | None, now: datetime) -> float | None:
         seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
     # A comparison with NaN is false, so that it ends as None.
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_S) if seconds == seconds else None
+
+
+def _held_field(shape: Shape) -> str:
+    """Name the field that holds schemas; empty: more than one does, or none."""
+    form = shape.response_format
+    holding = ["response_format"] if form and form.format is Format.JSON_SCHEMA else []
+    holding += ["tools"] if shape.tools else []
+    return holding[0] if len(holding) == 1 else ""
 
 
 def _facts(refusal: Refusal) -> dict[str, str]:

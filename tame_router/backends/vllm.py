@@ -28,6 +28,8 @@ class VllmSpec:
         first_token_timeout_s: Longest wait for the first token, > 0.
         stall_timeout_s: Longest silence between tokens, > 0.
         max_connections: Connections open at once, ≥ 1.
+        priorities: The server goes by priorities (`--scheduling-policy priority`), so they are
+            sent.
     """
 
     base_url: str = "http://127.0.0.1:8100/v1"
@@ -37,6 +39,7 @@ class VllmSpec:
     first_token_timeout_s: float = 60.0
     stall_timeout_s: float = 30.0
     max_connections: int = 1024
+    priorities: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a key that no header can carry."""
@@ -154,11 +157,13 @@ class VllmBackend:
             generation = await self._fitted(served_name, generation, answer)
             answer = await self._ask(served_name, generation)
         if isinstance(answer, Refusal):
-            raise answer.error(generation.revision, generation.messages)
+            raise answer.error(generation.revision, generation.messages, generation.shape)
         return answer
 
     async def _ask(self, served_name: str, generation: Generation) -> HttpStream | Refusal:
-        return await self._server.chat(served_name, generation)
+        # Higher goes first with us, lower with vLLM.
+        priority = -generation.priority if self._spec.priorities else 0
+        return await self._server.chat(served_name, generation, priority)
 
     async def _may_be_cut(self, generation: Generation) -> bool:
         """Tell whether the `max_tokens` that the caller insists on must be checked beforehand.
@@ -180,7 +185,7 @@ class VllmBackend:
         wanted = generation.sampling.max_tokens
         max_tokens = wanted if window is None else window.max_tokens_for(generation)
         if max_tokens == wanted:  # it fits, or nobody can tell: the server's word stands
-            raise refusal.error(generation.revision, generation.messages)
+            raise refusal.error(generation.revision, generation.messages, generation.shape)
         return replace(generation, sampling=replace(generation.sampling, max_tokens=max_tokens))
 
     async def _base(self) -> ModelCard:

@@ -43,12 +43,15 @@ class VllmServer:
     def __init__(self, http: HttpClient) -> None:
         self._http = http
 
-    async def chat(self, served_name: str, generation: Generation) -> HttpStream | Refusal:
+    async def chat(
+        self, served_name: str, generation: Generation, priority: int = 0
+    ) -> HttpStream | Refusal:
         """Ask for a streamed answer; the stream begins with its first event.
 
         Args:
             served_name: The adapter revision, or the base model, by the server's name for it.
             generation: What is asked; its request id appears in the server's log.
+            priority: The server's: lower goes first; 0 is not sent.
 
         Raises:
             InvalidRequestError: When a text cannot be written as UTF-8, or a schema is not JSON.
@@ -56,7 +59,7 @@ class VllmServer:
         """
         source = await self._http.post(
             "chat/completions",
-            encode_chat(served_name, generation),
+            encode_chat(served_name, generation, priority=priority),
             headers_of(generation),
         )
         if source.status != 200:

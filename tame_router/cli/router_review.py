@@ -106,6 +106,7 @@ def _facts(feedback: "Feedback", proposal: "Line | Refusal") -> dict[str, str]:
         "refusal": proposal.reason if isinstance(proposal, Refusal) else "",
         "question": feedback.question,
         "comment": feedback.comment,
+        "tenant": feedback.tenant,
     }
 
 
@@ -174,9 +175,10 @@ def _show_feedback(feedback: "Feedback", proposal: "Line | Refusal", place: str)
         "expert": feedback.expert,
         "line": line,
     }
+    of = f" of {feedback.tenant}" if feedback.tenant else ""
     sys.stdout.write(
         f"{place}  {feedback.feedback_id}, {feedback.create_time:%Y-%m-%d %H:%M} UTC,"
-        f" answer {feedback.answer_id}\n"
+        f" answer {feedback.answer_id}{of}\n"
     )
     for name, value in rows.items():
         shown = f"\n{'':<10}".join(plain(part) for part in value.splitlines())

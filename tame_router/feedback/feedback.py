@@ -31,6 +31,7 @@ class Feedback:
         question: The question as it was asked; empty: the caller did not send it.
         create_time: When it was stored, in UTC, to the microsecond.
         request_id: The caller's name for the submission; empty: none.
+        tenant: Name of the tenant that gave it; empty: an earlier version stored it.
         state: What became of it.
         review_time: When that was decided; None: it is pending.
     """
@@ -42,6 +43,7 @@ class Feedback:
     question: str = field(default="", repr=False)
     create_time: datetime
     request_id: str = ""
+    tenant: str = ""
     state: State = State.PENDING
     review_time: datetime | None = None
 

@@ -24,6 +24,8 @@ FEEDBACK = Table(
     Column("state", String(16), nullable=False),
     Column("create_time_us", BigInteger, nullable=False),
     Column("review_time_us", BigInteger),
+    # Absent where an earlier version, which did not keep it, stored the feedback.
+    Column("tenant", String(64)),
     Index("feedback_state", "state", "create_time_us"),
 )
 """Times are microseconds since 1970 in UTC, which every database keeps alike."""
@@ -105,6 +107,7 @@ def _write(feedback: Feedback) -> dict[str, Any]:
     return {
         "feedback_id": feedback.feedback_id,
         "request_id": feedback.request_id or None,
+        "tenant": feedback.tenant or None,
         "answer_id": feedback.answer_id,
         "expert": feedback.expert,
         "comment": feedback.comment,
@@ -120,6 +123,7 @@ def _read(row: Row[Any]) -> Feedback:
     return Feedback(
         feedback_id=row.feedback_id,
         request_id=row.request_id or "",
+        tenant=row.tenant or "",
         answer_id=row.answer_id,
         expert=row.expert,
         comment=row.comment,

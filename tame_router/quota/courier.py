@@ -87,7 +87,8 @@ class Courier:
             loop = asyncio.get_running_loop()
             # Owned: `close` waits for it, and no failure leaves it.
             self._task = loop.create_task(self._run(), name="quota")
-            self._renewal = loop.call_later(LEASE_MS / 3e3, self._renew)
+            if self._renewal is None:
+                self._renewal = loop.call_later(LEASE_MS / 3e3, self._renew)
 
     async def close(self) -> None:
         """Tell what waits, if Redis takes it in a second, and close the connection."""
@@ -134,12 +135,16 @@ class Courier:
         if not commands:
             return
         try:
-            answers = await self._link.run(commands)
+            answers = await self._link.run(commands, self._mark)
         except LinkDownError as error:
             self._outbox.put_back(told)
             self._asked = [*asked, *self._asked]
             await self._endure(error)
             return
+        except BaseException:
+            self._outbox.put_back(told)
+            _answer_none(asked)
+            raise
         for (_, future), answer in zip(asked, answers[len(commands) - len(asked) :], strict=True):
             future.set_result(answer)
 
@@ -179,7 +184,7 @@ class Courier:
         for lease, tenant in self.leases.items():
             told.lease(lease, tenant, held=True)
         try:
-            await self._link.run(told.commands())
+            await self._link.run(told.commands(), self._mark)
         except LinkDownError:
             self._outbox.put_back(told)
             raise

@@ -131,15 +131,15 @@ class Ledger:
         self.count(account, gauges, tokens, moment)
         return Hold(account, moment, tokens, gauges)
 
-    def settle(self, hold: Hold, tokens: int, now: float) -> list[tuple[Limit, int, int]]:
+    def settle(self, hold: Hold, tokens: int | None, now: float) -> list[tuple[Limit, int, int]]:
         """Count what was really used in place of what was set aside.
 
         What was not used is given back to the step it was taken from; what was used beyond
-        it counts now. With 0 tokens the request is given back too.
+        it counts now.
 
         Args:
             hold: What was set aside.
-            tokens: What was used.
+            tokens: What was used; None: nothing, and the request is given back too.
             now: Seconds since 1970.
 
         Returns:
@@ -149,8 +149,8 @@ class Ledger:
         account.streams -= 1
         changes = []
         for gauge in hold.gauges:
-            unused_request = 0 if tokens else -1
-            amount = tokens - hold.tokens if gauge.sized else unused_request
+            unused_request = -1 if tokens is None else 0
+            amount = (tokens or 0) - hold.tokens if gauge.sized else unused_request
             if amount:
                 step = gauge.limit.step(now if amount > 0 else hold.moment)
                 changes.append((gauge.limit, step, amount))

@@ -26,7 +26,7 @@ class LocalReservation:
         self._hold: Hold | None = hold
         self._clock = clock
 
-    async def settle(self, tokens: int) -> None:
+    async def settle(self, tokens: int | None) -> None:
         """Count what was really used; a second time counts nothing."""
         hold, self._hold = self._hold, None
         if hold is not None:

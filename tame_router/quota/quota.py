@@ -8,12 +8,11 @@ from tame_router.tenancy.tenant import Tenant
 class Reservation(Protocol):
     """What was set aside for one answer."""
 
-    async def settle(self, tokens: int) -> None:
+    async def settle(self, tokens: int | None) -> None:
         """Count what was really used, in place of what was set aside. Called once, never raises.
 
         Args:
-            tokens: Tokens read and written; those of an answer that failed before the backend
-                wrote anything are 0, and then its request is not counted either.
+            tokens: Tokens read and written; None: all is given back, the request too.
         """
 
 
@@ -52,7 +51,7 @@ class Unlimited:
     async def take_upload(self, tenant: Tenant, size_bytes: int) -> None:
         """Allow it."""
 
-    async def settle(self, tokens: int) -> None:
+    async def settle(self, tokens: int | None) -> None:
         """Count nothing."""
 
     async def close(self) -> None:

@@ -17,6 +17,9 @@ GRACE_S = 0.02
 MARK = "tame:quota:mark"
 """Key that is there as long as Redis has not lost its data."""
 
+_LOST = [-1]
+"""What scripts give where the mark is another."""
+
 Found = TypeVar("Found")
 
 _SCHEMES = {
@@ -32,6 +35,10 @@ _SCHEMES = {
 
 class LinkDownError(Exception):
     """Redis does not answer, or not as it should."""
+
+
+class LostError(LinkDownError):
+    """Redis answers, and has lost its data since it was marked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +99,23 @@ class RedisLink:
         self._no_script = redis.exceptions.NoScriptError
         self._digests: dict[str, str] = {}
 
-    async def run(self, commands: Sequence[Command]) -> list[list[int]]:
+    async def run(self, commands: Sequence[Command], mark: str) -> list[list[int]]:
         """Run scripts, in one round trip.
 
+        Args:
+            commands: The scripts.
+            mark: What Redis must bear: none runs where it does not.
+
         Raises:
+            LostError: When Redis bears another mark, or none; some may have run before.
             LinkDownError: When any of them has no proper answer; some may have run.
         """
-        answers = await self._in_time(self._run(commands))
+        answers = await self._in_time(self._run(commands, mark))
         for answer in answers:
             if isinstance(answer, Exception):
                 raise LinkDownError(str(answer)) from answer
+        if any(answer == _LOST for answer in answers):
+            raise LostError("it has lost its data")
         return answers
 
     async def mark(self, name: str) -> str:
@@ -138,31 +152,34 @@ class RedisLink:
         except self._errors as error:
             raise LinkDownError(str(error)) from error
 
-    async def _run(self, commands: Sequence[Command]) -> list[Any]:
+    async def _run(self, commands: Sequence[Command], mark: str) -> list[Any]:
         if not self._digests:
             await self._load()
-        answers = await self._send(commands)
+        answers = await self._send(commands, mark)
         if any(isinstance(answer, self._no_script) for answer in answers):
             await self._load()
-            answers = await self._repeat(commands, answers)
+            answers = await self._repeat(commands, answers, mark)
         return answers
 
     async def _load(self) -> None:
         for script in (RESERVE, ADJUST):
             self._digests[script] = await self._client.script_load(script)
 
-    async def _send(self, commands: Sequence[Command]) -> list[Any]:
+    async def _send(self, commands: Sequence[Command], mark: str) -> list[Any]:
         pipeline = self._client.pipeline(transaction=False)
         for command in commands:
             digest = self._digests[command.script]
-            pipeline.evalsha(digest, len(command.keys), *command.keys, *command.args)
+            keys, args = (*command.keys, MARK), (*command.args, mark)
+            pipeline.evalsha(digest, len(keys), *keys, *args)
         found: list[Any] = await pipeline.execute(raise_on_error=False)
         return found
 
-    async def _repeat(self, commands: Sequence[Command], answers: list[Any]) -> list[Any]:
+    async def _repeat(
+        self, commands: Sequence[Command], answers: list[Any], mark: str
+    ) -> list[Any]:
         """Run again what Redis had no script for: it has been restarted, or flushed."""
         missing = [i for i, found in enumerate(answers) if isinstance(found, self._no_script)]
-        again = await self._send([commands[i] for i in missing])
+        again = await self._send([commands[i] for i in missing], mark)
         for i, found in zip(missing, again, strict=True):
             answers[i] = found
         return answers

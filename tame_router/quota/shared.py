@@ -26,7 +26,7 @@ class SharedReservation:
         self._quota = quota
         self._hold: Hold | None = hold
 
-    async def settle(self, tokens: int) -> None:
+    async def settle(self, tokens: int | None) -> None:
         """Count what was really used, without waiting; a second time counts nothing."""
         hold, self._hold = self._hold, None
         if hold is not None:
@@ -106,7 +106,7 @@ class SharedQuota:
             moment = _read(answer, gauges, size_bytes, None)
             self._ledger.count(account, gauges, size_bytes, moment)
 
-    def settle(self, hold: Hold, tokens: int) -> None:
+    def settle(self, hold: Hold, tokens: int | None) -> None:
         """Count what was really used, here and with the next batch in Redis."""
         outbox = self._courier.outbox
         name = hold.account.name

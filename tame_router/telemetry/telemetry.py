@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
-from tame_router.config import BackendSettings
 from tame_router.config_access import TelemetrySettings
+from tame_router.config_backends import BackendSettings
 from tame_router.telemetry.collector import require_installed
 from tame_router.telemetry.metric import Metrics
 from tame_router.telemetry.recorder import Recorder

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from tame_router.config import LitellmSettings, VllmSettings
+from tame_router.config_backends import LitellmSettings, VllmSettings
 from tame_router.telemetry.trace import Attribute
 
 _PORTS: Final = {"http": 80, "https": 443}

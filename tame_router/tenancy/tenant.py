@@ -32,8 +32,9 @@ class Limits:
     """How much a tenant may use; None: as much as it wants.
 
     Attributes:
-        requests_per_minute: Answers begun in a minute, ≥ 0.
-        requests_per_day: Answers begun in a day, ≥ 0.
+        requests_per_minute: Requests in a minute, ≥ 0: answers begun, decisions asked for,
+            feedback given.
+        requests_per_day: The same in a day, ≥ 0.
         tokens_per_minute: Tokens read and written in a minute, ≥ 0.
         tokens_per_day: Tokens read and written in a day, ≥ 0.
         concurrent_streams: Answers under way at once, ≥ 0.

@@ -57,7 +57,8 @@ class FeedbackServiceServicer:
     def SubmitFeedback(self, request, context):
         """SubmitFeedback stores which expert would have been the right one. It returns
         NOT_FOUND where there is no such expert. The router keeps no answers, so
-        whether the answer exists is not checked. A call with a `request_id` can be
+        whether the answer exists is not checked; the tenant that gives the feedback
+        is stored with it. It counts as a request. A call with a `request_id` can be
         repeated without storing anything twice.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

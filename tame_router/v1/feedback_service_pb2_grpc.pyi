@@ -41,7 +41,8 @@ class FeedbackServiceStub:
     SubmitFeedback: _grpc.UnaryUnaryMultiCallable[_feedback_service_pb2.SubmitFeedbackRequest, _feedback_service_pb2.SubmitFeedbackResponse]
     """SubmitFeedback stores which expert would have been the right one. It returns
     NOT_FOUND where there is no such expert. The router keeps no answers, so
-    whether the answer exists is not checked. A call with a `request_id` can be
+    whether the answer exists is not checked; the tenant that gives the feedback
+    is stored with it. It counts as a request. A call with a `request_id` can be
     repeated without storing anything twice.
     """
 
@@ -58,7 +59,8 @@ class FeedbackServiceAsyncStub(FeedbackServiceStub):
     SubmitFeedback: _aio.UnaryUnaryMultiCallable[_feedback_service_pb2.SubmitFeedbackRequest, _feedback_service_pb2.SubmitFeedbackResponse]  # type: ignore[assignment]
     """SubmitFeedback stores which expert would have been the right one. It returns
     NOT_FOUND where there is no such expert. The router keeps no answers, so
-    whether the answer exists is not checked. A call with a `request_id` can be
+    whether the answer exists is not checked; the tenant that gives the feedback
+    is stored with it. It counts as a request. A call with a `request_id` can be
     repeated without storing anything twice.
     """
 
@@ -78,7 +80,8 @@ class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_feedback_service_pb2.SubmitFeedbackResponse, _abc.Awaitable[_feedback_service_pb2.SubmitFeedbackResponse]]:
         """SubmitFeedback stores which expert would have been the right one. It returns
         NOT_FOUND where there is no such expert. The router keeps no answers, so
-        whether the answer exists is not checked. A call with a `request_id` can be
+        whether the answer exists is not checked; the tenant that gives the feedback
+        is stored with it. It counts as a request. A call with a `request_id` can be
         repeated without storing anything twice.
         """
 

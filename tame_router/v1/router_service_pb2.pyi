@@ -232,7 +232,9 @@ class ChatResponse(_message.Message):
     TALLY_FIELD_NUMBER: _builtins.int
     DRAFTS_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
-    """Names this answer, in logs and feedback."""
+    """Names this answer, in logs, records, receipts and feedback. Made by the
+    router; no two are alike, whatever `x-request-id` calls bring.
+    """
     content: _builtins.str
     """The answer, as it is to be shown."""
     @_builtins.property
@@ -712,7 +714,9 @@ class DecisionMade(_message.Message):
     DECISION_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
-    """Names this answer, in logs and feedback."""
+    """Names this answer, in logs, records, receipts and feedback. Made by the
+    router; no two are alike, whatever `x-request-id` calls bring.
+    """
     @_builtins.property
     def decision(self) -> _decision_pb2.Decision:
         """Who answers, and why."""

@@ -107,9 +107,11 @@ class Limits(_message.Message):
     CONCURRENT_STREAMS_FIELD_NUMBER: _builtins.int
     UPLOAD_BYTES_PER_DAY_FIELD_NUMBER: _builtins.int
     requests_per_minute: _builtins.int
-    """Answers begun in a minute, 0 or more."""
+    """Answers begun, decisions asked for and feedback given in a minute, 0 or
+    more.
+    """
     requests_per_day: _builtins.int
-    """Answers begun in a day, 0 or more."""
+    """Answers begun, decisions asked for and feedback given in a day, 0 or more."""
     tokens_per_minute: _builtins.int
     """Tokens read and written in a minute, 0 or more."""
     tokens_per_day: _builtins.int
@@ -182,7 +184,8 @@ class Tenant(_message.Message):
     """What people call it, at most 200 characters. May be empty."""
     priority: _builtins.int
     """Who goes first when there is more work than capacity, -100 to 100: higher
-    before lower. Default: 0.
+    before lower. It counts on vLLM backends that go by priorities, as the
+    local engine does. Default: 0.
     """
     retain_texts_days: _builtins.int
     """Days that questions and answers are kept for it, 0 to 36500. 0: they are

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -15,6 +15,7 @@ from tame_router.answering.single import SingleJoin
 from tame_router.catalog.expert import Catalog
 from tame_router.chat import Usage
 from tame_router.errors import (
+    ExpertNotFoundError,
     NoExpertError,
     OverloadedError,
     PermissionDeniedError,
@@ -40,7 +41,7 @@ ESTIMATE = len(TEXT) // 2 + -(-len("".join(WRITTEN)) // 2)
 class Counted:
     """A quota that lets everything in, and notes what is settled."""
 
-    settled: list[int] = field(default_factory=list)
+    settled: list[int | None] = field(default_factory=list)
     reserved: list[int] = field(default_factory=list)
 
     async def reserve(self, tenant: Tenant, tokens: int) -> Reservation:
@@ -51,7 +52,7 @@ class Counted:
     async def take_upload(self, tenant: Tenant, size_bytes: int) -> None:
         """Not be asked."""
 
-    async def settle(self, tokens: int) -> None:
+    async def settle(self, tokens: int | None) -> None:
         """Note it."""
         self.settled.append(tokens)
 
@@ -106,6 +107,13 @@ async def test_real_use_is_settled_and_recorded(scene: Scene) -> None:
     assert scene.quota.reserved == [len(TEXT) // 2 + 512]
     assert scene.quota.settled == [USAGE.prompt_tokens + USAGE.completion_tokens]
     assert scene.outcomes == ["ok"]
+
+
+async def test_a_tenants_priority_reaches_the_backend(scene: Scene) -> None:
+    """Its questions go before those of others there, or after them."""
+    await scene.desk.answer(asks(calls(replace(TENANT, priority=5)), TEXT), ignore)
+    await scene.desk.answer(asks(calls(TENANT), TEXT), ignore)
+    assert [generation.priority for generation in scene.backend.asked] == [5, 0]
 
 
 @pytest.mark.parametrize("usage", [None, Usage()])
@@ -173,9 +181,22 @@ async def test_what_fails_before_a_word_costs_nothing(scene: Scene) -> None:
     nobody = Tenant(name="nobody")
     with pytest.raises(NoExpertError):
         await scene.desk.answer(asks(calls(nobody)), ignore)
-    assert scene.quota.settled == [0]
+    assert scene.quota.settled == [None]
     assert scene.outcomes == ["NO_EXPERT_ALLOWED"]
     assert scene.backend.asked == []
+
+
+async def test_asking_for_a_model_that_does_not_exist_is_recorded(scene: Scene) -> None:
+    """As over gRPC, whether it is forbidden or absent, and in the same words; it costs nothing."""
+    lawyer = Tenant(name="lawyer", read=frozenset({"legal"}))
+    for model in ("medical", "astrology", "legal@0000000000000000", "legal@"):
+        with pytest.raises(ExpertNotFoundError) as raised:
+            await scene.desk.answer(replace(asks(calls(lawyer)), model=model), ignore)
+        assert raised.value.metadata == {"model": model}
+    assert scene.outcomes == ["EXPERT_NOT_FOUND"] * 4
+    assert scene.quota.reserved == []
+    await scene.desk.answer(replace(asks(calls(lawyer)), model="legal"), ignore)
+    assert scene.outcomes[-1] == "ok"
 
 
 async def test_a_full_quota_is_refused_and_recorded(catalog: Catalog, scene: Scene) -> None:

@@ -91,9 +91,9 @@ async def test_every_step_is_reserved(
     asked = Constraints(join=join, max_experts=experts)
     _, journal, quota = await answered(catalog, router, asked)
     assert quota.reserved == [steps * (len(TEXT) // 2) + 2 * steps * 512]
-    assert sum(quota.settled) == sum(
-        step.prompt_tokens + step.completion_tokens for step in journal.records[0].steps
-    )
+    ends = [step.finish_reason for step in journal.records[0].steps]
+    told = EACH * ends.count("stop")
+    assert quota.settled == [told + len(TEXT) // 2 * ends.count("NOT_WAITED_FOR")]
 
 
 async def test_tokens_that_are_named_are_reserved_once(catalog: Catalog, router: Router) -> None:
@@ -166,3 +166,39 @@ async def test_a_tenant_uses_its_joins_only(catalog: Catalog, router: Router) ->
         await answered(catalog, router, Constraints(join=Join.PANEL), tenant=tenant)
     events, _, _ = await answered(catalog, router, Constraints(join=Join.VOTE), tenant=tenant)
     assert isinstance(events[-1], Final)
+
+
+@pytest.mark.parametrize(
+    ("join", "asked"), [(Join.PANEL, 2), (Join.FUSE, 2), (Join.VOTE, 2), (Join.SECOND_OPINION, 2)]
+)
+async def test_hanging_up_costs_every_prompt_that_was_read(
+    catalog: Catalog, router: Router, join: Join, asked: int
+) -> None:
+    """Each expert that was asked has read the question, though none has written."""
+
+    class Silent(Recording):
+        reached = 0
+
+        @asynccontextmanager
+        async def open(self, generation: Generation) -> AsyncIterator[AsyncIterator[Piece]]:
+            self.reached += 1
+            if self.reached == asked:
+                task.cancel()
+            await asyncio.Event().wait()
+            yield self._pieces()
+
+    quota = Counted()
+    dispatch = Dispatch({"local": Silent()})
+    pipeline = Pipeline(catalog, router, SingleJoin(dispatch), Ensemble(dispatch))
+    desk = Desk(catalog, pipeline, Books(quota=quota), policy=router.policy)
+    wanted = Constraints(join=join, allow=frozenset({"legal", "medical"}))
+
+    async def emit(event: Event) -> None:
+        pass
+
+    task = asyncio.get_running_loop().create_task(
+        desk.answer(asks(calls(TENANT), TEXT, wanted), emit)
+    )
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert quota.settled == [asked * (len(TEXT) // 2)]

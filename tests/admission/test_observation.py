@@ -1,12 +1,20 @@
 """What is gathered while an answer passes by."""
 
-import dataclasses
 import json
+from dataclasses import replace
 
 import pytest
 
 from tame_router.admission.observation import Observation
-from tame_router.answering.event import Delta, ExpertFinish
+from tame_router.answering.event import (
+    Delta,
+    DraftDelta,
+    Event,
+    ExpertFinish,
+    ExpertStart,
+    Note,
+    Part,
+)
 from tame_router.canonical_json import sha256_hex
 from tame_router.catalog.expert import Catalog
 from tame_router.chat import FinishReason, Shape, Tool, ToolCallDelta, Usage
@@ -27,18 +35,34 @@ def finish(usage: Usage) -> ExpertFinish:
     )
 
 
+def start(expert: str = "legal", part: Part = Part.LEAD) -> ExpertStart:
+    """Ask an expert."""
+    return ExpertStart(expert=expert, revision="", notice="", part=part)
+
+
+def note(reason: str, expert: str = "legal", part: Part = Part.LEAD) -> Note:
+    """Have an expert leave."""
+    return Note(expert=expert, revision="", part=part, reason=reason, message="")
+
+
 def test_told_and_estimated_tokens_add_up(catalog: Catalog) -> None:
     """Of several experts each is counted as it told, and estimated where it did not."""
     seen = Observation(asks(calls(Tenant(name="aa"))), catalog, prompt_tokens=100)
     assert seen.tokens == 0
+    assert not seen.asked
+    seen.see(start())
+    assert seen.tokens == 100
+    assert seen.asked
     seen.see(Delta(expert="legal", revision="", text="four"))
     assert seen.tokens == 102
     seen.see(finish(Usage(prompt_tokens=7, completion_tokens=1)))
     assert seen.tokens == 8
+    seen.see(start())
     call = ToolCallDelta(index=0, id="x", name="look", arguments='{"a":')
     seen.see(Delta(expert="legal", revision="", text="", tool_calls=(call,)))
     seen.see(finish(Usage()))
     assert seen.tokens == 8 + 100 + 5
+    seen.see(start())
     seen.see(Delta(expert="legal", revision="", text="!"))
     assert seen.tokens == 8 + 100 + 5 + 100 + 1
 
@@ -57,8 +81,8 @@ def test_a_kept_text_is_whole(catalog: Catalog) -> None:
 def test_a_kept_answer_is_what_its_digest_is_made_of(catalog: Catalog, shape: Shape) -> None:
     """Several choices are told apart, and calls of tools are kept with them."""
     asked = asks(calls(Tenant(name="aa")))
-    question = dataclasses.replace(asked.question, shape=shape)
-    seen = Observation(dataclasses.replace(asked, question=question), catalog, keep_text=True)
+    question = replace(asked.question, shape=shape)
+    seen = Observation(replace(asked, question=question), catalog, keep_text=True)
     assert seen.text == ""
     call = ToolCallDelta(index=0, id="x", name="look", arguments="{}")
     for choice, text, made in ((0, "租", ()), (1, "b", ()), (0, "約", (call,))):
@@ -71,3 +95,50 @@ def test_a_kept_answer_is_what_its_digest_is_made_of(catalog: Catalog, shape: Sh
     if shape.tools:
         [found] = json.loads(seen.text)
         assert found["tool_calls"] == [{"id": "x", "name": "look", "arguments": "{}"}]
+
+
+@pytest.mark.parametrize(
+    ("reason", "words", "expected"),
+    [
+        ("BACKEND_FAILED", "", 0),
+        ("BACKEND_FAILED", "four", 102),
+        ("NOT_WAITED_FOR", "", 100),
+        ("TOO_LONG", "four", 102),
+        ("DEADLINE_EXCEEDED", "", 100),
+    ],
+)
+def test_who_leaves_has_read_unless_it_failed(
+    catalog: Catalog, reason: str, words: str, expected: int
+) -> None:
+    """Only what failed before a word costs nothing."""
+    seen = Observation(asks(calls(Tenant(name="aa"))), catalog, prompt_tokens=100)
+    seen.see(start())
+    if words:
+        seen.see(Delta(expert="legal", revision="", text=words))
+    seen.see(note(reason))
+    assert seen.tokens == expected
+
+
+@pytest.mark.parametrize(
+    ("shown", "usage", "expected"),
+    [
+        (False, Usage(prompt_tokens=90, completion_tokens=3), 93),
+        (True, Usage(prompt_tokens=90, completion_tokens=3), 93),
+        (False, Usage(), 102),
+        (True, Usage(), 102),
+    ],
+)
+def test_a_draft_is_counted_once(
+    catalog: Catalog, shown: bool, usage: Usage, expected: int
+) -> None:
+    """Whether it was shown or not, and told its tokens or not, and then became the answer."""
+    seen = Observation(asks(calls(Tenant(name="aa"))), catalog, prompt_tokens=100)
+    seen.see(start(part=Part.DRAFT))
+    events: list[Event] = [DraftDelta(expert="legal", revision="", text="four")] if shown else []
+    events += [
+        replace(finish(usage), part=Part.DRAFT),
+        Delta(expert="legal", revision="", text="four", part=Part.JOINED),
+    ]
+    for event in events:
+        seen.see(event)
+    assert seen.tokens == expected

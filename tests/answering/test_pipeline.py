@@ -84,7 +84,7 @@ async def test_words_are_logged_for_those_who_ask(
     talkative = Pipeline(catalog, router, SingleJoin(dispatch), log_texts=True)
     await talkative.answer(QUESTION, events.emit)
     assert facts(caplog, "answer.texts") == {
-        "request_id": "id-12345",
+        "answer_id": "id-12345",
         "question": LEGAL,
         "answer": "祕密的回答",
     }

@@ -108,11 +108,24 @@ async def test_a_refusal_is_logged_with_its_reason(caplog: pytest.LogCaptureFixt
     assert {key: value for key, value in facts.items() if key != "elapsed_ms"} == {
         "method": "Route",
         "request_id": error.request_id,
+        "answer_id": error.request_id,
+        "tenant": "local",
+        "subject": "anyone",
         "code": "INVALID_ARGUMENT",
         "reason": "INVALID_REQUEST",
         "message": "wrong",
         "field": "messages",
     }
+
+
+async def test_who_calls_is_logged_whatever_the_error_is_about(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A tenant that an error names does not take the place of the caller's."""
+    await fail(TameError("taken", metadata={"tenant": "hospital", "key_id": "k"}))
+    (failed,) = (record for record in caplog.records if record.message == "call.failed")
+    facts = failed.facts  # type: ignore[attr-defined]
+    assert (facts["tenant"], facts["key_id"]) == ("local", "k")
 
 
 async def test_a_refusal_can_be_written_as_json() -> None:

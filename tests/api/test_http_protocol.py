@@ -57,6 +57,9 @@ async def test_health_tells_nothing_else(address: str) -> None:
         (b"\x16\x03\x01\x02\x00\x01\x00", 400, "bad_request"),
         (b"GET /hea", 408, "request_timeout"),
         (b"GET /health HTTP/1.1\r\nx: " + b"y" * 70_000, 431, "header_too_large"),
+        (get("/health", "x: " + "y" * 70_000), 431, "header_too_large"),
+        (get("/health", *(f"x{i}: " + "y" * 1_000 for i in range(70))), 431, "header_too_large"),
+        (get("/" + "y" * 65_530), 431, "header_too_large"),
         (get("/v1/models/nobody"), 404, "model_not_found"),
     ],
 )

@@ -31,6 +31,10 @@ def message(**fields: Any) -> dict[str, Any]:
 
 CALLED = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 SCHEMA = {"name": "s", "schema": {"type": "object"}}
+NEGATIVE = {
+    "name": "s",
+    "schema": {"properties": {"a": {"anyOf": [{"type": "string", "minLength": -1}]}}},
+}
 
 
 @pytest.mark.parametrize(
@@ -130,6 +134,10 @@ SCHEMA = {"name": "s", "schema": {"type": "object"}}
         ),
         (
             {"response_format": {"type": "json_schema", "json_schema": {"name": "s"}}},
+            "response_format.json_schema.schema",
+        ),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": NEGATIVE}},
             "response_format.json_schema.schema",
         ),
         (
@@ -252,3 +260,14 @@ def test_depth_is_counted_outside_of_strings() -> None:
 def test_every_code_has_a_status() -> None:
     """One table names them all."""
     assert set(STATUSES) == set(Code)
+
+
+def test_a_length_that_is_only_called_so_is_none() -> None:
+    """A property may have a keyword's name, and a value may hold anything."""
+    schema = {
+        "properties": {"minLength": {"type": "integer", "minimum": -5}},
+        "const": {"minItems": -1},
+        "enum": [{"maxLength": -1}],
+        "maxLength": 0,
+    }
+    check_schema(json.dumps(schema), field="schema")

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tame_router.backends.backend import Piece
 from tame_router.backends.chat_decoder import ChatDecoder
-from tame_router.chat import FinishReason, Shape, Tool, ToolCallDelta
-from tame_router.errors import BackendProtocolError
+from tame_router.chat import FinishReason, Format, ResponseFormat, Shape, Tool, ToolCallDelta
+from tame_router.errors import BackendProtocolError, InvalidRequestError
 from tests.fakes import vllm_wire as wire
 from tests.fakes.generations import generation, text_of
 from tests.fakes.vllm_shape import shaped_events
@@ -146,3 +146,13 @@ def test_no_logprobs_are_no_logprobs(logprobs: Any) -> None:
     choice = {"index": 0, "delta": {"content": "x"}, "logprobs": logprobs}
     (piece,) = decoder.feed(wire.event({"choices": [choice]}))
     assert piece == Piece(text="x")
+
+
+def test_a_schema_that_is_none_is_told_by_its_field() -> None:
+    """The real vLLM says so inside the stream, with a status of its own."""
+    form = ResponseFormat(format=Format.JSON_SCHEMA, name="a", schema='{"enum":[]}')
+    decoder = ChatDecoder(generation(shape=Shape(response_format=form)))
+    said = "Failed to transform json schema into a grammar: enum array must not be empty"
+    decoder.feed(wire.event({"error": {"message": said, "type": "BadRequestError", "code": 400}}))
+    assert isinstance(decoder.failure, InvalidRequestError)
+    assert decoder.failure.field == "response_format"

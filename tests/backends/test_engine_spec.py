@@ -36,6 +36,7 @@ def test_the_command_line_for_a_cpu(spec: EngineSpec) -> None:
         f"--model {folder}/base --served-model-name base",
         "--host 127.0.0.1 --port 8100",
         "--dtype bfloat16 --max-model-len 2048 --enforce-eager",
+        "--scheduling-policy priority",
         "--enable-lora --max-loras 4 --max-cpu-loras 8 --max-lora-rank 16",
         f"--lora-modules legal--0123456789abcdef={folder}/legal",
     ):

@@ -6,7 +6,7 @@ import pytest
 
 from tame_router.backends.openai_wire import ErrorInfo
 from tame_router.backends.refusal import Refusal, retry_after_s, stream_refusal
-from tame_router.chat import Message, Role
+from tame_router.chat import Format, Message, ResponseFormat, Role, Shape, Tool
 from tame_router.errors import (
     AdapterNotLoadedError,
     BackendFailedError,
@@ -187,3 +187,39 @@ def test_too_many_stop_strings_are_explained() -> None:
     """The refusal names the setting: the words of vLLM, which takes four strings, do not."""
     error = invalid("1 validation error: list too long", param="body.stop")
     assert "VLLM_MAX_STOP_STRINGS" in error.message
+
+
+SCHEMA = ResponseFormat(format=Format.JSON_SCHEMA, name="a", schema='{"type":"nonsense"}')
+TOOL = Tool(name="look", parameters='{"type":"nonsense"}')
+
+
+@pytest.mark.parametrize(
+    ("shape", "field"),
+    [
+        (Shape(response_format=SCHEMA), "response_format"),
+        (Shape(tools=(TOOL,)), "tools"),
+        (Shape(response_format=SCHEMA, tools=(TOOL,)), ""),
+        (Shape(), ""),
+    ],
+)
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "Failed to transform json schema into a grammar: [22:28:41]"
+            " /project/cpp/json_schema_converter.cc:4944: Unsupported type nonsense",
+            "Failed to transform json schema into a grammar: Unsupported type nonsense",
+        ),
+        ("The provided JSON schema contains features not supported by xgrammar.", "by xgrammar"),
+        ("The JSON schema is nested too deeply: objects and arrays", "nested too deeply"),
+    ],
+)
+def test_a_schema_that_is_none_is_the_callers_fault(
+    shape: Shape, field: str, said: str, told: str
+) -> None:
+    """In vLLM's words, without the place in its source, and with the field where it is one."""
+    error = Refusal(status=400, info=ErrorInfo(message=said)).error("legal--1", MESSAGES, shape)
+    assert isinstance(error, InvalidRequestError)
+    assert error.field == field
+    assert told in error.message
+    assert "/project" not in error.message

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -47,6 +48,22 @@ async def test_answer_of_an_adapter(
     assert text_of(pieces) == "".join(fake_vllm.tokens_for(REVISION, as_json(asked)))
     assert finish_of(pieces) is FinishReason.STOP
     assert usage_of(pieces) == Usage(prompt_tokens=PROMPT_TOKENS, completion_tokens=16)
+
+
+@pytest.mark.parametrize(
+    ("priorities", "priority", "sent"),
+    [(True, 7, -7), (True, -3, 3), (True, 0, None), (False, 7, None)],
+)
+async def test_priority_is_sent_where_the_server_goes_by_it(
+    connect: Callable[..., VllmBackend],
+    fake_vllm: FakeVllm,
+    priorities: bool,
+    priority: int,
+    sent: int | None,
+) -> None:
+    """Higher goes first with us, lower with vLLM; a server that does not know it is not told."""
+    await read(connect(priorities=priorities), replace(generation(), priority=priority))
+    assert fake_vllm.received[-1].body.get("priority") == sent
 
 
 async def test_request_as_sent(connect: Callable[..., VllmBackend], fake_vllm: FakeVllm) -> None:

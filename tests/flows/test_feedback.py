@@ -65,6 +65,7 @@ async def test_feedback_on_an_answer_is_stored(client: AsyncClient, tmp_path: Pa
         (found,) = store.pending()
     assert (found.feedback_id, found.create_time) == (receipt.feedback_id, receipt.create_time)
     assert (found.answer_id, found.expert) == (answer.answer_id, "legal")
+    assert found.tenant == "local"
     assert (found.comment, found.question) == ("這是法律問題", QUESTION)
     assert before <= receipt.create_time <= datetime.now(UTC)
 

@@ -92,14 +92,19 @@ async def test_a_model_pins_its_expert(
 
 
 @pytest.mark.parametrize("model", ["nobody", "legal@0000000000000000", "legal@", "@", "", "LEGAL"])
-async def test_a_model_that_does_not_exist(sdk: AsyncOpenAI, model: str) -> None:
-    """All are told in the same words, with OpenAI's code."""
+async def test_a_model_that_does_not_exist(
+    sdk: AsyncOpenAI, model: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All are told in the same words, with OpenAI's code; the log says who asked."""
     with pytest.raises(openai.NotFoundError) as caught:
         await sdk.chat.completions.create(model=model, messages=ASK)
     assert caught.value.code == "model_not_found"
     assert caught.value.param == "model"
     expected = f"the model {model!r} does not exist, or you may not use it"
     assert expected in caught.value.message
+    (failed,) = (record for record in caplog.records if record.message == "call.failed")
+    facts = failed.facts  # type: ignore[attr-defined]
+    assert (facts["tenant"], facts["subject"]) == ("local", "anyone")
 
 
 async def test_models(sdk: AsyncOpenAI, catalog: Catalog) -> None:

@@ -1,5 +1,6 @@
 """What stands beside the answers: the experts, health, reflection, and the id of a call."""
 
+import logging
 import re
 from typing import Any
 
@@ -14,6 +15,7 @@ from tame_router.catalog.expert import Catalog
 from tame_router.client.async_client import AsyncClient
 from tame_router.client.request import chat_request, route_request
 from tame_router.config import Settings
+from tame_router.telemetry import log
 from tame_router.v1 import (
     expert_service_pb2,
     expert_service_pb2_grpc,
@@ -127,15 +129,24 @@ async def test_reflection_can_be_left_out(settings: Settings) -> None:
 
 
 async def test_a_callers_request_id_goes_all_the_way(
-    channel: grpc.aio.Channel, fake_vllm: FakeVllm
+    channel: grpc.aio.Channel, fake_vllm: FakeVllm, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A well-formed `x-request-id` names the answer here, at the backend and in an error."""
+    """A well-formed `x-request-id` names the call in log and error, and never an answer.
+
+    Two callers who choose the same one get answers of their own.
+    """
+    caplog.set_level(logging.INFO, log.LOGGER.name)
     stub = router_service_pb2_grpc.RouterServiceStub(channel)
     sent = (("x-request-id", "Trace_2026-11.23"),)
     question = chat_request(router_service_pb2.ChatRequest, QUESTIONS["legal"][0])
-    answer = await stub.Chat(question, metadata=sent)
-    assert answer.answer_id == "Trace_2026-11.23"
-    assert fake_vllm.chats[0].headers["x-request-id"] == "Trace_2026-11.23"
+    answers = [await stub.Chat(question, metadata=sent) for _ in range(2)]
+    ids = [answer.answer_id for answer in answers]
+    assert len({*ids, "Trace_2026-11.23"}) == 3
+    assert [chat.headers["x-request-id"] for chat in fake_vllm.chats] == ids
+    told = [record.facts for record in caplog.records if record.message == "answer.finished"]  # type: ignore[attr-defined]
+    assert [(facts["request_id"], facts["answer_id"]) for facts in told] == [
+        ("Trace_2026-11.23", answer_id) for answer_id in ids
+    ]
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stub.Chat(router_service_pb2.ChatRequest(), metadata=sent)
     error = rich(caught.value)

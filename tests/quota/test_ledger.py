@@ -22,7 +22,7 @@ LIMITS = st.builds(
 )
 ACTION = st.one_of(
     st.tuples(st.just("reserve"), st.integers(0, 30)),
-    st.tuples(st.just("settle"), st.integers(1, 30)),
+    st.tuples(st.just("settle"), st.integers(0, 30)),
     st.tuples(st.just("overrun"), st.integers(1, 60)),
     st.tuples(st.just("fail"), st.just(0)),
     st.tuples(st.just("wait"), st.sampled_from([0, 1, 2, 17, 59, 60, 61, 900, 40_000, 87_300])),
@@ -67,12 +67,13 @@ class Model:
         return True
 
 
-def end(model: Model, held: tuple[Hold, Use, Use], tokens: int, now: float) -> None:
+def end(model: Model, held: tuple[Hold, Use, Use], given: int | None, now: float) -> None:
     """Settle in the model."""
     _, request, use = held
     model.open -= 1
-    if not tokens:
+    if given is None:
         request.amount = 0
+    tokens = given or 0
     if tokens > use.amount:
         model.uses.append(Use(Unit.TOKENS, now, tokens - use.amount))
     else:
@@ -101,7 +102,8 @@ def test_it_counts_as_the_model_does(limits: Limits, actions: list[tuple[str, in
             held.append((hold, *uses))
         elif held:
             taken = held.pop(value % len(held))
-            tokens = min(value, taken[0].tokens) if action == "settle" else value
+            used = min(value, taken[0].tokens) if action == "settle" else value
+            tokens = None if action == "fail" else used
             ledger.settle(taken[0], tokens, now)
             end(model, taken, tokens, now)
         for gauge in account.answers:

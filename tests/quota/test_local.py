@@ -69,7 +69,7 @@ async def test_an_answer_that_failed_costs_nothing() -> None:
         failed = await quota.reserve(who, 10)
         with pytest.raises(QuotaExceededError, match="1 answers are under way"):
             await quota.reserve(who, 0)
-        await failed.settle(0)
+        await failed.settle(None)
     done = await quota.reserve(who, 10)
     await done.settle(1)
     with pytest.raises(QuotaExceededError, match="requests_per_minute is 1"):

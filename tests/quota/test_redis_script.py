@@ -62,7 +62,7 @@ async def _compare(server: RedisServer, limits: Limits, actions: list[tuple[str,
                 held.append((ours, theirs))
         elif held:
             mine, shared = held.pop(value % len(held))
-            tokens = 0 if action == "fail" else value
+            tokens = None if action == "fail" else value
             ledger.settle(mine, tokens, quota._now())
             await shared.settle(tokens)
     assert not quota.degraded

@@ -98,8 +98,8 @@ async def test_a_failed_answer_and_an_unfitting_one_cost_nothing(
         with pytest.raises(QuotaExceededError, match="waiting does not help"):
             await one.reserve(who, 11)
         failed = await one.reserve(who, 10)
-        await failed.settle(0)
-        await failed.settle(0)
+        await failed.settle(None)
+        await failed.settle(None)
         debt = await let_in(two, who, 10)
         await debt.settle(15)
         await let_in(two, tenant(requests_per_day=3), 0)  # what was settled has arrived with it
@@ -200,7 +200,7 @@ async def test_a_redis_that_only_hung_is_told_the_difference(redis_server: Redis
         begun = asyncio.get_running_loop().time()
         await one.reserve(who, 0)
         assert asyncio.get_running_loop().time() - begun < 1
-        await (await one.reserve(who, 0)).settle(0)
+        await (await one.reserve(who, 0)).settle(None)
         redis_server.resume()
         one._courier._link._timeout_s = 2
         await until(lambda: up(one))
@@ -242,12 +242,13 @@ async def test_scripts_that_redis_forgot_are_given_again(redis_server: RedisServ
 async def test_an_answer_that_is_no_answer_is_a_failure(redis_server: RedisServer) -> None:
     """A key of another kind is an error of Redis: its words reach the log, not the caller."""
     link = RedisLink(redis_server.url, 2.0)
+    await link.mark("known")
     await link._client.set(key("aa", "requests_per_day"), "text")
     command = Command(
         RESERVE, (key("aa", "streams"), key("aa", "requests_per_day")), (-1, "", 1, 900, 96, 5, 1)
     )
     with pytest.raises(LinkDownError, match="WRONGTYPE"):
-        await link.run([command])
+        await link.run([command], "known")
     await link.close()
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tame_router.config import LitellmSettings, VllmSettings
+from tame_router.config_backends import LitellmSettings, VllmSettings
 from tame_router.errors import (
     BackendSilentError,
     NoExpertError,
