@@ -50,7 +50,7 @@ def content(entry: Entry, salt: bytes) -> dict[str, Any]:
     value: dict[str, Any] = {name: getattr(record, name) for name in _FIELDS}
     value["kind"] = "answer"
     value["steps"] = [{name: getattr(step, name) for name in _STEP} for step in record.steps]
-    value["begin_time"] = _utc(record.begin_time)
+    value["begin_time"] = utc(record.begin_time)
     value["elapsed_s"] = round(record.elapsed_s, 6)
     first = record.time_to_first_token_s
     value["time_to_first_token_s"] = None if first is None else round(first, 6)
@@ -65,12 +65,12 @@ def content(entry: Entry, salt: bytes) -> dict[str, Any]:
 
 def opening(start: datetime, facts: dict[str, str]) -> dict[str, Any]:
     """Give a chain's first record."""
-    return {"kind": "open", "begin_time": _utc(start), "router": facts}
+    return {"kind": "open", "begin_time": utc(start), "router": facts}
 
 
 def closing(end: datetime) -> dict[str, Any]:
     """Give the last record of a chain whose router was stopped in good order."""
-    return {"kind": "close", "begin_time": _utc(end)}
+    return {"kind": "close", "begin_time": utc(end)}
 
 
 def salted(digest: str, salt: bytes) -> str:
@@ -78,5 +78,6 @@ def salted(digest: str, salt: bytes) -> str:
     return hashlib.sha256(salt + digest.encode()).hexdigest()
 
 
-def _utc(at: datetime) -> str:
+def utc(at: datetime) -> str:
+    """Give a moment as records write it: UTC, microseconds, `Z`."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

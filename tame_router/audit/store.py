@@ -10,7 +10,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from tame_router.audit.chain import Head, Link, link
-from tame_router.audit.entry import Entry, closing, content, microseconds, opening
+from tame_router.audit.entry import Entry, closing, microseconds, opening
+from tame_router.audit.line import link_answers
 from tame_router.audit.tables import CHAINS, RECORDS, TABLES, TEXTS, USAGE
 from tame_router.audit.usage import Usage, add_up, lead
 from tame_router.errors import StoreUnavailableError
@@ -64,8 +65,7 @@ class AuditStore:
             entries: What is to be kept; not empty.
             salts: Random bytes for each of them.
         """
-        contents = [content(entry, salt) for entry, salt in zip(entries, salts, strict=True)]
-        links, moved = link(head, contents)
+        links, moved = link_answers(head, entries, salts)
         with self._changing(head.chain) as connection:
             if not _move(connection, head, moved):
                 return moved
@@ -147,11 +147,14 @@ def _count(connection: Connection, sums: Iterable[Usage]) -> None:
 def _answer_row(at: Link, entry: Entry) -> dict[str, Any]:
     record = entry.record
     return {
-        **_row(at, microseconds(record.begin_time)),
+        "chain": at.chain,
+        "seq": at.seq,
         "tenant": record.tenant,
         "answer_id": record.answer_id,
         "outcome": record.outcome,
         "expert": lead(record),
+        "begin_time_us": microseconds(record.begin_time),
+        "line": at.line,
     }
 
 
