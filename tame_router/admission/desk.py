@@ -2,8 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from tame_router.admission.account import Account
 from tame_router.admission.books import Books
@@ -98,9 +97,7 @@ class Desk:
         standing = self._standing(tenant)
         recording = current()
         recording.asked(call.question.answer_id, call.question.constraints.pin)
-        question = dataclasses.replace(
-            call.question, visible=standing.visible, trace=recording.trace, joins=tenant.joins
-        )
+        question = call.question.admitted(standing.visible, tenant.joins, recording.trace)
         self._books.journal.require_room()
         seen = Observation(
             call,
@@ -116,20 +113,25 @@ class Desk:
             if isinstance(event, DecisionMade):
                 self._decided(recording, event.decision)
             elif isinstance(event, Final):
-                event = dataclasses.replace(event, receipt=account.close("ok"))
+                receipt = account.close("ok")
+                if receipt:
+                    event = dataclasses.replace(event, receipt=receipt)
             elif isinstance(event, Note) and event.reason not in NO_FAILURES:
                 recording.left(event.expert, event.reason)
             await emit(event)
 
         try:
             _require_rights(call.caller, question.constraints)
-            with self._place():
+            self._take_place()
+            try:
                 most = self._most_tokens(question)
                 reservation = await self._books.quota.reserve(tenant, most)
                 try:
                     await self._pipeline.answer(question, pass_on)
                 finally:
                     await reservation.settle(seen.tokens)
+            finally:
+                self._answers -= 1
         except BaseException as error:
             account.close(_outcome(error))
             raise
@@ -167,9 +169,8 @@ class Desk:
         experts = min(experts, self._policy.most_experts)
         return experts + (join in {Join.SECOND_OPINION, Join.FUSE, Join.BEST_OF})
 
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        """Hold one of the places for answers under way."""
+    def _take_place(self) -> None:
+        """Take one of the places for answers under way; whoever does gives it back."""
         if self._answers >= self._max_answers:
             raise OverloadedError(
                 f"{self._answers} answers are under way, as many as this router takes;"
@@ -177,10 +178,6 @@ class Desk:
                 retry_after_s=1,
             )
         self._answers += 1
-        try:
-            yield
-        finally:
-            self._answers -= 1
 
 
 def _require_rights(caller: Caller, constraints: Constraints) -> None:

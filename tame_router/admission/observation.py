@@ -22,6 +22,12 @@ from tame_router.routing.decision import Decision
 CHARS_PER_TOKEN = 2
 """Characters that one token stands for at least, on average: Chinese has one or two."""
 
+_ENDS = (ExpertFinish, Note)
+"""What ends an expert's part; made once, not with every event."""
+
+_UNTOLD = Usage()
+"""The tokens of an expert that did not tell how many."""
+
 
 class Observation:
     """Gathers what a record of an answer holds.
@@ -100,7 +106,7 @@ class Observation:
                 self._texts.append(event.text)
         elif isinstance(event, DecisionMade):
             self._decision = event.decision
-        elif isinstance(event, ExpertFinish | Note):
+        elif isinstance(event, _ENDS):
             self._end(event)
 
     def _end(self, event: ExpertFinish | Note) -> None:
@@ -114,7 +120,7 @@ class Observation:
             return
         if event.part is Part.DRAFT:
             self._drafted.add(event.expert)
-        if event.usage == Usage():
+        if event.usage == _UNTOLD:
             self._untold += self._estimate(written)
         self._steps.append(self._step(event, event.finish_reason.value, event.usage))
 

@@ -40,3 +40,31 @@ class Question:
     joins: frozenset[str] = frozenset()
     first_token_timeout_s: float | None = None
     stall_timeout_s: float | None = None
+
+    def admitted(
+        self, visible: frozenset[str] | None, joins: frozenset[str], trace: Mapping[str, str]
+    ) -> "Question":
+        """Give the same question with what holds for its caller.
+
+        As `dataclasses.replace` does, in half the time: every answer passes here.
+
+        Args:
+            visible: Experts the caller may use; None: all there are.
+            joins: Joins the caller may use, by name; empty: all.
+            trace: Headers that carry the trace on.
+        """
+        return Question(
+            answer_id=self.answer_id,
+            messages=self.messages,
+            constraints=self.constraints,
+            sampling=self.sampling,
+            deadline=self.deadline,
+            documents=self.documents,
+            shape=self.shape,
+            user=self.user,
+            visible=visible,
+            trace=trace,
+            joins=joins,
+            first_token_timeout_s=self.first_token_timeout_s,
+            stall_timeout_s=self.stall_timeout_s,
+        )
