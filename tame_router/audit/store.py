@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Insert, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -17,7 +18,17 @@ from tame_router.audit.usage import Usage, add_up, lead
 from tame_router.errors import StoreUnavailableError
 from tame_router.store import Database
 
+_KEY = ("tenant", "day", "expert")
 _COUNTS = ("requests", "failures", "prompt_tokens", "completion_tokens")
+
+# Made once: making a statement takes longer than running it.
+_MOVE = (
+    CHAINS.update()
+    .where(CHAINS.c.chain == bindparam("at"))
+    .where(CHAINS.c.digest == bindparam("left"))
+    .values(seq=bindparam("to_seq"), digest=bindparam("to"))
+)
+_PUT = RECORDS.insert()
 
 
 class AuditStore:
@@ -70,7 +81,7 @@ class AuditStore:
             if not _move(connection, head, moved):
                 return moved
             rows = [_answer_row(at, entry) for at, entry in zip(links, entries, strict=True)]
-            connection.execute(RECORDS.insert(), rows)
+            connection.execute(_PUT, rows)
             kept = [
                 _text_row(at, entry, salt)
                 for at, entry, salt in zip(links, entries, salts, strict=True)
@@ -117,9 +128,8 @@ class AuditStore:
 
 def _move(connection: Connection, head: Head, moved: Head) -> bool:
     """Move a head on; False: it has been moved there before."""
-    here = (CHAINS.c.chain == head.chain) & (CHAINS.c.digest == head.digest)
-    change = CHAINS.update().where(here).values(seq=moved.seq, digest=moved.digest)
-    if connection.execute(change).rowcount:
+    place = {"at": head.chain, "left": head.digest, "to_seq": moved.seq, "to": moved.digest}
+    if connection.execute(_MOVE, place).rowcount:
         return True
     query = select(CHAINS.c.digest).where(CHAINS.c.chain == head.chain)
     if connection.execute(query).scalar_one_or_none() == moved.digest:
@@ -131,17 +141,20 @@ def _move(connection: Connection, head: Head, moved: Head) -> bool:
 
 
 def _count(connection: Connection, sums: Iterable[Usage]) -> None:
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = _adding(connection.dialect.name)
     for found in sums:
-        key = {"tenant": found.tenant, "day": found.day, "expert": found.expert}
-        more = {name: getattr(found, name) for name in _COUNTS}
-        statement = dialect.insert(USAGE).values(**key, **more)
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=list(key),
-                set_={name: USAGE.c[name] + count for name, count in more.items()},
-            )
-        )
+        connection.execute(statement, {name: getattr(found, name) for name in (*_KEY, *_COUNTS)})
+
+
+@cache
+def _adding(dialect: str) -> Insert:
+    """Give the statement that adds to a row of use, or makes it."""
+    insert = sqlite.insert(USAGE) if dialect == "sqlite" else postgresql.insert(USAGE)
+    statement = insert.values({name: bindparam(name) for name in (*_KEY, *_COUNTS)})
+    return statement.on_conflict_do_update(
+        index_elements=list(_KEY),
+        set_={name: USAGE.c[name] + statement.excluded[name] for name in _COUNTS},
+    )
 
 
 def _answer_row(at: Link, entry: Entry) -> dict[str, Any]:

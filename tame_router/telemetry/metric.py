@@ -78,7 +78,7 @@ class Metrics:
                 self._histograms[instrument.name] = {}
             else:
                 # What has no labels is there, and 0, before anybody has counted.
-                first = {} if instrument.labels else {(): _Number()}
+                first: dict[_Labels, _Number] = {} if instrument.labels else {(): _Number()}
                 self._numbers[instrument.name] = first
         self._registry = CollectorRegistry()
         self._registry.register(_Families(self))
@@ -211,7 +211,7 @@ class _Families(Collector):
             family.add_sample(name, labels, _value(number), exemplar=number.exemplar)
 
     def _put_histograms(self, family: Metric, instrument: Instrument) -> None:
-        bounds = [floatToGoString(bound) for bound in (*instrument.buckets, float("inf"))]
+        bounds = [_bound(bound) for bound in (*instrument.buckets, float("inf"))]
         for values, found in self._metrics.histograms(instrument):
             labels = dict(zip(instrument.prometheus_labels, values, strict=True))
             counts = list(accumulate(found.counts, initial=0.0))[1:]
@@ -226,6 +226,12 @@ class _Families(Collector):
 
 def _value(number: _Number) -> float:
     return float(number.read()) if number.read else number.value
+
+
+def _bound(value: float) -> str:
+    """Write a bound as Prometheus' readers know it: `1.0`, `+Inf`."""
+    written: str = floatToGoString(value)  # type: ignore[no-untyped-call]
+    return written
 
 
 def _checked(instrument: Instrument, labels: _Labels) -> _Labels:
