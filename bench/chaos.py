@@ -1,6 +1,6 @@
 """Answers while servers die: three replicas, many streams, and a schedule of troubles.
 
-    python -m bench.chaos [--json] [--seconds 60] [--seed 1] [--streams 64]
+    python bench/chaos.py [--json] [--seconds 60] [--seed 1] [--streams 64]
 
 The router is a real one, in front of three fake vLLM servers that write the same deterministic
 texts. A seed draws which of them is killed, stands still, writes garbage, refuses or forgets
@@ -29,6 +29,10 @@ from tame_router.client.event import Delta, ExpertFinish
 from tame_router.config import Settings
 from tame_router.errors import TameError
 from tame_router.trained_router import plan_lesson, train_router
+
+# Run by path, Python puts this folder on its path and not the repository.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from tests.fakes.vllm import BASE_MODEL, FakeVllm
 from tests.fakes.vllm_script import HangUp, Pace, Refuse
 from tests.small_experts import QUESTIONS, write_experts

@@ -1,6 +1,6 @@
 """What it costs to choose a replica: 64 of them, 1,000 adapters, prompts of some length.
 
-    python -m bench.choosing [--json] [--replicas 64] [--adapters 1000] [--rounds 20000]
+    python bench/choosing.py [--json] [--replicas 64] [--adapters 1000] [--rounds 20000]
 
 Each round is one answer as the pool sees it: hash the head of its prompt, choose, take note
 that it begins, and that the answer of some rounds before has ended. Times are of the CPU.

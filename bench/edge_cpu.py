@@ -29,6 +29,7 @@ from tame_router.config_file import load_settings
 from tame_router.identity import api_key
 from tame_router.identity.build import build_authenticator
 from tame_router.identity.credentials import Credentials
+from tame_router.quota.keeper import FLUSH_S
 from tame_router.telemetry.telemetry import Telemetry, build_telemetry
 from tame_router.telemetry.trace import read_carrier
 from tame_router.tenancy.access import ApiKey
@@ -39,6 +40,13 @@ from tame_router.trained_router import build_router
 FEW, MANY = 1, 201
 ROUNDS = 8
 PLENTY = 10**12
+
+WRITTEN_S = FLUSH_S + 0.25
+"""Time after which what an answer left behind has been written.
+
+Counts wait longest, `FLUSH_S` from the first of them: with less, the writing of one measurement
+could fall into the next, where it would be taken from the difference instead of added to it.
+"""
 
 
 class ScriptedJoin:
@@ -112,8 +120,8 @@ async def _timed(ask: Callable[[], Awaitable[None]], answers: int) -> float:
     begun = time.process_time()
     for _ in range(answers):
         await ask()
-    # Records are written behind: what they cost belongs to these answers.
-    await asyncio.sleep(0.4)
+    # Records and counts are written behind: what they cost belongs to these answers.
+    await asyncio.sleep(WRITTEN_S)
     return (time.process_time() - begun) / answers * 1e6
 
 

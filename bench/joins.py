@@ -20,6 +20,7 @@ import contextlib
 import json
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,6 +28,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
+
+# Run by path, Python puts this folder on its path and not the repository.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.joins_plot import write_plot
 from bench.overhead import child

@@ -136,7 +136,7 @@ class Desk:
             if isinstance(event, DecisionMade):
                 self._decided(recording, event.decision)
             elif isinstance(event, Final):
-                event = dataclasses.replace(event, receipt=account.close("ok"))
+                event = _receipted(event, account.close("ok"))
             elif isinstance(event, Note) and event.reason not in NO_FAILURES:
                 recording.left(event.expert, event.reason)
             await emit(event)
@@ -145,7 +145,8 @@ class Desk:
             _require_rights(call.caller, question.constraints)
             # Here, so that asking for what does not exist is recorded as on the other edge.
             constraints = constrain(call.model, question.constraints, standing.catalog)
-            question = dataclasses.replace(question, constraints=constraints)
+            if constraints is not question.constraints:
+                question = dataclasses.replace(question, constraints=constraints)
             with self._place():
                 most = self._most_tokens(question)
                 reservation = await self._books.quota.reserve(tenant, most)
@@ -237,6 +238,11 @@ def _require_rights(caller: Caller, constraints: Constraints) -> None:
             f"{', '.join(sorted(joins))}; name one of them, or none",
             metadata={"join": join.value},
         )
+
+
+def _receipted(final: Final, receipt: str) -> Final:
+    """Put a receipt to the last event, where there is one."""
+    return dataclasses.replace(final, receipt=receipt) if receipt else final
 
 
 def _outcome(error: BaseException) -> str:

@@ -29,6 +29,12 @@ CHARS_PER_TOKEN = 2
 _HAS_READ = frozenset({NOT_WAITED_FOR, TOO_LONG, DeadlineExceededError.reason})
 """Why experts leave that did nothing wrong: what they were given to read has been read."""
 
+_ENDS = (ExpertFinish, Note)
+"""What ends an expert's part; made once, not with every event."""
+
+_UNTOLD = Usage()
+"""The tokens of an expert that did not tell how many."""
+
 
 class Observation:
     """Gathers what a record of an answer holds.
@@ -117,7 +123,7 @@ class Observation:
             self._write(event.expert, Part.DRAFT, len(event.text))
         elif isinstance(event, ExpertStart):
             self._begin(event)
-        elif isinstance(event, ExpertFinish | Note):
+        elif isinstance(event, _ENDS):
             self._end(event)
 
     def _begin(self, event: ExpertStart) -> None:
@@ -138,7 +144,7 @@ class Observation:
             if event.reason != UNREADABLE:
                 self._steps.append(self._step(event, event.reason, Usage()))
             return
-        if event.usage == Usage():
+        if event.usage == _UNTOLD:
             self._untold += self._estimate(written)
             if event.part is Part.DRAFT and not written:
                 self._silent.add(event.expert)

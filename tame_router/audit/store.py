@@ -3,18 +3,31 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Insert, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from tame_router.audit.chain import Head, Link, link
-from tame_router.audit.entry import Entry, closing, content, microseconds, opening
+from tame_router.audit.entry import Entry, closing, microseconds, opening
+from tame_router.audit.line import link_answers
 from tame_router.audit.tables import CHAINS, RECORDS, TABLES, TEXTS, USAGE
 from tame_router.audit.usage import COUNTS, Usage, add_up, lead
 from tame_router.errors import StoreUnavailableError
 from tame_router.store import Database
+
+_KEY = ("tenant", "day", "expert")
+
+# Made once: making a statement takes longer than running it.
+_MOVE = (
+    CHAINS.update()
+    .where(CHAINS.c.chain == bindparam("at"))
+    .where(CHAINS.c.digest == bindparam("left"))
+    .values(seq=bindparam("to_seq"), digest=bindparam("to"))
+)
+_PUT = RECORDS.insert()
 
 
 class AuditStore:
@@ -62,13 +75,12 @@ class AuditStore:
             entries: What is to be kept; not empty.
             salts: Random bytes for each of them.
         """
-        contents = [content(entry, salt) for entry, salt in zip(entries, salts, strict=True)]
-        links, moved = link(head, contents)
+        links, moved = link_answers(head, entries, salts)
         with self._changing(head.chain) as connection:
             if not _move(connection, head, moved):
                 return moved
             rows = [_answer_row(at, entry) for at, entry in zip(links, entries, strict=True)]
-            connection.execute(RECORDS.insert(), rows)
+            connection.execute(_PUT, rows)
             kept = [
                 _text_row(at, entry, salt)
                 for at, entry, salt in zip(links, entries, salts, strict=True)
@@ -162,9 +174,8 @@ def extend(
 
 def _move(connection: Connection, head: Head, moved: Head) -> bool:
     """Move a head on; False: it has been moved there before."""
-    here = (CHAINS.c.chain == head.chain) & (CHAINS.c.digest == head.digest)
-    change = CHAINS.update().where(here).values(seq=moved.seq, digest=moved.digest)
-    if connection.execute(change).rowcount:
+    place = {"at": head.chain, "left": head.digest, "to_seq": moved.seq, "to": moved.digest}
+    if connection.execute(_MOVE, place).rowcount:
         return True
     query = select(CHAINS.c.digest).where(CHAINS.c.chain == head.chain)
     if connection.execute(query).scalar_one_or_none() == moved.digest:
@@ -176,17 +187,20 @@ def _move(connection: Connection, head: Head, moved: Head) -> bool:
 
 
 def _count(connection: Connection, sums: Iterable[Usage]) -> None:
-    dialect = _dialect(connection)
+    statement = _adding(connection.dialect.name)
     for found in sums:
-        key = {"tenant": found.tenant, "day": found.day, "expert": found.expert}
-        more = {name: getattr(found, name) for name in COUNTS}
-        statement = dialect.insert(USAGE).values(**key, **more)
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=list(key),
-                set_={name: USAGE.c[name] + count for name, count in more.items()},
-            )
-        )
+        connection.execute(statement, {name: getattr(found, name) for name in (*_KEY, *COUNTS)})
+
+
+@cache
+def _adding(dialect: str) -> Insert:
+    """Give the statement that adds to a row of use, or makes it."""
+    insert = sqlite.insert(USAGE) if dialect == "sqlite" else postgresql.insert(USAGE)
+    statement = insert.values({name: bindparam(name) for name in (*_KEY, *COUNTS)})
+    return statement.on_conflict_do_update(
+        index_elements=list(_KEY),
+        set_={name: USAGE.c[name] + statement.excluded[name] for name in COUNTS},
+    )
 
 
 def _dialect(connection: Connection) -> Any:
@@ -197,11 +211,14 @@ def _dialect(connection: Connection) -> Any:
 def _answer_row(at: Link, entry: Entry) -> dict[str, Any]:
     record = entry.record
     return {
-        **_row(at, microseconds(record.begin_time)),
+        "chain": at.chain,
+        "seq": at.seq,
         "tenant": record.tenant,
         "answer_id": record.answer_id,
         "outcome": record.outcome,
         "expert": lead(record),
+        "begin_time_us": microseconds(record.begin_time),
+        "line": at.line,
     }
 
 

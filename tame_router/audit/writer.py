@@ -115,7 +115,7 @@ class Writer:
     def _write_batch(self) -> Callable[[], None]:
         """Give what writes the next records; called again after a failure, it does the same."""
         entries = [self._queue[place] for place in range(min(BATCH, len(self._queue)))]
-        salts = [secrets.token_bytes(SALT_BYTES) for _ in entries]
+        salts = [secrets.token_bytes(SALT_BYTES) if entry.texts else b"" for entry in entries]
 
         def write() -> None:
             store, head = self._begun()

@@ -71,6 +71,16 @@ def parse(key: str) -> str | None:
     return found[2]
 
 
+def named(key: str) -> str | None:
+    """Give the id that a key names; None: it has not the form of one.
+
+    A part of it may be wrong, as `parse` would tell: enough for a look-up, since the digest
+    that a key is compared by covers the checksum too.
+    """
+    found = _FORM.fullmatch(key)
+    return found[2] if found else None
+
+
 def digest(key: str) -> bytes:
     """Give what is kept of a key: the SHA-256 of the whole of it, 32 bytes.
 

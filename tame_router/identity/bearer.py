@@ -2,7 +2,7 @@
 
 import re
 
-from tame_router.identity import api_key
+from tame_router.identity.api_key import PREFIX
 from tame_router.identity.credentials import Credentials
 from tame_router.identity.refusal import Reason, Refused
 
@@ -23,13 +23,14 @@ def read_bearer(credentials: Credentials) -> str:
     Raises:
         Refused: When there is more than one, or it is not of the form that it must have.
     """
-    if len(credentials.authorization) > 1 or len(credentials.api_key) > 1:
+    authorization, api_key = credentials.authorization, credentials.api_key
+    if len(authorization) > 1 or len(api_key) > 1:
         raise Refused(Reason.SEVERAL)
-    found = [_after_scheme(value) for value in credentials.authorization]
-    found += [_key(value) for value in credentials.api_key]
-    if len(set(found)) > 1:
+    bearer = _after_scheme(authorization[0]) if authorization else ""
+    key = _key(api_key[0]) if api_key else ""
+    if bearer and key and bearer != key:
         raise Refused(Reason.SEVERAL)
-    return found[0] if found else ""
+    return bearer or key
 
 
 def _after_scheme(value: str) -> str:
@@ -41,7 +42,7 @@ def _after_scheme(value: str) -> str:
 
 def _key(value: str) -> str:
     _bound(value)
-    if not value.startswith(api_key.PREFIX):
+    if not value.startswith(PREFIX):
         raise Refused(Reason.MALFORMED)
     return _formed(value)
 

@@ -85,7 +85,10 @@ class IdentityAuthenticator:
         now = self._clock()
         by_certificate = self._by_certificate(credentials, snapshot, now)
         if bearer:
-            principal = await self._by_bearer(bearer, snapshot, now)
+            if bearer.startswith(api_key.PREFIX):
+                principal = identify_key(bearer, snapshot, now)
+            else:
+                principal = await self._proofs.tokens.identify(bearer, snapshot, now)
             if by_certificate and by_certificate.tenant != principal.tenant:
                 raise Refused(Reason.TENANTS_DIFFER, by_certificate.subject)
             return principal
@@ -100,11 +103,6 @@ class IdentityAuthenticator:
             return None
         certificates = self._proofs.certificates
         return certificates.identify(certificates.read(credentials.certificate, now), snapshot)
-
-    async def _by_bearer(self, bearer: str, snapshot: Snapshot, now: datetime) -> Principal:
-        if bearer.startswith(api_key.PREFIX):
-            return identify_key(bearer, snapshot, now)
-        return await self._proofs.tokens.identify(bearer, snapshot, now)
 
 
 def _nobody(credentials: Credentials) -> Refused:

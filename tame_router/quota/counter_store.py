@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import BigInteger, Column, String, Table, delete, select
+from sqlalchemy import BigInteger, Column, String, Table, bindparam, delete, select
 
 from tame_router.quota.limit import LIMITS
 from tame_router.store import METADATA, Database
@@ -16,6 +16,18 @@ COUNTS = Table(
     Column("amount", BigInteger, nullable=False),
 )
 """A step's number times the length of the limit's steps is its begin, in seconds since 1970."""
+
+# Made once: making a statement takes longer than running it.
+_ADD = (
+    COUNTS.update()
+    .where(COUNTS.c.tenant == bindparam("of"))
+    .where(COUNTS.c.name == bindparam("limit"))
+    .where(COUNTS.c.step == bindparam("at"))
+    .values(amount=COUNTS.c.amount + bindparam("more"))
+)
+_MAKE = COUNTS.insert().values(
+    tenant=bindparam("of"), name=bindparam("limit"), step=bindparam("at"), amount=bindparam("more")
+)
 
 Key = tuple[str, str, int]
 """Tenant, limit and step."""
@@ -55,8 +67,6 @@ class CounterStore:
         with self._database.transaction() as connection:
             # One order of rows for all routers: none waits for another that waits for it.
             for (tenant, name, step), amount in sorted(changes.items()):
-                row = {"tenant": tenant, "name": name, "step": step}
-                same = (COUNTS.c.tenant == tenant) & (COUNTS.c.name == name)
-                more = COUNTS.update().where(same & (COUNTS.c.step == step))
-                if not connection.execute(more.values(amount=COUNTS.c.amount + amount)).rowcount:
-                    connection.execute(COUNTS.insert().values(amount=amount, **row))
+                row = {"of": tenant, "limit": name, "at": step, "more": amount}
+                if not connection.execute(_ADD, row).rowcount:
+                    connection.execute(_MAKE, row)

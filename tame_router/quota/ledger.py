@@ -183,10 +183,13 @@ class Ledger:
         self, account: Account, gauges: tuple[Gauge, ...], amount: int, moment: float
     ) -> None:
         """Count an answer, or an adapter, of a size."""
+        name, note = account.name, self._note
         for gauge in gauges:
-            gauge.window.used(moment)  # lets go of what is too old, where nobody asks
-            step = int(moment // gauge.limit.step_s)
-            self._add(account, gauge, step, gauge.amount(amount))
+            window, limit, size = gauge.window, gauge.limit, amount if gauge.sized else 1
+            window.used(moment)  # lets go of what is too old, where nobody asks
+            step = int(moment // limit.step_s)
+            if window.add(step, size) and note:
+                note(name, limit.name, step, size)
 
     def _add(self, account: Account, gauge: Gauge, step: int, amount: int) -> None:
         if gauge.window.add(step, amount) and self._note:
@@ -216,8 +219,9 @@ def require_room(gauges: tuple[Gauge, ...], size: int, now: float, share: float)
         QuotaExceededError: When one has not.
     """
     for gauge in gauges:
-        amount = gauge.amount(size)
-        used, cap = gauge.window.used(now), part(gauge.cap, share)
+        amount = size if gauge.sized else 1
+        used = gauge.window.used(now)
+        cap = gauge.cap if share == 1 else part(gauge.cap, share)
         if used + amount > cap:
             require_fit(gauges, size)
             wait_s = gauge.window.wait_s(used + amount - cap, now)

@@ -85,7 +85,8 @@ class CallRecording(Recording):
     def identified(self, tenant: str) -> None:
         """Note whose call it is."""
         self._tenant = self._ledger.tenants.bounded(tenant)
-        self._span.put({"tame.tenant": tenant})
+        if self._span.kept:
+            self._span.put({"tame.tenant": tenant})
 
     def refused(self, why: str) -> None:
         """Note why an identity does not count."""
@@ -97,6 +98,8 @@ class CallRecording(Recording):
         model = pin[:64] or AUTO
         if pin:
             self._models = (_OPERATION, PROVIDER, OTHER, "")
+        if not self._span.kept:
+            return
         self._span.rename(f"{_OPERATION} {model}")
         self._span.put(
             {
@@ -129,7 +132,8 @@ class CallRecording(Recording):
             )
         if not self._told:
             self._models = (_OPERATION, PROVIDER, lead if stage == PINNED else AUTO, lead)
-            self._ask_backend(revision or lead, backend)
+            if not self._span.silent:
+                self._ask_backend(revision or lead, backend)
 
     def left(self, expert: str, reason: str) -> None:
         """Note that one of several experts failed."""
@@ -146,8 +150,10 @@ class CallRecording(Recording):
         if self._told:
             return
         self._told = True
-        read = sum(step.prompt_tokens for step in facts.steps)
-        written = sum(step.completion_tokens for step in facts.steps)
+        read = written = 0
+        for step in facts.steps:
+            read += step.prompt_tokens
+            written += step.completion_tokens
         self._count(facts, read, written)
         if self._span.kept:
             self._put_answer(facts, read, written)

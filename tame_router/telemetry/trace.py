@@ -73,6 +73,11 @@ class CallSpan:
         return self._recording
 
     @property
+    def silent(self) -> bool:
+        """Whether there is no trace at all: nothing is kept, and nothing carried on."""
+        return self._span is INVALID_SPAN
+
+    @property
     def trace_id(self) -> str:
         """Thirty-two hexadecimal digits; empty: the trace is kept nowhere."""
         return f"{self._span.get_span_context().trace_id:032x}" if self._recording else ""
@@ -95,6 +100,8 @@ class CallSpan:
 
     def end(self) -> None:
         """Say that it is over."""
+        if self._span is INVALID_SPAN:
+            return
         if self._facts:  # all at once: each time costs a lock
             self._span.set_attributes(self._facts)
         self._span.end()

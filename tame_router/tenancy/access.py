@@ -34,8 +34,8 @@ class ApiKey:
 
     def counts(self, now: datetime) -> bool:
         """Tell whether the key lets its bearer in at a moment."""
-        ends = (self.expire_time, self.revoke_time)
-        return all(end is None or now < end for end in ends)
+        expires, revoked = self.expire_time, self.revoke_time
+        return (expires is None or now < expires) and (revoked is None or now < revoked)
 
 
 class BindingKind(enum.StrEnum):

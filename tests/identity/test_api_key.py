@@ -3,12 +3,20 @@
 import hashlib
 import hmac
 import string
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tame_router.identity import api_key
+from tame_router.identity.keyring import identify_key
+from tame_router.identity.refusal import Reason, Refused
+from tame_router.tenancy.access import ApiKey
+from tame_router.tenancy.snapshot import Snapshot
+from tame_router.tenancy.tenant import Tenant
 
 KEY = api_key.make()
 
@@ -84,3 +92,42 @@ def test_an_unknown_key_costs_the_work_of_a_wrong_one(monkeypatch: pytest.Monkey
     for kept in (None, api_key.make().digest, KEY.digest):
         api_key.matches(KEY.key, kept)
     assert work == [("compare", 32, 32)] * 3
+
+
+@pytest.mark.parametrize("right", [True, False], ids=["checksum right", "checksum wrong"])
+def test_an_unknown_key_is_told_by_the_steps_of_a_wrong_one(
+    monkeypatch: pytest.MonkeyPatch, *, right: bool
+) -> None:
+    """Whether an id is known shows in no work: each digest, comparison and checksum is made."""
+    work: list[str] = []
+
+    def counted(name: str) -> Callable[..., Any]:
+        really = getattr(api_key, name)
+
+        def count(*given: Any) -> Any:
+            work.append(name)
+            return really(*given)
+
+        return count
+
+    for name in ("matches", "digest", "_checksum"):
+        monkeypatch.setattr(api_key, name, counted(name))
+    now = datetime.now(UTC)
+    tenant = Tenant(name="hospital")
+    other = ApiKey(
+        key_id=KEY.key_id,
+        digest=api_key.make().digest,
+        tenant="hospital",
+        scopes=frozenset(),
+        title="",
+        create_time=now,
+    )
+    sent = KEY.key if right else KEY.key[:-1] + ("0" if KEY.key[-1] != "0" else "1")
+    told: list[tuple[list[str], Reason]] = []
+    for known in ([], [other]):
+        work.clear()
+        with pytest.raises(Refused) as caught:
+            identify_key(sent, Snapshot.of([tenant], known), now)
+        told.append((list(work), caught.value.reason))
+    reason = Reason.KEY_WRONG if right else Reason.KEY_MALFORMED
+    assert told == [(["matches", "digest", "_checksum"], reason)] * 2

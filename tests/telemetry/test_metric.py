@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tame_router.telemetry import instrument
 from tame_router.telemetry.instrument import INSTRUMENTS, Kind
 from tame_router.telemetry.metric import Metrics
+from tame_router.telemetry.recorder import EncoderState
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 OPEN = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -66,6 +67,24 @@ def test_what_is_read_is_what_was_written(metrics: Metrics) -> None:
     assert first.value == pytest.approx(99.3)
     assert first.buckets[-1] == 2
     assert len(first.buckets) == len(instrument.FIRST_TOKEN_SECONDS.buckets) + 1
+
+
+def test_a_reading_has_what_was_counted_before_it(metrics: Metrics) -> None:
+    """What is counted while metrics are read breaks no reading; labels are there as text."""
+    reading = iter(metrics.read())
+    next(reading)
+    metrics.add(instrument.CALLS, ("http", "chat", EncoderState.OFF), 2)
+    counted = {series.labels["outcome"]: series.value for series in dict(reading)[instrument.CALLS]}
+    assert counted == {"ok": 1, "off": 2}
+    assert 'outcome="off"' in metrics.render("*/*")[0].decode()
+
+
+def test_labels_that_are_missing_are_noticed(metrics: Metrics) -> None:
+    """A metric is never counted under too few or too many labels."""
+    with pytest.raises(ValueError, match=r"tame\.calls"):
+        metrics.add(instrument.CALLS, ("grpc",))
+    with pytest.raises(ValueError, match="time_to_first_token"):
+        metrics.observe(instrument.FIRST_TOKEN_SECONDS, (), 1)
 
 
 @pytest.mark.parametrize("one", INSTRUMENTS, ids=lambda one: one.name)
