@@ -5,8 +5,9 @@ where that can be done soundly. What reads the pieces sees one text, one end, on
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from tame_router.backends.backend import Generation, Piece
 from tame_router.backends.chat_stream import ChatStream
@@ -14,15 +15,42 @@ from tame_router.backends.delivered import Delivered, continuable
 from tame_router.backends.failure import Failure, failure_of
 from tame_router.backends.replica import Replica
 from tame_router.backends.replica_choice import Ask
+from tame_router.backends.retry_budget import RetryBudget
 from tame_router.chat import FinishReason
 from tame_router.errors import ContextTooLongError, InvalidRequestError, TameError
 
-if TYPE_CHECKING:
-    from tame_router.backends.replica_pool import ReplicaPool
-
-
 _FAIR_SHARE: Final = 0.25
 _SHORTEST_S: Final = 0.001
+
+
+class Replicas(Protocol):
+    """What an answer asks of the replicas' pool.
+
+    Attributes:
+        budget: What second tries are paid from.
+        most_failovers: Replicas that one answer may leave.
+        resume_wait_s: Time that an answer which has begun waits for a replica to go on.
+    """
+
+    budget: RetryBudget
+    most_failovers: int
+    resume_wait_s: float
+
+    async def find(
+        self,
+        ask: Ask,
+        tried: Mapping[Replica, Failure],
+        error: TameError | None,
+        until: float | None,
+        deadline: float | None = None,
+    ) -> Replica:
+        """Choose a replica for an answer; see `ReplicaPool.find`."""
+
+    def failed(self, replica: Replica, failure: Failure, error: TameError, revision: str) -> None:
+        """Take note that a replica failed an answer."""
+
+    def moved(self, failure: Failure, *, begun: bool) -> None:
+        """Take note that an answer is asked of another replica; `begun`: in its middle."""
 
 
 class ReplicaStream:
@@ -33,7 +61,7 @@ class ReplicaStream:
         generation: What is asked.
     """
 
-    def __init__(self, pool: "ReplicaPool", generation: Generation) -> None:
+    def __init__(self, pool: Replicas, generation: Generation) -> None:
         self._pool = pool
         self._generation = generation
         self._ask = Ask.of(generation)
