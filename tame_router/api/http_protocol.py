@@ -13,6 +13,9 @@ from tame_router.config_access import HttpSettings
 MAX_HEADER_BYTES = 2**16
 """Bytes of one request's line and headers."""
 
+MAX_BESIDE_BYTES = 2**14
+"""Bytes of a request behind its header that are no body: trailers, what is said of chunks."""
+
 _TOO_LONG = f"the header has more than {MAX_HEADER_BYTES} bytes; send less"
 
 
@@ -33,9 +36,11 @@ class HttpProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.on_gone: Callable[[], None] | None = None
-        self._header_timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._in_header = True
         self._header_bytes = 0
+        self._beside_bytes = 0  # since the last byte of a body
+        self._refusal: tuple[int, str] | None = None  # waits for the answers before it
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or close it where too many are open."""
@@ -47,37 +52,72 @@ class HttpProtocol(HttpToolsProtocol):
             self.connections.discard(self)
             transport.abort()
             return
-        self._start_header_timer()
+        self._start_timer(self.settings.header_timeout_s)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; a header that is too long is refused before it has come to its end."""
+        """Take bytes; a header that is too long is refused before it has come to its end.
+
+        Trailers and what is said of chunks are measured in whole reads from the last that held
+        some of the body; none of it is kept.
+        """
+        if self._refusal is not None:
+            self.flow.pause_reading()
+            return
         if self._in_header:
             self._header_bytes += len(data)
             if self._idle():
-                self._start_header_timer()
+                self._start_timer(self.settings.header_timeout_s)
+        else:
+            self._beside_bytes += len(data)
         super().data_received(data)
-        if self._in_header and self._header_bytes > MAX_HEADER_BYTES:
-            self._refuse(431, _TOO_LONG)
+        if self._in_header:
+            if self._header_bytes > MAX_HEADER_BYTES:
+                self._refuse(431, _TOO_LONG)
+        elif self._beside_bytes > MAX_BESIDE_BYTES:
+            self.transport.close()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; a trailer is none, whatever it is called, and nobody reads it."""
+        if self._in_header:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Begin to answer; the body has a time of its own."""
-        self._in_header = False
-        self._stop_header_timer()
+        self._stop_timer()
         # One that came whole, in one read or several, has not been measured yet.
         if self._size() > MAX_HEADER_BYTES:
             self._refuse(431, _TOO_LONG)
             raise _RefusedError
+        self._in_header = False
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body."""
+        self._beside_bytes = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Wait for the next request's header."""
         self._in_header = True
-        self._header_bytes = 0
+        self._header_bytes = self._beside_bytes = 0
+        self._stop_timer()
+        if self._idle():
+            self._start_timer(self.settings.header_timeout_s)
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Answer what was refused meanwhile; wait for the rest of a body, but not for long."""
+        super().on_response_complete()
+        if not self._idle() or self.transport.is_closing():
+            return
+        if self._refusal is not None:
+            self._refuse(*self._refusal)
+        elif not self._in_header:
+            self._start_timer(self.settings.body_timeout_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever answers on this connection that nobody listens any more."""
-        self._stop_header_timer()
+        self._stop_timer()
         super().connection_lost(exc)
         if self.on_gone is not None:
             self.on_gone()
@@ -93,29 +133,31 @@ class HttpProtocol(HttpToolsProtocol):
     def _idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
-    def _start_header_timer(self) -> None:
-        if self._header_timer is None:
-            self._header_timer = self.loop.call_later(
-                self.settings.header_timeout_s, self._header_late
-            )
+    def _start_timer(self, seconds: float) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(seconds, self._late)
 
-    def _stop_header_timer(self) -> None:
-        if self._header_timer is not None:
-            self._header_timer.cancel()
-            self._header_timer = None
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _header_late(self) -> None:
-        self._header_timer = None
-        if self._header_bytes:
+    def _late(self) -> None:
+        self._timer = None
+        if self._in_header and self._header_bytes:
             allowed = f"{self.settings.header_timeout_s:g} s"
             self._refuse(408, f"the header did not arrive within {allowed}; send it faster")
         else:
             self.transport.close()
 
     def _refuse(self, status: int, message: str) -> None:
-        """Answer, and close; in the middle of another answer only close."""
-        self._stop_header_timer()
-        if self._idle() and not self.transport.is_closing():
+        """Answer, and close: behind the answers before it, but in the middle of one at once."""
+        self._stop_timer()
+        if self._in_header and not self._idle():
+            self._refusal = self._refusal or (status, message)
+            self.flow.pause_reading()
+            return
+        if self._in_header and not self.transport.is_closing():
             words = {400: "bad_request", 408: "request_timeout", 431: "header_too_large"}
             error = HttpRefusalError(message, status=status, word=words[status])
             body = error_body(error)

@@ -4,17 +4,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, select, true, tuple_
+from sqlalchemy import ColumnElement, Connection, String, delete, select, true, tuple_, type_coerce
 
 from tame_router.audit.chain import Head, Link
-from tame_router.audit.comparison import SEARCHED, Comparison, KeptText, Row
+from tame_router.audit.comparison import (
+    SEARCHED,
+    Comparison,
+    KeptText,
+    Row,
+    fault_at,
+    read_usage,
+)
 from tame_router.audit.entry import CHANGES, microseconds
 from tame_router.audit.export import chain_lines
 from tame_router.audit.lookup import Kept, Place, Wanted
 from tame_router.audit.pruning import PRUNES, Order, Prefix, pruned
 from tame_router.audit.store import extend
 from tame_router.audit.tables import CHAINS, RECORDS, TABLES, TEXTS, USAGE
-from tame_router.audit.usage import Usage
 from tame_router.audit.verification import Fault
 from tame_router.store import Database
 
@@ -46,7 +52,11 @@ class Archive:
         self._database = database
 
     def lines(self) -> Iterator[str]:
-        """Give everything in the form of an export; each chain as far as it was at its turn."""
+        """Give everything in the form of an export; each chain as far as it was at its turn.
+
+        What was put into the store by hand is given as it is found, as text: SQLite holds
+        anything in any column.
+        """
         after = ""
         while True:
             with self._database.transaction() as connection:
@@ -55,9 +65,9 @@ class Archive:
             if found is None:
                 return
             after = found.chain
-            start = Head(chain=after, seq=found.pruned_seq, digest=found.pruned_digest)
-            head = Head(chain=after, seq=found.seq, digest=found.digest)
-            yield from chain_lines(start, self._links(head), head)
+            start = _head(after, found.pruned_seq, found.pruned_digest)
+            head = _head(after, found.seq, found.digest)
+            yield from chain_lines(start, self._links(after, head), head)
 
     def find(self, wanted: Wanted) -> Iterator[Kept]:
         """Give records, the oldest first, with the texts that are kept."""
@@ -89,9 +99,9 @@ class Archive:
         return [
             Kept(
                 place=Place(time_us=row.begin_time_us, chain=row.chain, seq=row.seq),
-                line=row.line,
-                question=_text(row.question),
-                answer=_text(row.answer),
+                line=_text(row.line),
+                question=None if row.question is None else _text(row.question),
+                answer=None if row.answer is None else _text(row.answer),
             )
             for row in rows
         ]
@@ -114,12 +124,20 @@ class Archive:
                     comparison.take(_row(row))
                 last = rows[-1]
                 further = tuple_(*place) > tuple_(last.chain, last.seq)
-            used = connection.execute(select(USAGE).order_by(*USAGE.primary_key)).all()
-            faults = comparison.finish(Usage(**row._mapping) for row in used)
+            # As text: SQLite gives what is no day only to those who do not ask for one.
+            day = type_coerce(USAGE.c.day, String).label("day")
+            columns = [day if column is USAGE.c.day else column for column in USAGE.c]
+            used = connection.execute(select(*columns).order_by(*USAGE.primary_key)).all()
+            read = [read_usage(row._asdict()) for row in used]
+            faults = comparison.finish(usage for usage in read if usage is not None)
+            for row, usage in zip(used, read, strict=True):
+                if usage is None:
+                    what = f"use of {row.expert or '-'} by {row.tenant} on {row.day}"
+                    faults.append(fault_at("", 0, f"{what} cannot be read"))
             alone = select(TEXTS.c.chain, TEXTS.c.seq).outerjoin(RECORDS, same)
             for row in connection.execute(alone.where(RECORDS.c.seq.is_(None))):
                 what = f"texts are kept of record {row.seq}, which is not there"
-                faults.append(Fault(chain=row.chain, seq=row.seq, message=what))
+                faults.append(fault_at(row.chain, row.seq, what))
         return faults
 
     def prune(self, order: Order) -> Pruned:
@@ -140,21 +158,21 @@ class Archive:
                     records += _prune_chain(connection, chain, order)
         return Pruned(records=records, texts=texts)
 
-    def _links(self, head: Head) -> Iterator[Link]:
+    def _links(self, chain: str, head: Head) -> Iterator[Link]:
         last = -1
         while True:
             query = (
                 select(RECORDS.c.seq, RECORDS.c.line)
-                .where(RECORDS.c.chain == head.chain, RECORDS.c.seq > last)
+                .where(RECORDS.c.chain == chain, RECORDS.c.seq > last)
                 .order_by(RECORDS.c.seq)
                 .limit(BATCH)
             )
             with self._database.transaction() as connection:
                 rows = connection.execute(query).all()
             for row in rows:
-                if row.seq > head.seq and self._grown(head):
+                if _behind(row.seq, head.seq) and self._grown(head):
                     return  # written since the head was read
-                yield Link(chain=head.chain, seq=row.seq, line=row.line)
+                yield Link(chain=head.chain, seq=row.seq, line=_text(row.line))
             if len(rows) < BATCH:
                 return
             last = rows[-1].seq
@@ -163,7 +181,7 @@ class Archive:
         """Tell whether a chain has gone on since its head was read."""
         with self._database.transaction() as connection:
             query = select(CHAINS.c.seq).where(CHAINS.c.chain == head.chain)
-            return (connection.execute(query).scalar_one_or_none() or 0) > head.seq
+            return _behind(connection.execute(query).scalar_one_or_none(), head.seq)
 
 
 def _prune_chain(connection: Connection, chain: str, order: Order) -> int:
@@ -214,11 +232,28 @@ def _row(row: Any) -> Row:
     text = None
     if row.salt is not None:
         text = KeptText(
-            salt=bytes(row.salt), question=bytes(row.question), answer=bytes(row.answer)
+            salt=_bytes(row.salt), question=_bytes(row.question), answer=_bytes(row.answer)
         )
     searched = {name: row._mapping[name] for name in SEARCHED}
-    return Row(chain=row.chain, seq=row.seq, line=row.line, searched=searched, text=text)
+    return Row(chain=row.chain, seq=row.seq, line=_text(row.line), searched=searched, text=text)
 
 
-def _text(kept: bytes | None) -> str | None:
-    return None if kept is None else kept.decode("utf-8", "replace")
+def _head(chain: Any, seq: Any, digest: Any) -> Head:
+    number = seq if isinstance(seq, int) else _text(seq)
+    return Head(chain=_text(chain), seq=number, digest=_text(digest))  # type: ignore[arg-type]  # a fault for whoever reads it
+
+
+def _behind(seq: Any, other: Any) -> bool:
+    return isinstance(seq, int) and isinstance(other, int) and seq > other
+
+
+def _bytes(kept: Any) -> bytes:
+    return kept.encode("utf-8", "surrogatepass") if isinstance(kept, str) else _raw(kept)
+
+
+def _raw(kept: Any) -> bytes:
+    return bytes(kept) if isinstance(kept, (bytes, memoryview)) else repr(kept).encode()
+
+
+def _text(kept: Any) -> str:
+    return kept if isinstance(kept, str) else _raw(kept).decode("utf-8", "replace")

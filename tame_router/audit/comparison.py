@@ -19,6 +19,9 @@ from tame_router.canonical_json import sha256_hex
 SEARCHED = ("tenant", "answer_id", "outcome", "expert", "begin_time_us")
 """The columns to find a record by."""
 
+PLACE = ("chain", "seq")
+"""The columns that say where a record stands."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptText:
@@ -37,18 +40,18 @@ class KeptText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A record as it lies in the store.
+    """A record as it lies in the store, which may hold what its columns are not made for.
 
     Attributes:
         chain: Names its chain.
-        seq: Its number.
+        seq: Its number; whatever lies there, where it is none.
         line: The record as it was chained.
         searched: The columns to find it by.
         text: Its texts; None: none are kept.
     """
 
     chain: str
-    seq: int
+    seq: Any
     line: str
     searched: Mapping[str, Any]
     text: KeptText | None = None
@@ -70,17 +73,13 @@ class Comparison:
         """Compare the next row. A line that is no record is left to the proof of the chain."""
         try:
             value = json.loads(row.line)
-            chained = _searched(value)
-            if value["kind"] == "answer":
-                self._add(value)
-            if value["kind"] == PRUNE and row.chain == PRUNES:
-                self._pruned = max(self._pruned, read_prune(value).before.date())
+            if isinstance(value, dict):
+                chained = _searched(value)
+                self._prove(row, value)
+                self._compare_columns(row, value, chained)
         except (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError):
             return
-        for name in SEARCHED:
-            if row.searched[name] != chained[name]:
-                self._fault(row, f"column {name} is not what is chained in record {row.seq}")
-        if row.text is not None:
+        if row.text is not None and isinstance(value, dict):
             self._compare_text(row, row.text, value)
 
     def finish(self, used: Iterable[Usage]) -> list[Fault]:
@@ -99,6 +98,25 @@ class Comparison:
                 self._compare_use(Usage(tenant=tenant, day=day, expert=expert), proved)
         self._sums.clear()
         return self.faults
+
+    def _prove(self, row: Row, value: Mapping[str, Any]) -> None:
+        """Take what a record proves of use, and of days that were pruned."""
+        if value["kind"] == "answer":
+            self._add(value)
+        if value["kind"] == PRUNE and row.chain == PRUNES:
+            self._pruned = max(self._pruned, read_prune(value).before.date())
+
+    def _compare_columns(
+        self, row: Row, value: Mapping[str, Any], chained: Mapping[str, Any]
+    ) -> None:
+        for name in PLACE:
+            if getattr(row, name) != value.get(name):
+                number = value.get("seq")
+                message = f"column {name} is not what is chained in record {number}"
+                self.faults.append(fault_at(row.chain, number, message))
+        for name in SEARCHED:
+            if row.searched[name] != chained[name]:
+                self._fault(row, f"column {name} is not what is chained in record {row.seq}")
 
     def _compare_text(self, row: Row, text: KeptText, value: Mapping[str, Any]) -> None:
         for name, said in (("request", text.question), ("answer", text.answer)):
@@ -121,13 +139,42 @@ class Comparison:
     def _add(self, value: Mapping[str, Any]) -> None:
         day = line_time(value).date()
         tenant = value["tenant"]
-        for expert, counts in _counts(value):
+        told = list(_counts(value))
+        for expert, counts in told:
+            if not (_are(str, tenant, expert) and _are(int, *counts.values())):
+                raise TypeError("these are no counts of a tenant's use")
+        for expert, counts in told:
             sums = self._sums.setdefault((tenant, day, expert), dict.fromkeys(COUNTS, 0))
             for name, count in counts.items():
                 sums[name] += count
 
     def _fault(self, row: Row, message: str) -> None:
-        self.faults.append(Fault(chain=row.chain, seq=row.seq, message=message))
+        self.faults.append(fault_at(row.chain, row.seq, message))
+
+
+def fault_at(chain: Any, seq: Any, message: str) -> Fault:
+    """Give a fault at a place that the store tells, which may be none."""
+    return Fault(
+        chain=chain if isinstance(chain, str) else "",
+        seq=seq if isinstance(seq, int) else 0,
+        message=message,
+    )
+
+
+def read_usage(row: Mapping[str, Any]) -> Usage | None:
+    """Read use as it lies in the store; None: what lies there is none."""
+    day = row["day"]
+    try:
+        day = day if isinstance(day, date) else date.fromisoformat(day)
+    except (ValueError, TypeError):
+        return None
+    if _are(str, row["tenant"], row["expert"]) and _are(int, *(row[name] for name in COUNTS)):
+        return Usage(**{**row, "day": day})
+    return None
+
+
+def _are(kind: type, *values: Any) -> bool:
+    return all(isinstance(value, kind) for value in values)
 
 
 def _searched(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -63,7 +63,10 @@ class Prune:
     @property
     def sound(self) -> bool:
         """Whether what it says fits together: nothing younger than the retention was dropped."""
-        return self.before <= self.time - self.retention
+        try:
+            return self.before <= self.time - self.retention
+        except OverflowError:
+            return False
 
 
 def pruned(order: Order, end: Head, records: int) -> dict[str, Any]:

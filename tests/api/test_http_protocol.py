@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import anyio
 import pytest
+from anyio.abc import SocketStream
 
 from tame_router.answering.event import Delta, Event
 from tame_router.chat import FinishReason
@@ -82,6 +83,71 @@ async def test_a_chunked_body_is_counted(address: str) -> None:
     request += b"1400\r\n" + b" " * 0x1400 + b"\r\n0\r\n\r\n"
     status, _, _ = await exchange(address, request)
     assert status == 413
+
+
+CHUNKED = "transfer-encoding: chunked"
+
+
+async def _pour(stream: SocketStream, piece: bytes, most: int) -> int:
+    """Send a piece again and again until the other side closes; give how many were taken."""
+    for count in range(most):
+        try:
+            await stream.send(piece)
+        except anyio.BrokenResourceError:
+            return count
+    return most
+
+
+@pytest.mark.parametrize("piece", [b"x: " + b"a" * 10_000 + b"\r\n", b"a" * 10_000])
+@pytest.mark.parametrize("head", [get("/health", CHUNKED), post(b"")])
+async def test_trailers_are_limited(address: str, head: bytes, piece: bytes) -> None:
+    """Neither many nor a long one are read on, with an answer behind them or before them."""
+    head = head.replace(b"content-length: 0", CHUNKED.encode())
+    async with await connect(address) as stream:
+        with anyio.fail_after(10):
+            await stream.send(head + b"2\r\n{}\r\n0\r\nx: a")
+            assert await _pour(stream, piece, 10_000) < 10_000
+
+
+async def test_a_trailer_is_no_header(address: str) -> None:
+    """Nobody reads it, although it came with the request."""
+    request = get("/health", CHUNKED) + b"0\r\nx-request-id: mine-1234\r\n\r\n"
+    _, headers, _ = await exchange(address, request)
+    assert headers["x-request-id"] != "mine-1234"
+
+
+async def test_a_request_that_has_its_answer_is_not_read_for_long(address: str) -> None:
+    """A dripping body that nobody waits for does not keep the connection."""
+    async with await connect(address) as stream, anyio.create_task_group() as group:
+
+        async def drip() -> None:
+            while True:
+                await stream.send(b"a")
+                await anyio.sleep(0.02)
+
+        await stream.send(get("/health", "content-length: 4000"))
+        assert (await read_response(stream))[0] == 200
+        group.start_soon(drip)
+        assert await closed(stream) == b""
+        group.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("second", "status"),
+    [
+        (get("/health", "x: " + "y" * 70_000), b" 431 "),
+        (b"GET /health HTTP/1.1\r\nx: " + b"y" * 400_000, b" 431 "),
+        (b"bad\r\n\r\n", b" 400 "),
+    ],
+)
+async def test_what_is_refused_waits_for_the_answer_before_it(
+    address: str, second: bytes, status: bytes
+) -> None:
+    """A good request is answered, whatever follows it at once."""
+    async with await connect(address) as stream:
+        await stream.send(get("/health") + second)
+        data = await closed(stream)
+    assert data.index(b" 200 ") < data.index(status)
 
 
 @pytest.mark.parametrize("before", [b"", b"\r\n", b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n\r\n"])

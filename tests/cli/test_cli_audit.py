@@ -3,13 +3,14 @@
 import argparse
 import json
 import os
+import sqlite3
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from tame_router.audit.entry import Entry
 from tame_router.audit.store import AuditStore
@@ -72,6 +73,79 @@ def test_what_lies_beside_the_chain_is_compared_with_it(tame: Tame) -> None:
         "chain c1: column tenant is not what is chained in record 3",
         "use of baking by hospital on 2026-11-24: requests 0, proved 4",
     ]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("audit_record set line='[]' where seq=3", "chain c1: the line behind record 2 cannot be"),
+        ("audit_record set line=x'ff00' where seq=3", "chain c1: the line behind record 2 cannot"),
+        ("audit_record set seq='a' where seq=3", "chain c1: column seq is not what is chained in"),
+        ("audit_record set seq='a' where seq=5", "chain c1: column seq is not what is chained in"),
+        ("audit_record set chain=x'6331' where seq=3", "chain c1: record 3 is missing before"),
+        ("audit_record set begin_time_us='noon' where seq=3", "chain c1: column begin_time_us"),
+        ("audit_chain set seq='a'", "chain c1: the line behind record 5 cannot be read"),
+        ("audit_chain set pruned_seq='a'", "chain c1: record 1 stands outside its chain"),
+        ("audit_chain set digest=x'ff'", "chain c1: record 5, the last, or the head was changed"),
+        ("audit_chain set chain=x'ff'", "records 1 to 5 are missing at the end"),
+        ("audit_text set answer='forged'", "chain c1: the answer kept of record 5 is not what"),
+        ("audit_text set salt=7", "chain c1: the question kept of record 5 is not what"),
+        ("audit_text set seq='a'", "texts are kept of record a, which is not there"),
+        ("audit_usage set day='noon'", "use of baking by hospital on noon cannot be read"),
+        ("audit_usage set requests='many'", "use of baking by hospital on 2026-11-24 cannot be"),
+        ("audit_usage set tenant=x'ff'", " on 2026-11-24 cannot be read"),
+    ],
+)
+def test_what_sqlite_takes_in_any_column_is_a_fault(tame: Tame, change: str, told: str) -> None:
+    """Whatever was put there by hand, each command goes on behind it, and says so."""
+    _filled()
+    with sqlite3.connect(STATE / "tame.db") as connection:
+        connection.execute(f"update {change}")
+    connection.close()
+    result = tame("audit", "verify")
+    assert result.code == 1
+    assert told in result.err
+    assert json.loads(tame("audit", "verify", "--json").out)["faults"]
+    assert tame("audit", "export", "--out", "a.jsonl").code in {0, 1}
+    assert tame("audit", "export", "--format", "parquet", "--out", "a.parquet").code in {0, 1}
+    assert Path("a.jsonl").read_text()
+    assert pyarrow.parquet.read_table("a.parquet").num_rows <= 4
+
+
+@pytest.mark.parametrize("line", ["[]", "{", '{"kind":"answer"}'])
+def test_an_export_holds_a_line_that_is_no_record(tame: Tame, line: str) -> None:
+    """As it was found; the line is named, and the exit code is 1."""
+    _filled()
+    with kept(STATE) as database, database.transaction() as connection:
+        connection.execute(update(RECORDS).where(RECORDS.c.seq == 3).values(line=line))
+    named = "chain c1: the line behind record 2 cannot be read as a record\n"
+    result = tame("audit", "export", "--out", "a.jsonl", "--json")
+    assert (result.code, result.err) == (1, named)
+    assert json.loads(result.out)["records"] == 5
+    assert Path("a.jsonl").read_text().splitlines()[3] == line
+    result = tame("audit", "export")
+    assert (result.code, result.err) == (1, named)
+    assert result.out == Path("a.jsonl").read_text()
+    result = tame("audit", "export", "--format", "parquet", "--out", "a.parquet")
+    assert (result.code, result.err) == (1, named)
+    assert pyarrow.parquet.read_table("a.parquet").num_rows == 3
+
+
+@pytest.mark.parametrize(
+    "fields", [{"experts": 5}, {"experts": "law"}, {"begin_time": 5}, {"tenant": 5}, {"steps": [5]}]
+)
+def test_a_record_of_other_types_is_a_fault(tame: Tame, fields: dict[str, object]) -> None:
+    """It is proved as far as it can be read, and left out where columns have a type."""
+    _filled()
+    with kept(STATE) as database, database.transaction() as connection:
+        third = RECORDS.c.seq == 3
+        line = json.loads(connection.execute(select(RECORDS.c.line).where(third)).scalar_one())
+        changed = json.dumps({**line, **fields})
+        connection.execute(update(RECORDS).where(third).values(line=changed))
+    assert tame("audit", "verify").code == 1
+    result = tame("audit", "export", "--format", "parquet", "--out", "a.parquet")
+    assert (result.code, result.out) == (1, "3 records in a.parquet\n")
+    assert result.err == "chain c1: the line behind record 2 cannot be read as a record\n"
 
 
 def test_files_that_are_none_are_refused(tame: Tame) -> None:
