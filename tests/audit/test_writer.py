@@ -127,11 +127,14 @@ def test_a_kill_takes_less_than_a_second_of_records(tmp_path: Path) -> None:
     assert process.stdout is not None
     taken: dict[int, float] = {}
     with process:
-        begun = time.monotonic()
+        look_at = time.monotonic() + 2
         for line in process.stdout:
             number, at = line.split()
             taken[int(number)] = float(at)
-            if time.monotonic() - begun > 2 and process.returncode is None:
+            if time.monotonic() < look_at:
+                continue
+            look_at = time.monotonic() + 0.5
+            if len(_ids(tmp_path)) > 100:
                 process.send_signal(signal.SIGKILL)
                 killed_at = time.time()
                 break
@@ -143,16 +146,3 @@ def test_a_kill_takes_less_than_a_second_of_records(tmp_path: Path) -> None:
     lost = [at for number, at in taken.items() if number > len(ids)]
     assert len(ids) > 100
     assert all(killed_at - at < STATED_S for at in lost)
-
-
-def test_taking_a_record_costs_little(tmp_path: Path) -> None:
-    """The event loop spends microseconds; the bound here leaves room for a busy machine."""
-    journal = build_journal(Settings(state_dir=tmp_path))
-    record = answered()
-    begun = time.thread_time()
-    for _ in range(5_000):
-        journal.require_room()
-        journal.record(record)
-    spent_us = (time.thread_time() - begun) / 5_000 * 1e6
-    journal.close()
-    assert spent_us < 50
