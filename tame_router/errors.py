@@ -226,9 +226,15 @@ class BackendUnavailableError(BackendError):
 
 
 class BackendSilentError(BackendUnavailableError):
-    """The backend took the call and then sent nothing for too long."""
+    """The backend took the call and then sent nothing for too long.
+
+    Attributes:
+        impatient: For longer than this one call waits; the backend's own limit has not passed,
+            so that nothing is known against it.
+    """
 
     reason = "BACKEND_SILENT"
+    impatient: bool = False
 
 
 class StreamBrokenError(BackendUnavailableError):

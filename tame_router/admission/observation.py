@@ -53,6 +53,7 @@ class Observation:
         "_call",
         "_catalog",
         "_decision",
+        "_drafted",
         "_first_s",
         "_keep_text",
         "_open",
@@ -60,6 +61,7 @@ class Observation:
         "_policy_digest",
         "_prompt_tokens",
         "_silent",
+        "_spent",
         "_steps",
         "_untold",
     )
@@ -81,6 +83,8 @@ class Observation:
         self._open: dict[tuple[str, Part], int] = {}
         self._silent: set[str] = set()
         self._untold = 0
+        self._drafted = False
+        self._spent = False
         self._answer = AnswerDigest(call.question.shape, keep=keep_text)
         self._keep_text = keep_text
         self._begun = time.perf_counter()
@@ -92,6 +96,16 @@ class Observation:
     def wrote(self) -> bool:
         """Whether anything of the answer has been handed out."""
         return self._first_s is not None
+
+    @property
+    def handed_out(self) -> bool:
+        """Whether any words have been, those of drafts included."""
+        return self.wrote or self._drafted
+
+    @property
+    def spent(self) -> bool:
+        """Whether an expert left that did nothing wrong: it had read what it was given."""
+        return self._spent
 
     @property
     def asked(self) -> bool:
@@ -120,6 +134,7 @@ class Observation:
             self._decision = event.decision
             self._planned = event.steps
         elif isinstance(event, DraftDelta):
+            self._drafted = True
             self._write(event.expert, Part.DRAFT, len(event.text))
         elif isinstance(event, ExpertStart):
             self._begin(event)
@@ -137,6 +152,8 @@ class Observation:
         """Take note of how an expert ended, or left."""
         written = self._open.pop((event.expert, event.part), 0)
         if isinstance(event, Note):
+            written = max(written, event.written)
+            self._spent = self._spent or event.reason in _HAS_READ
             # What it wrote has been paid for, and nobody told how much that was. Of one that
             # failed before a word nothing is counted.
             if written or event.reason in _HAS_READ:

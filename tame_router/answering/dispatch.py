@@ -36,6 +36,7 @@ class Dispatch:
             trace=question.trace,
             first_token_timeout_s=question.first_token_timeout_s,
             stall_timeout_s=question.stall_timeout_s,
+            begin_by=question.begin_by,
             priority=question.priority,
         )
         return self.backends[expert.backend].open(generation)

@@ -119,6 +119,7 @@ class Note:
         part: What its words are to the answer.
         reason: UPPER_SNAKE: an error's, or NOT_WAITED_FOR, TOO_LONG, UNREADABLE.
         message: The same for a person.
+        written: Characters of a draft that it had written; for counting, not sent.
     """
 
     expert: str
@@ -126,6 +127,7 @@ class Note:
     part: Part
     reason: str
     message: str
+    written: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

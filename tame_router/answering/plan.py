@@ -53,6 +53,7 @@ class Step:
         planned: What it is for, and what it may use.
         probability: That it is the right one, in [0, 1]; 0 for who writes from others' words.
         first_token_timeout_s: Longest wait for its first token.
+        begin_within_s: Part of the deadline in which that token must come; None: all of it.
         shape: What its words may consist of.
         messages: What it reads; None: the question.
     """
@@ -61,6 +62,7 @@ class Step:
     planned: PlannedStep
     probability: float = 0.0
     first_token_timeout_s: float
+    begin_within_s: float | None = None
     shape: Shape
     messages: tuple[Message, ...] | None = None
 
@@ -113,7 +115,6 @@ def make_plan(
         InvalidRequestError: When there are fewer tokens than steps.
     """
     tokens, joined_tokens = share_tokens(join, len(experts), question.sampling.max_tokens)
-    waits_s = _within(settings.first_token_timeout_s, left_s, _FIRST_S)
     steps = tuple(
         Step(
             expert=expert,
@@ -124,7 +125,8 @@ def make_plan(
                 max_tokens=tokens[index],
                 time_s=_time(join, index, left_s, settings),
             ),
-            first_token_timeout_s=waits_s,
+            first_token_timeout_s=settings.first_token_timeout_s,
+            begin_within_s=_share(left_s, _FIRST_S),
             shape=_shape(join, question.shape, judged=bool(settings.judge)),
         )
         for index, (expert, probability) in enumerate(experts)
@@ -205,6 +207,7 @@ def of_step(
         shape=step.shape,
         first_token_timeout_s=step.first_token_timeout_s,
         stall_timeout_s=stall_timeout_s,
+        begin_by=None if step.begin_within_s is None else begun + step.begin_within_s,
     )
 
 
@@ -225,10 +228,6 @@ def _time(join: Join, index: int, left_s: float | None, settings: JoinSettings) 
 
 def _share(left_s: float | None, share: float) -> float | None:
     return None if left_s is None else left_s * share
-
-
-def _within(limit_s: float, left_s: float | None, share: float) -> float:
-    return limit_s if left_s is None else min(limit_s, left_s * share)
 
 
 def _shape(join: Join, shape: Shape, *, judged: bool) -> Shape:

@@ -29,6 +29,8 @@ class Question:
         priority: Who goes first where there is more work than capacity: higher before lower.
         first_token_timeout_s: Longest wait for the first token; None: the backend's.
         stall_timeout_s: Longest silence between tokens; None: the backend's.
+        begin_by: Point on the event loop's clock by which the deadline lets the first token come;
+            None: the deadline itself.
     """
 
     answer_id: str
@@ -48,3 +50,4 @@ class Question:
     priority: int = 0
     first_token_timeout_s: float | None = None
     stall_timeout_s: float | None = None
+    begin_by: float | None = None

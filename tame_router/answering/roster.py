@@ -14,7 +14,7 @@ from tame_router.answering.label import title
 from tame_router.answering.plan import Plan, Step
 from tame_router.backends.backend import Piece
 from tame_router.chat import FinishReason
-from tame_router.errors import NoExpertAnsweredError, TameError
+from tame_router.errors import DeadlineExceededError, NoExpertAnsweredError, TameError
 
 NOT_WAITED_FOR = "NOT_WAITED_FOR"
 TOO_LONG = "TOO_LONG"
@@ -39,6 +39,8 @@ class Roster:
         self.finishes: list[ExpertFinish] = []
         self.finished: dict[int, ExpertFinish] = {}
         self._failures: dict[int, TameError] = {}
+        self._left: dict[int, tuple[str, str]] = {}
+        self._written: dict[int, int] = {}
 
     @property
     def experts(self) -> range:
@@ -93,6 +95,7 @@ class Roster:
         A step that has written more than is held is stopped, and not open any longer.
         """
         draft.add(piece)
+        self._written[index] = draft.size
         told: list[Command] = []
         if self.plan.drafts and piece.text:
             expert = self.steps[index].expert
@@ -110,6 +113,7 @@ class Roster:
         step = self.steps[index]
         if isinstance(how, Failed):
             self._failures[index] = how.error
+            self._left[index] = (how.error.reason, how.error.message)
             return self._note(index, how.error.reason, how.error.message)
         finish = ExpertFinish(
             expert=step.expert.name,
@@ -128,6 +132,7 @@ class Roster:
     def stop(self, index: int, reason: str, message: str) -> Note:
         """Tell that a step is not listened to any longer; it is to be stopped."""
         self.open.remove(index)
+        self._left[index] = (reason, message)
         return self._note(index, reason, message)
 
     def remark(self, index: int, reason: str, message: str) -> Note:
@@ -147,22 +152,26 @@ class Roster:
 
     def _refusal(self) -> TameError:
         """Give the error of an answer to which no expert has contributed."""
-        facts = {
-            f"expert.{self.steps[i].expert.name}": error.reason
-            for i, error in sorted(self._failures.items())
-        }
-        errors = [error for _, error in sorted(self._failures.items())]
-        if errors and len({error.reason for error in errors}) == 1:
+        left = sorted((i, *told) for i, told in self._left.items() if i in self.experts)
+        names = {i: self.steps[i].expert.name for i, _, _ in left}
+        facts = {f"expert.{names[i]}": reason for i, reason, _ in left}
+        errors = [error for i, error in sorted(self._failures.items()) if i in names]
+        reasons = {reason for _, reason, _ in left}
+        if errors and len(reasons) == 1:
             errors[0].metadata.update(facts)
             return errors[0]
-        told = "; ".join(
-            f"{self.steps[i].expert.name}: {error.message}"
-            for i, error in sorted(self._failures.items())
-        )
+        retry_after_s = min((e.retry_after_s for e in errors if e.retry_after_s), default=None)
+        helps = ["try again"] if retry_after_s else []
+        if TOO_LONG in reasons:
+            helps.append("send a smaller max_tokens")
+        if DeadlineExceededError.reason in reasons:
+            helps.append("allow more time")
+        told = "; ".join(f"{names[i]}: {message}" for i, _, message in left)
+        advice = f"; {', or '.join(helps)}" if helps else ""
         return NoExpertAnsweredError(
-            f"none of {len(self.plan.steps)} experts answered ({told}); try again",
+            f"none of {len(self.plan.steps)} experts answered ({told}){advice}",
             metadata=facts,
-            retry_after_s=min((e.retry_after_s for e in errors if e.retry_after_s), default=None),
+            retry_after_s=retry_after_s,
         )
 
     def _note(self, index: int, reason: str, message: str) -> Note:
@@ -173,4 +182,5 @@ class Roster:
             part=step.planned.part,
             reason=reason,
             message=message,
+            written=self._written.get(index, 0),
         )

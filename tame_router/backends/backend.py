@@ -30,6 +30,8 @@ class Generation:
         first_token_timeout_s: Longest wait for the first token; None: the backend's own, which
             holds too.
         stall_timeout_s: Longest silence between tokens; None: as above.
+        begin_by: Point on the event loop's clock by which the caller's deadline lets the first
+            token come, where that is before the deadline itself; None: it does not say.
         continued: The last message is the beginning of the answer: only the rest is wanted.
         counted: Every piece is to say how many tokens there are so far.
         priority: Who goes first where there is more work than capacity: higher before lower.
@@ -45,6 +47,7 @@ class Generation:
     trace: Mapping[str, str] = field(default_factory=dict)
     first_token_timeout_s: float | None = None
     stall_timeout_s: float | None = None
+    begin_by: float | None = None
     continued: bool = False
     counted: bool = False
     priority: int = 0

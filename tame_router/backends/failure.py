@@ -84,9 +84,12 @@ def failure_of(error: TameError, *, begun: bool) -> Failure | None:
         begun: Words had arrived before.
 
     Returns:
-        None: another replica would do no better; the request is at fault, or its time is up.
+        None: another replica would do no better; the request is at fault, or its time is up, the
+        caller's or what the join of several experts gives each.
     """
     if not isinstance(error, BackendError) or isinstance(error, DeadlineExceededError):
+        return None
+    if isinstance(error, BackendSilentError) and error.impatient:
         return None
     if begun and isinstance(error, BackendSilentError):
         return _STALLED

@@ -16,7 +16,7 @@ from tame_router.backends.litellm_library import (
     litellm_library,
     require_installed,
 )
-from tame_router.backends.patience import Patience, shorter
+from tame_router.backends.patience import Patience
 from tame_router.backends.refusal import RETRY_AFTER_S
 from tame_router.backends.vllm_server import headers_of
 from tame_router.chat import FinishReason, ToolCallDelta, Usage
@@ -83,14 +83,11 @@ class LitellmBackend:
             BackendError: From entering or iterating.
             InvalidRequestError: When the provider finds the request at fault.
         """
-        loop = asyncio.get_running_loop()
         patience = Patience.of(
-            deadline=generation.deadline,
-            now=loop.time(),
-            first_token_timeout_s=shorter(
-                self._spec.first_token_timeout_s, generation.first_token_timeout_s
-            ),
-            stall_timeout_s=shorter(self._spec.stall_timeout_s, generation.stall_timeout_s),
+            generation,
+            now=asyncio.get_running_loop().time(),
+            first_token_timeout_s=self._spec.first_token_timeout_s,
+            stall_timeout_s=self._spec.stall_timeout_s,
         )
         _refuse_several(generation)
         self._used = True

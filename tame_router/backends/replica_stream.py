@@ -232,7 +232,9 @@ class ReplicaStream:
         """Give what the next replica is asked."""
         asked = self._generation if self._delivered is None else self._delivered.request()
         left_s = self._left_s()
-        if left_s is None or self._given:
+        if self._given:
+            return replace(asked, begin_by=None)  # it has begun
+        if left_s is None or not self._tried:
             return asked
         return replace(asked, first_token_timeout_s=max(left_s, _SHORTEST_S))
 

@@ -10,7 +10,7 @@ from tame_router.backends.chat_stream import ChatStream
 from tame_router.backends.context_window import most_prompt_tokens
 from tame_router.backends.http_client import HttpClient, HttpStream
 from tame_router.backends.openai_wire import ModelCard
-from tame_router.backends.patience import Patience, shorter
+from tame_router.backends.patience import Patience
 from tame_router.backends.refusal import RETRY_AFTER_S, Refusal
 from tame_router.backends.vllm_server import VllmServer
 from tame_router.errors import BackendProtocolError, BackendUnavailableError, ConfigError
@@ -91,12 +91,10 @@ class VllmBackend:
             InvalidRequestError: As `open` does.
         """
         patience = Patience.of(
-            deadline=generation.deadline,
+            generation,
             now=asyncio.get_running_loop().time(),
-            first_token_timeout_s=shorter(
-                self._spec.first_token_timeout_s, generation.first_token_timeout_s
-            ),
-            stall_timeout_s=shorter(self._spec.stall_timeout_s, generation.stall_timeout_s),
+            first_token_timeout_s=self._spec.first_token_timeout_s,
+            stall_timeout_s=self._spec.stall_timeout_s,
         )
         try:
             async with asyncio.timeout_at(patience.until(None)):

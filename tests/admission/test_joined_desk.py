@@ -19,14 +19,15 @@ from tame_router.answering.single import SingleJoin
 from tame_router.backends.backend import Generation, Piece
 from tame_router.catalog.expert import Catalog
 from tame_router.chat import Sampling
-from tame_router.errors import BackendFailedError, PermissionDeniedError
+from tame_router.config import JoinSettings
+from tame_router.errors import BackendFailedError, NoExpertAnsweredError, PermissionDeniedError
 from tame_router.receipt.digest import text_digest
 from tame_router.routing.decision import Constraints, Join
 from tame_router.routing.router import Router
 from tame_router.telemetry.recording import Recording as TelemetryRecording
 from tame_router.telemetry.recording import make_current
 from tame_router.tenancy.tenant import Tenant
-from tests.admission.conftest import USAGE, Kept, Recording, asks, calls
+from tests.admission.conftest import USAGE, WRITTEN, Kept, Recording, asks, calls
 from tests.admission.test_desk import TEXT, Counted
 
 pytestmark = pytest.mark.anyio
@@ -93,7 +94,8 @@ async def test_every_step_is_reserved(
     assert quota.reserved == [steps * (len(TEXT) // 2) + 2 * steps * 512]
     ends = [step.finish_reason for step in journal.records[0].steps]
     told = EACH * ends.count("stop")
-    assert quota.settled == [told + len(TEXT) // 2 * ends.count("NOT_WAITED_FOR")]
+    late = len(TEXT) // 2 + len("".join(WRITTEN)) // 2
+    assert quota.settled == [told + late * ends.count("NOT_WAITED_FOR")]
 
 
 async def test_tokens_that_are_named_are_reserved_once(catalog: Catalog, router: Router) -> None:
@@ -124,6 +126,32 @@ async def test_who_left_is_recorded_with_the_reason(catalog: Catalog, router: Ro
     assert ends == {"legal": "stop", "medical": "BACKEND_FAILED"}
     assert quota.settled == [EACH + len(TEXT) // 2 + 2]
     assert isinstance(events[-1], Final)
+
+
+@pytest.mark.parametrize("join", [Join.VOTE, Join.BEST_OF, Join.FUSE])
+async def test_drafts_that_are_all_too_long_are_paid_for(
+    catalog: Catalog, router: Router, join: Join
+) -> None:
+    """Nobody answered, and each has read the question and written as much as is held."""
+    size = JoinSettings().most_waiting_chars + 2
+
+    class Babbling(Recording):
+        async def _pieces(self) -> AsyncIterator[Piece]:
+            yield Piece(text="嗯" * size)
+            await asyncio.Event().wait()
+
+    quota = Counted()
+    dispatch = Dispatch({"local": Babbling()})
+    pipeline = Pipeline(catalog, router, SingleJoin(dispatch), Ensemble(dispatch))
+    desk = Desk(catalog, pipeline, Books(quota=quota), policy=router.policy)
+    wanted = Constraints(join=join, allow=frozenset({"legal", "medical"}))
+
+    async def emit(event: Event) -> None:
+        pass
+
+    with pytest.raises(NoExpertAnsweredError, match="send a smaller max_tokens"):
+        await desk.answer(asks(calls(TENANT), TEXT, wanted), emit)
+    assert quota.settled == [2 * (len(TEXT) // 2 + -(-size // 2))]
 
 
 async def test_who_left_is_counted(catalog: Catalog, router: Router) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tame_router.admission.observation import Observation
+from tame_router.admission.settlement import due
 from tame_router.answering.event import (
     Delta,
     DraftDelta,
@@ -18,6 +19,7 @@ from tame_router.answering.event import (
 from tame_router.canonical_json import sha256_hex
 from tame_router.catalog.expert import Catalog
 from tame_router.chat import FinishReason, Shape, Tool, ToolCallDelta, Usage
+from tame_router.errors import NoExpertAnsweredError, StreamBrokenError
 from tame_router.tenancy.tenant import Tenant
 from tests.admission.conftest import asks, calls
 
@@ -142,3 +144,34 @@ def test_a_draft_is_counted_once(
     for event in events:
         seen.see(event)
     assert seen.tokens == expected
+
+
+def test_drafts_are_words_handed_out(catalog: Catalog) -> None:
+    """They are no part of the answer, and have been paid for."""
+    seen = Observation(asks(calls(Tenant(name="aa"))), catalog, prompt_tokens=100)
+    seen.see(start(part=Part.DRAFT))
+    assert not seen.handed_out
+    seen.see(DraftDelta(expert="legal", revision="", text="four"))
+    seen.see(note("STREAM_BROKEN", part=Part.DRAFT))
+    assert (seen.handed_out, seen.wrote) == (True, False)
+    assert due(StreamBrokenError("cut"), seen) == 102
+
+
+@pytest.mark.parametrize(
+    ("reasons", "expected"),
+    [
+        (("TOO_LONG", "TOO_LONG"), 2 * 110),
+        (("DEADLINE_EXCEEDED", "BACKEND_FAILED"), 110 + 110),
+        (("BACKEND_SILENT", "BACKEND_FAILED"), None),
+    ],
+)
+def test_where_none_answered_what_was_read_and_written_counts(
+    catalog: Catalog, reasons: tuple[str, str], expected: int | None
+) -> None:
+    """Unless all of them failed: then nothing does, whatever they wrote for nobody."""
+    seen = Observation(asks(calls(Tenant(name="aa"))), catalog, prompt_tokens=100)
+    for expert in ("legal", "medical"):
+        seen.see(start(expert, part=Part.DRAFT))
+    for expert, reason in zip(("legal", "medical"), reasons, strict=True):
+        seen.see(replace(note(reason, expert, Part.DRAFT), written=20))
+    assert due(NoExpertAnsweredError("none"), seen) == expected

@@ -54,7 +54,10 @@ def test_time_is_shared(join: Join, parts: list[Part], times: list[float], write
     assert [step.planned.part for step in found.steps] == parts
     assert [step.planned.time_s for step in found.steps] == pytest.approx(times)
     assert found.writer.planned.time_s == pytest.approx(writer)
-    assert {step.first_token_timeout_s for step in found.steps} == {4.0}
+    assert {step.begin_within_s for step in found.steps} == {4.0}
+    assert {step.first_token_timeout_s for step in found.steps} == {30.0}
+    asked = of_step(QUESTION, found.steps[0], 0, begun=100.0, stall_timeout_s=7.0)
+    assert asked.begin_by == 104.0
 
 
 @pytest.mark.parametrize(("experts", "quorum"), [(2, 2), (3, 2), (4, 3), (5, 3)])

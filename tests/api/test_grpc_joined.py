@@ -54,9 +54,13 @@ def test_words_and_drafts_arrive(expert: str, part: inside.Part, text: str) -> N
 @given(TEXTS, PARTS, TEXTS, TEXTS)
 def test_notes_arrive(expert: str, part: inside.Part, reason: str, message: str) -> None:
     """Who left, and why."""
-    facts = {"expert": expert, "revision": "r", "reason": reason, "message": message}
-    assert read_event(write_event(inside.Note(part=part, **facts))) == joined.Note(
-        part=joined.Part(part.value), **facts
+    note = inside.Note(expert=expert, revision="r", part=part, reason=reason, message=message)
+    assert read_event(write_event(note)) == joined.Note(
+        expert=expert,
+        revision="r",
+        part=joined.Part(part.value),
+        reason=reason,
+        message=message,
     )
 
 

@@ -16,6 +16,7 @@ from tame_router.chat import Message, Role, Sampling, Usage
 from tame_router.errors import (
     BackendSilentError,
     BackendUnavailableError,
+    DeadlineExceededError,
     StreamBrokenError,
     TameError,
 )
@@ -271,12 +272,18 @@ async def test_the_caller_waits_once_for_the_first_token(
         messages=(Message(role=Role.USER, content="?"),),
         sampling=Sampling(),
         request_id="r",
-        first_token_timeout_s=0.3,
+        first_token_timeout_s=0.1,
     )
-    with pytest.raises(BackendSilentError):
-        async with pool.open(generation) as pieces:
+    for _ in range(8):  # so that each has more of them than its breaker bears
+        with pytest.raises(BackendSilentError):
+            async with pool.open(generation) as pieces:
+                await pieces.__anext__()
+    late = replace(generation, first_token_timeout_s=None, begin_by=anyio.current_time() + 0.1)
+    with pytest.raises(DeadlineExceededError):
+        async with pool.open(late) as pieces:
             await pieces.__anext__()
-    assert sum(len(fake.chats) for fake in replicas) == 1
+    assert sum(len(fake.chats) for fake in replicas) == 9
+    assert {replica.state for replica in pool.replicas} == {ReplicaState.READY}
 
 
 async def test_a_replica_that_cannot_go_on(pool: ReplicaPool, replicas: Fakes) -> None:
