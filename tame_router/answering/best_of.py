@@ -64,7 +64,10 @@ class BestOf:
             TameError: When no expert finished one.
         """
         reason = self._roster.reason()
-        return reason if self._winner is None else self._roster.finished[self._winner].finish_reason
+        if self._winner is None:
+            return reason
+        finish = self._roster.finished.get(self._winner)
+        return finish.finish_reason if finish else FinishReason.LENGTH
 
     def _go_on(self) -> list[Command]:
         roster = self._roster
@@ -73,6 +76,9 @@ class BestOf:
         whole = [i for i in roster.experts if i in roster.finished]
         if not whole:
             return []
+        # A blank draft is the best one of nobody; what broke off is better than nothing.
+        said = [i for i in roster.experts if not self._drafts[i].blank]
+        whole = [i for i in said if i in roster.finished] or said or whole
         if not roster.plan.judged or len(whole) == 1:
             return self._rank(whole)
         self._judged = whole
