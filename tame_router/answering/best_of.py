@@ -23,11 +23,13 @@ class BestOf:
     Args:
         roster: The steps, the lead first.
         messages: The conversation, for the judge.
+        documents: How many documents it came with.
     """
 
-    def __init__(self, roster: Roster, messages: tuple[Message, ...]) -> None:
+    def __init__(self, roster: Roster, messages: tuple[Message, ...], documents: int = 0) -> None:
         self._roster = roster
         self._messages = messages
+        self._documents = documents
         self._drafts = [Draft() for _ in roster.experts]
         self._verdict = Draft()
         self._judged: list[int] = []
@@ -83,7 +85,9 @@ class BestOf:
             return self._rank(whole)
         self._judged = whole
         drafts = [(roster.title(i), self._drafts[i].text) for i in whole]
-        step = judge_step(roster.plan.writer, self._messages, drafts, roster.language)
+        step = judge_step(
+            roster.plan.writer, self._messages, drafts, roster.language, self._documents
+        )
         return list(roster.ask(step))
 
     def _take_verdict(self, index: int, happening: Happening) -> list[Command]:

@@ -25,11 +25,13 @@ class Fuse:
     Args:
         roster: The steps, the lead first.
         messages: The conversation.
+        documents: How many documents it came with.
     """
 
-    def __init__(self, roster: Roster, messages: tuple[Message, ...]) -> None:
+    def __init__(self, roster: Roster, messages: tuple[Message, ...], documents: int = 0) -> None:
         self._roster = roster
         self._messages = messages
+        self._documents = documents
         self._drafts = [Draft() for _ in roster.experts]
         self._used: list[int] = []
         self._answer = Draft()
@@ -90,7 +92,9 @@ class Fuse:
         if len(self._used) < 2:
             return told + self._instead()
         drafts = [(roster.title(i), self._drafts[i].text) for i in self._used]
-        step = fusion_step(roster.plan.writer, self._messages, drafts, roster.language)
+        step = fusion_step(
+            roster.plan.writer, self._messages, drafts, roster.language, self._documents
+        )
         return [*told, *roster.ask(step)]
 
     def _instead(self) -> list[Command]:

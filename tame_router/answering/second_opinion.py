@@ -22,11 +22,13 @@ class SecondOpinion:
     Args:
         roster: The steps, the lead first.
         messages: The conversation.
+        documents: How many documents it came with.
     """
 
-    def __init__(self, roster: Roster, messages: tuple[Message, ...]) -> None:
+    def __init__(self, roster: Roster, messages: tuple[Message, ...], documents: int = 0) -> None:
         self._roster = roster
         self._messages = messages
+        self._documents = documents
         self._texts = [Draft() for _ in roster.experts]
         self._opinion = Draft()
         self._others: list[int] = []
@@ -96,7 +98,9 @@ class SecondOpinion:
         """Have the opinion on the lead's words written."""
         roster = self._roster
         drafts = [(roster.title(i), self._texts[i].text) for i in self._others]
-        step = opinion_step(roster.plan.writer, self._messages, lead, drafts, roster.language)
+        step = opinion_step(
+            roster.plan.writer, self._messages, lead, drafts, roster.language, self._documents
+        )
         return list(roster.ask(step))
 
     def _take_opinion(self, index: int, happening: Happening) -> list[Command]:
