@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import pytest
 
 from tame_router.answering.event import Delta, Event, Final, Part, Tally
+from tame_router.answering.roster import Roster
 from tame_router.backends.backend import Piece
 from tame_router.chat import FinishReason
 from tame_router.routing.decision import Join
 from tests.answering.join_scripts import Script, plan, play
-from tests.answering.test_join_laws import COURSES, Roster
+from tests.answering.test_join_laws import COURSES
 from tests.joined_order import check_order, words
 
 BLANK: Script = ((Piece(text=" "), Piece(text="\n")), False)
