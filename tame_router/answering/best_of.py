@@ -23,11 +23,13 @@ class BestOf:
     Args:
         roster: The steps, the lead first.
         messages: The conversation, for the judge.
+        documents: How many documents it came with.
     """
 
-    def __init__(self, roster: Roster, messages: tuple[Message, ...]) -> None:
+    def __init__(self, roster: Roster, messages: tuple[Message, ...], documents: int = 0) -> None:
         self._roster = roster
         self._messages = messages
+        self._documents = documents
         self._drafts = [Draft() for _ in roster.experts]
         self._verdict = Draft()
         self._judged: list[int] = []
@@ -64,7 +66,10 @@ class BestOf:
             TameError: When no expert finished one.
         """
         reason = self._roster.reason()
-        return reason if self._winner is None else self._roster.finished[self._winner].finish_reason
+        if self._winner is None:
+            return reason
+        finish = self._roster.finished.get(self._winner)
+        return finish.finish_reason if finish else FinishReason.LENGTH
 
     def _go_on(self) -> list[Command]:
         roster = self._roster
@@ -73,11 +78,16 @@ class BestOf:
         whole = [i for i in roster.experts if i in roster.finished]
         if not whole:
             return []
+        # A blank draft is the best one of nobody; what broke off is better than nothing.
+        said = [i for i in roster.experts if not self._drafts[i].blank]
+        whole = [i for i in said if i in roster.finished] or said or whole
         if not roster.plan.judged or len(whole) == 1:
             return self._rank(whole)
         self._judged = whole
         drafts = [(roster.title(i), self._drafts[i].text) for i in whole]
-        step = judge_step(roster.plan.writer, self._messages, drafts, roster.language)
+        step = judge_step(
+            roster.plan.writer, self._messages, drafts, roster.language, self._documents
+        )
         return list(roster.ask(step))
 
     def _take_verdict(self, index: int, happening: Happening) -> list[Command]:

@@ -42,6 +42,11 @@ class Draft:
         return "".join(self._texts)
 
     @property
+    def blank(self) -> bool:
+        """It says nothing: no calls, and no characters but white space."""
+        return not self._calls and not any(text.strip() for text in self._texts)
+
+    @property
     def tool_calls(self) -> tuple[ToolCallDelta, ...]:
         """The calls it wants made, each in one piece."""
         return tuple(call for _, call in sorted(self._calls.items()))

@@ -158,12 +158,12 @@ def _course(plan: Plan, question: Question, language: str) -> JoinCourse:
     roster = Roster(plan, language)
     match plan.join:
         case Join.SECOND_OPINION:
-            return SecondOpinion(roster, question.messages)
+            return SecondOpinion(roster, question.messages, len(question.documents))
         case Join.FUSE:
-            return Fuse(roster, question.messages)
+            return Fuse(roster, question.messages, len(question.documents))
         case Join.VOTE:
             return Vote(roster)
         case Join.BEST_OF:
-            return BestOf(roster, question.messages)
+            return BestOf(roster, question.messages, len(question.documents))
         case _:
             return Panel(roster)

@@ -20,19 +20,22 @@ class Fuse:
     """Makes one answer from drafts.
 
     Where one draft is all there is, it is the answer; likewise the first, where nobody can
-    write from them.
+    write from them. What is blank counts as nothing, here as in a quorum.
 
     Args:
         roster: The steps, the lead first.
         messages: The conversation.
+        documents: How many documents it came with.
     """
 
-    def __init__(self, roster: Roster, messages: tuple[Message, ...]) -> None:
+    def __init__(self, roster: Roster, messages: tuple[Message, ...], documents: int = 0) -> None:
         self._roster = roster
         self._messages = messages
+        self._documents = documents
         self._drafts = [Draft() for _ in roster.experts]
         self._used: list[int] = []
-        self._written = False
+        self._answer = Draft()
+        self._given: int | None = None
         self._cut = False
 
     @property
@@ -68,14 +71,15 @@ class Fuse:
         if self._cut:
             return FinishReason.LENGTH
         reason = self._roster.reason()
-        written = len(self._roster.plan.steps)
-        finish = self._roster.finished.get(written)
+        given = len(self._roster.plan.steps) if self._given is None else self._given
+        finish = self._roster.finished.get(given)
         return finish.finish_reason if finish else reason
 
     def _go_on(self) -> list[Command]:
         roster = self._roster
         late = roster.experts_open
-        if late and len(roster.finished) < roster.plan.quorum:
+        whole = [i for i in roster.finished if not self._drafts[i].blank]
+        if late and len(whole) < roster.plan.quorum:
             return []
         told: list[Command] = []
         for index in late:
@@ -84,34 +88,41 @@ class Fuse:
             told += [Stop(index), roster.stop(index, NOT_WAITED_FOR, message)]
         if not roster.finished:
             return told
-        self._used = [i for i in roster.experts if self._drafts[i].text.strip()]
+        self._used = [i for i in roster.experts if not self._drafts[i].blank]
         if len(self._used) < 2:
             return told + self._instead()
         drafts = [(roster.title(i), self._drafts[i].text) for i in self._used]
-        step = fusion_step(roster.plan.writer, self._messages, drafts, roster.language)
+        step = fusion_step(
+            roster.plan.writer, self._messages, drafts, roster.language, self._documents
+        )
         return [*told, *roster.ask(step)]
 
     def _instead(self) -> list[Command]:
-        """Give a draft as the answer: of those that are whole the lead's, or the next."""
+        """Give a draft as the answer: of those that are whole the lead's, or the next.
+
+        Where none is, what there is of one stands.
+        """
         roster = self._roster
         whole = [i for i in self._used if i in roster.finished]
-        return [
-            roster.delta(index, Piece(text=self._drafts[index].text), Part.JOINED)
-            for index in whole[:1]
-        ]
+        self._given = next(iter(whole or self._used), None)
+        if self._given is None:
+            return []
+        self._cut = not whole
+        words = Piece(text=self._drafts[self._given].text)
+        return [roster.delta(self._given, words, Part.JOINED)]
 
     def _take_answer(self, index: int, happening: Happening) -> list[Command]:
-        roster = self._roster
+        roster, answer = self._roster, self._answer
         if isinstance(happening, Piece):
-            self._written = True
-            return [roster.delta(index, happening)]
+            if not answer.blank:
+                return [roster.delta(index, happening)]
+            answer.add(happening)
+            # White space alone is no answer: it is held until it stands before words.
+            return [] if answer.blank else [roster.delta(index, Piece(text=answer.text))]
         told: list[Command] = []
-        failed = isinstance(happening, Failed)
-        if self._written:
-            self._cut = failed
+        if not answer.blank:
+            self._cut = isinstance(happening, Failed)
             titles = [roster.title(i) for i in self._used]
             told.append(roster.label(index, references(titles)))
         told.append(roster.over(index, happening))
-        if not self._written:
-            told += self._instead()
-        return told
+        return told + self._instead() if answer.blank else told

@@ -10,7 +10,7 @@ from tame_router.answering.guard import Guard, prepare
 from tame_router.answering.join import Emit
 from tame_router.answering.join import Join as LeadAlone
 from tame_router.answering.plan import Plan, make_plan
-from tame_router.answering.question import Question
+from tame_router.answering.question import Question, may_use
 from tame_router.answering.transcript import Transcript
 from tame_router.catalog.expert import Catalog
 from tame_router.chat import Format, Guarding, Message, Shape, Usage
@@ -152,11 +152,17 @@ class Pipeline:
         if decision.join is Join.SINGLE or self._ensemble is None:
             return None
         settings = self._ensemble.settings
+        if not may_use(question, settings.judge):
+            settings = settings.model_copy(update={"judge": ""})
         judged = decision.join is Join.BEST_OF and settings.judge
+        writer = settings.judge if judged else self._router.policy.fallback
+        if not may_use(question, writer):
+            # Of the one who writes only the backend counts, and the name it is told under.
+            writer = decision.lead
         return make_plan(
             decision.join,
             [(self._catalog.expert(e.expert), e.probability) for e in decision.experts],
-            self._catalog.expert(settings.judge if judged else self._router.policy.fallback),
+            self._catalog.expert(writer),
             question,
             settings,
             left_s=None if question.deadline is None else question.deadline - now,

@@ -51,3 +51,15 @@ class Question:
     first_token_timeout_s: float | None = None
     stall_timeout_s: float | None = None
     begin_by: float | None = None
+
+
+def may_use(question: Question, expert: str) -> bool:
+    """Tell whether a question may be put to an expert: by its caller's rights and wishes.
+
+    Args:
+        question: What is asked, and for whom.
+        expert: Name of the expert.
+    """
+    wishes = question.constraints
+    visible = question.visible is None or expert in question.visible
+    return visible and expert not in wishes.deny and (not wishes.allow or expert in wishes.allow)

@@ -26,6 +26,8 @@ _TEMPLATE_MARKS: Final = re.compile(
     r"<(?=\|)|(?<=\|)>|<(?=/?(?:tool_call|tool_response|tools)\b)|\[(?=/?INST\])", re.IGNORECASE
 )
 
+_CITED: Final = re.compile(r"\[\d{1,3}(?:\s*[,，、]\s*\d{1,3})*\]", re.ASCII)
+
 
 def refer(template: str, documents: Sequence[Document]) -> str:
     """Put documents into an expert's wording, numbered from 1.
@@ -42,8 +44,41 @@ def _shown(number: int, document: Document) -> str:
     title, source = _harmless(document.title), _harmless(document.source)
     about = f"{title} ({source})" if title and source else title or source
     head = f"[{number}] {' '.join(about.split())}".rstrip()
-    lines = [f"> {line}".rstrip() for line in _harmless(document.text).strip().splitlines()]
-    return "\n".join([head, *lines])
+    return "\n".join([head, *_marked(document.text)])
+
+
+def transcribe(turns: Sequence[tuple[str, str]], most_chars: int) -> str:
+    """Put turns of a conversation as a document is put, every line marked.
+
+    Args:
+        turns: Who speaks and what is said, the oldest first.
+        most_chars: Characters that are kept, ≥ 1, the newest.
+    """
+    whole = "\n".join(f"{speaker}{said.strip()}" for speaker, said in turns)
+    kept = whole if len(whole) <= most_chars else f"…{whole[-most_chars:]}"
+    return "\n".join(_marked(kept))
+
+
+def cite_documents(text: str, documents: int, wording: str) -> str:
+    """Write numbers that stand for given documents so that they pass for nothing else.
+
+    Args:
+        text: What was written from them.
+        documents: How many there were; others' numbers stay.
+        wording: What stands in place of `[1]`; holds `{numbers}`.
+    """
+
+    def spell(cited: re.Match[str]) -> str:
+        numbers = [int(number) for number in re.findall(r"\d+", cited[0])]
+        if not all(1 <= number <= documents for number in numbers):
+            return cited[0]
+        return wording.format(numbers=cited[0][1:-1])
+
+    return _CITED.sub(spell, text) if documents else text
+
+
+def _marked(text: str) -> list[str]:
+    return [f"> {line}".rstrip() for line in _harmless(text).strip().splitlines()]
 
 
 def _harmless(text: str) -> str:

@@ -17,18 +17,22 @@ _LEAD = 0
 class SecondOpinion:
     """Makes one answer of the lead's words and an opinion on them.
 
-    Where the lead fails, the others' drafts are the answer.
+    Where the lead fails, or writes nothing, the others' drafts are the answer.
 
     Args:
         roster: The steps, the lead first.
         messages: The conversation.
+        documents: How many documents it came with.
     """
 
-    def __init__(self, roster: Roster, messages: tuple[Message, ...]) -> None:
+    def __init__(self, roster: Roster, messages: tuple[Message, ...], documents: int = 0) -> None:
         self._roster = roster
         self._messages = messages
+        self._documents = documents
         self._texts = [Draft() for _ in roster.experts]
-        self._headed = False
+        self._opinion = Draft()
+        self._others: list[int] = []
+        self._cut = False
 
     @property
     def listening(self) -> Collection[int]:
@@ -65,44 +69,49 @@ class SecondOpinion:
         Raises:
             TameError: When none did.
         """
-        return self._roster.reason()
+        reason = self._roster.reason()
+        return FinishReason.LENGTH if self._cut else reason
 
     def _go_on(self) -> list[Command]:
         """Go on where all experts are over: with the opinion, or with what stands in its place."""
         roster = self._roster
         if roster.experts_open:
             return []
-        others = [i for i in roster.experts if i != _LEAD and i in roster.finished]
-        others = [i for i in others if self._texts[i].text.strip()]
-        if _LEAD in roster.finished:
-            if not others:
-                return []
-            return list(
-                roster.ask(
-                    opinion_step(
-                        roster.plan.writer,
-                        self._messages,
-                        self._texts[_LEAD].text,
-                        [(roster.title(i), self._texts[i].text) for i in others],
-                        roster.language,
-                    )
-                )
-            )
+        if not roster.finished:
+            return []
+        said = [i for i in roster.experts if i != _LEAD and not self._texts[i].blank]
+        self._others = others = [i for i in said if i in roster.finished]
+        lead = self._texts[_LEAD]
+        if _LEAD in roster.finished and not lead.blank:
+            return self._ask(lead.text) if others else []
         told: list[Command] = []
+        if lead.blank and not others:
+            # Nobody finished with words: those there are stand, as if cut short.
+            others, self._cut = said, bool(said)
         for index in others:
-            first = not told and not self._texts[_LEAD].size
-            line = heading(roster.title(index), roster.language, first=first)
+            line = heading(roster.title(index), roster.language, first=not told and lead.blank)
             words = Piece(text=self._texts[index].text)
             told += [roster.label(index, line), roster.delta(index, words, Part.EXPERT)]
         return told
 
-    def _take_opinion(self, index: int, happening: Happening) -> list[Command]:
+    def _ask(self, lead: str) -> list[Command]:
+        """Have the opinion on the lead's words written."""
         roster = self._roster
+        drafts = [(roster.title(i), self._texts[i].text) for i in self._others]
+        step = opinion_step(
+            roster.plan.writer, self._messages, lead, drafts, roster.language, self._documents
+        )
+        return list(roster.ask(step))
+
+    def _take_opinion(self, index: int, happening: Happening) -> list[Command]:
+        roster, opinion = self._roster, self._opinion
         if not isinstance(happening, Piece):
             return [roster.over(index, happening)]
-        delta = roster.delta(index, happening)
-        if self._headed:
-            return [delta]
-        self._headed = True
-        titles = [roster.title(i) for i in roster.experts if i != _LEAD and i in roster.finished]
-        return [roster.label(index, opinion_heading(titles, roster.language)), delta]
+        if not opinion.blank:
+            return [roster.delta(index, happening)]
+        opinion.add(happening)
+        if opinion.blank:
+            return []
+        titles = [roster.title(i) for i in self._others]
+        line = opinion_heading(titles, roster.language)
+        return [roster.label(index, line), roster.delta(index, Piece(text=opinion.text))]

@@ -66,7 +66,10 @@ class Vote:
             TameError: When no expert answered.
         """
         reason = self._roster.reason()
-        return reason if self._winner is None else self._roster.finished[self._winner].finish_reason
+        if self._winner is None:
+            return reason
+        finish = self._roster.finished.get(self._winner)
+        return finish.finish_reason if finish else FinishReason.LENGTH
 
     def _go_on(self) -> list[Command]:
         roster = self._roster
@@ -103,9 +106,12 @@ class Vote:
         if not voters:
             return []
         most = max(weights.values(), default=0.0)
-        best = [i for i in voters if weights.get(self._own(i), 0.0) >= most - _TIE]
-        # Where the heaviest choice is nobody's own, the first expert's stands.
-        self._winner = winner = best[0] if best else voters[0]
+        best = [i for i in voters if weights.get(self._own(i), -1.0) >= most - _TIE]
+        # Where the heaviest choice is nobody's own, the first expert's stands; where those who
+        # finished said nothing, what another said before it broke off.
+        said = [i for i in roster.experts if not self._drafts[i].blank]
+        said.sort(key=lambda i: i not in self._ballots)
+        self._winner = winner = (best or said or voters)[0]
         total = math.fsum(weights.values()) or 1.0
         entries = [
             TallyEntry(

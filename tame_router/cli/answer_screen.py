@@ -25,6 +25,7 @@ class AnswerScreen:
         self._several = False
         self._finishes: list[ExpertFinish] = []
         self._drafts: dict[str, list[str]] = {}
+        self._line_open = False
 
     def __call__(self, event: "Event") -> None:
         """Show one event."""
@@ -57,10 +58,22 @@ class AnswerScreen:
             text = f"\x1b[1;36m{text}\x1b[0m"
         sys.stdout.write(text)
         sys.stdout.flush()
+        if delta.text:
+            self._line_open = not delta.text.endswith("\n")
 
     def _end_line(self) -> None:
         sys.stdout.write("\n")
         sys.stdout.flush()
+        self._line_open = False
+
+    def break_off(self) -> None:
+        """Let what is told next begin a line of its own, where both streams are one terminal.
+
+        In a pipe nothing is written: standard output is the answer's alone.
+        """
+        if self._line_open and sys.stdout.isatty() and self._console.is_terminal:
+            self._console.print()
+            self._line_open = False
 
     def _decide(self, made: "DecisionMade") -> None:
         decision = made.decision
@@ -71,9 +84,10 @@ class AnswerScreen:
         ]
         asked = [n for n in decision.experts if self._several or n == decision.expert]
         chosen = ", ".join(f"[bold cyan]{n}[/] {decision.experts[n]:.2f}" for n in asked)
+        beside = f"({', '.join(others)}) · " if others else "· "
         joined = f" · {decision.join}" if self._several else ""
         self._console.print(
-            f"{chosen} [dim]({', '.join(others)}) · {decision.reason} · {decision.stage}{joined}[/]"
+            f"{chosen} [dim]{beside}{decision.reason} · {decision.stage}{joined}[/]"
         )
 
     def _between(self, event: "Event") -> None:
@@ -89,6 +103,7 @@ class AnswerScreen:
                 self._tally(event)
 
     def _note(self, note: "Note") -> None:
+        self.break_off()
         self._console.print(
             f"{note.expert}: {note.reason}: {note.message}", style="yellow", markup=False
         )

@@ -114,7 +114,8 @@ def run(arguments: argparse.Namespace) -> int:
     from tame_router.client.request import Options
 
     text = sys.stdin.read() if arguments.text == "-" else arguments.text
-    show = _write_json if arguments.json else AnswerScreen(Console(stderr=True, highlight=False))
+    screen = AnswerScreen(Console(stderr=True, highlight=False))
+    show = _write_json if arguments.json else screen
     options: Options = {
         "expert": arguments.expert,
         "revision": arguments.revision,
@@ -129,8 +130,11 @@ def run(arguments: argparse.Namespace) -> int:
         Client(arguments.server, **connection_options(arguments)) as client,
         client.stream(text, timeout_s=arguments.timeout, **options) as events,
     ):
-        for event in events:
-            show(event)
+        try:
+            for event in events:
+                show(event)
+        finally:
+            screen.break_off()
     return 0
 
 

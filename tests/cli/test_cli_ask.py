@@ -12,7 +12,7 @@ from tame_router.catalog.expert import Catalog
 from tests.cli.conftest import Result, Tame
 from tests.cli.terminal import Terminal
 from tests.fakes.vllm import FakeVllm
-from tests.fakes.vllm_script import Raw, Refuse, Silence
+from tests.fakes.vllm_script import Cut, Raw, Refuse, Silence
 from tests.scripted_service import serving
 from tests.small_experts import NOTICES, QUESTIONS
 
@@ -67,7 +67,7 @@ async def test_an_expert_can_be_named(ask: Ask, fake_vllm: FakeVllm, catalog: Ca
     """`--expert` pins, and `--max-tokens` goes to the backend."""
     result = await ask("--expert", "medical", "--max-tokens", "3", LEGAL)
     assert result.code == 0
-    assert result.err.startswith("medical 1.00")
+    assert result.err.startswith("medical 1.00 · PINNED · ")
     assert fake_vllm.chats[0].body["model"] == catalog.expert("medical").live_revision
     assert fake_vllm.chats[0].body["max_tokens"] == 3
 
@@ -100,6 +100,25 @@ async def test_headings_have_colour_on_a_terminal(
     monkeypatch.setattr(sys, "stdout", terminal)
     await ask("--join", "panel", "--experts", "2", LEGAL)
     assert terminal.getvalue().startswith("\x1b[1;36m【法律】\n\x1b[0m可以。")
+
+
+async def test_what_is_told_on_a_terminal_begins_a_line(
+    ask: Ask, fake_vllm: FakeVllm, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a note nor an error is glued to the last word; in a pipe nothing is put between."""
+    terminal = Terminal()
+    fake_vllm.text = "可以，但要看合約。"
+    fake_vllm.faults = {catalog.expert("legal").live_revision: Cut(after_events=4)}
+    with monkeypatch.context() as patched:
+        patched.setenv("NO_COLOR", "1")
+        patched.setattr(sys, "stdout", terminal)
+        patched.setattr(sys, "stderr", terminal)
+        await ask("--join", "panel", "--experts", "2", LEGAL)
+        await ask(LEGAL)
+    lines = terminal.getvalue().splitlines()
+    assert [line[:5] for line in lines if "STREAM_BROKEN" in line] == ["legal", "tame:"]
+    piped = await ask(LEGAL)
+    assert (piped.code, piped.out) == (1, "可以，")
 
 
 async def test_drafts_notes_and_tallies_are_told(

@@ -62,7 +62,7 @@ async def test_a_slow_expert_is_waited_for(
             seen.append(event)
             if isinstance(event, Delta) and join in {"panel", "second_opinion"}:
                 slow = [c for c in fake_vllm.chats if c.body["model"] == names["medical"]]
-                if event.expert == "legal":
+                if event.part is Part.LEAD:
                     assert not slow or not slow[0].ended.is_set()
     assert not [e for e in seen if isinstance(e, Note)]
     assert {e.expert for e in seen if isinstance(e, ExpertFinish)} >= {"legal", "medical"}
@@ -134,7 +134,7 @@ async def test_a_judge_chooses(
     settings: Settings, fake_vllm: FakeVllm, names: dict[str, str]
 ) -> None:
     """The configured expert's verdict decides; where it cannot be read, probabilities do."""
-    async with asking(settings, judge="electronics") as client:
+    async with asking(settings, judge="medical") as client:
         answer = await client.chat(LEGAL, join="best_of", **BOTH)
         assert answer.content == "依勞基法。"  # the fake's JSON takes the first of the numbers
         assert answer.tally is not None
@@ -142,7 +142,7 @@ async def test_a_judge_chooses(
         fake_vllm.faults = {BASE_MODEL: Refuse(status=500)}
         noted = await client.chat(LEGAL, join="best_of", **BOTH)
     assert noted.content in {"依勞基法。", "先冰敷。"}
-    assert [note.expert for note in noted.notes] == ["electronics"]
+    assert [note.expert for note in noted.notes] == ["medical"]
 
 
 async def test_a_vote_counts_letters(
