@@ -47,8 +47,7 @@ from typing import ClassVar
 
 from tame_router.canonical_code import Code
 
-DOMAIN = "tame-router"
-"""The `domain` of every `google.rpc.ErrorInfo` of this service."""
+DOMAIN = "tame-router"  # the `domain` of every `google.rpc.ErrorInfo` of this service
 
 
 class TameError(Exception):
@@ -226,15 +225,10 @@ class BackendUnavailableError(BackendError):
 
 
 class BackendSilentError(BackendUnavailableError):
-    """The backend took the call and then sent nothing for too long.
-
-    Attributes:
-        impatient: For longer than this one call waits; the backend's own limit has not passed,
-            so that nothing is known against it.
-    """
+    """The backend took the call and then sent nothing for too long."""
 
     reason = "BACKEND_SILENT"
-    impatient: bool = False
+    impatient = False  # this one call waits less long than the backend's own limit
 
 
 class StreamBrokenError(BackendUnavailableError):
