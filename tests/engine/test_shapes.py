@@ -63,7 +63,15 @@ PING = Tool(name="ping")
 @pytest.fixture
 async def backend(engine: EngineState, engine_key: str) -> AsyncIterator[VllmBackend]:
     """Give a backend in front of the real vLLM."""
-    backend = VllmBackend(VllmSpec(base_url=engine.base_url, api_key=engine_key))
+    # Fifty answers at once on a CPU leave each one silent for long; what they say is tested here.
+    backend = VllmBackend(
+        VllmSpec(
+            base_url=engine.base_url,
+            api_key=engine_key,
+            first_token_timeout_s=500,
+            stall_timeout_s=500,
+        )
+    )
     yield backend
     await backend.close()
 
