@@ -89,5 +89,5 @@ $(VENV)/.stamp: pyproject.toml deploy/local/requirements.py
 	@echo "setting up $(VENV) (a minute or two the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python deploy/local/requirements.py dev > $(VENV)/dev-requirements.txt
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[encoder,litellm,otlp,parquet,postgresql,redis,report]' -r $(VENV)/dev-requirements.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[encoder,litellm,otlp,parquet,postgresql,redis,report,s3]' -r $(VENV)/dev-requirements.txt
 	@touch $@

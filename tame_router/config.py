@@ -24,6 +24,7 @@ from tame_router.config_access import (
     said_off,
 )
 from tame_router.config_backends import BackendSettings, default_backends
+from tame_router.config_registry import RegistrySettings
 
 
 class ServerSettings(Section):
@@ -220,4 +221,5 @@ class Settings(Section):
     backends: dict[str, BackendSettings] = Field(default_factory=default_backends, min_length=1)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
+    registry: RegistrySettings = Field(default_factory=RegistrySettings)
     log: LogSettings = Field(default_factory=LogSettings)
