@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tame_router.registry.finding import Finding
 from tame_router.registry.manifest import FileEntry
-from tame_router.registry.record import Label, LabelChange, RevisionRecord, StateChange
+from tame_router.registry.record import Label, LabelChange, RevisionRecord
 from tame_router.registry.state import State
 
 
@@ -153,14 +153,6 @@ class HistoryPage:
     changes: tuple[LabelChange, ...]
     next_page_token: str
     label: Label
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
-    """One change of state, and the revision after it, without report."""
-
-    change: StateChange
-    record: RevisionRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
