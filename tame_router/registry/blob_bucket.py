@@ -49,7 +49,9 @@ class BlobBucket:
                 " give a folder or s3://bucket/prefix, and install 'tame-router[s3]' for it"
             ) from error
         self._root = root.rstrip("/")
-        self._upload: dict[str, Any] = _S3_UPLOAD if url.startswith("s3:") else {}
+        s3 = url.startswith("s3:")
+        self._upload: dict[str, Any] = _S3_UPLOAD if s3 else {}
+        self._only_new: dict[str, Any] = {"mode": "create"} if s3 else {}
 
     def keep_file(self, key: str, source: Path, *, take: bool) -> None:
         """Upload a file."""
@@ -58,6 +60,16 @@ class BlobBucket:
     def keep(self, key: str, data: bytes) -> None:
         """Upload bytes."""
         self._files.pipe_file(self._path(key), data)
+
+    def keep_new(self, key: str, data: bytes) -> bool:
+        """Upload bytes where nothing lies yet; only S3 decides between two at once."""
+        if self._files.exists(self._path(key)):
+            return False
+        try:
+            self._files.pipe_file(self._path(key), data, **self._only_new)
+        except FileExistsError:
+            return False
+        return True
 
     def open(self, key: str) -> BinaryIO:
         """Open for reading, in blocks."""

@@ -52,6 +52,17 @@ class BlobFolder:
         with self._aside(key) as aside:
             aside.write_bytes(data)
 
+    def keep_new(self, key: str, data: bytes) -> bool:
+        """Keep bytes where nothing lies yet; only links decide between two at once."""
+        if (self._root / key).exists():
+            return False
+        try:
+            with self._aside(key, new=True) as aside:
+                aside.write_bytes(data)
+        except FileExistsError:
+            return False
+        return True
+
     def open(self, key: str) -> BinaryIO:
         """Open for reading; a symbolic link in its place is not followed."""
         return os.fdopen(os.open(self._root / key, os.O_RDONLY | os.O_NOFOLLOW), "rb")
@@ -107,8 +118,11 @@ class BlobFolder:
             os.close(descriptor)
 
     @contextmanager
-    def _aside(self, key: str) -> Iterator[Path]:
-        """Give a new path to write to; what is there then is flushed, and takes its place."""
+    def _aside(self, key: str, *, new: bool = False) -> Iterator[Path]:
+        """Give a new path to write to; what is there then is flushed, and takes its place.
+
+        With `new` it takes no other's place: `FileExistsError`.
+        """
         path = self._root / key
         aside = self._root / ASIDE / uuid.uuid4().hex
         for folder in (aside.parent, path.parent):
@@ -116,11 +130,12 @@ class BlobFolder:
         try:
             yield aside
             _flush(aside)
-            aside.replace(path)
+            if not (new and _linked(aside, path)):
+                aside.replace(path)
         except BaseException:
             aside.unlink(missing_ok=True)
             raise
-        # A rename onto another name of the same file does nothing, and leaves both.
+        # It is still there after a link, and after a rename onto another name of the same file.
         aside.unlink(missing_ok=True)
         flush_folder(path.parent)
 

@@ -46,6 +46,10 @@ class Blobs(Protocol):
         """Keep bytes."""
         ...
 
+    def keep_new(self, key: str, data: bytes) -> bool:
+        """Keep bytes where nothing lies yet; False: something does, and stays."""
+        ...
+
     def open(self, key: str) -> BinaryIO:
         """Open for reading; whoever asks closes it."""
         ...

@@ -10,12 +10,12 @@ the standard library, and fsspec where the bytes are in a bucket.
 
 import hashlib
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tame_router.errors import (
+    AlreadyExistsError,
     CorruptRevisionError,
     RevisionNotFoundError,
     RevisionRefusedError,
@@ -26,17 +26,13 @@ from tame_router.registry.blob_folder import BlobFolder
 from tame_router.registry.blobs import Blobs
 from tame_router.registry.file_digest import pieces, sha256_of
 from tame_router.registry.manifest import REVISION_NAME, FileEntry, Manifest, read_manifest
+from tame_router.registry.revision_file import check_source, unsafe_paths
 from tame_router.registry.storage_error import storage_error
 
 MANIFEST = "manifest.json"
 
 MOST_MANIFEST_BYTES = 2**20
 """A longer document is no manifest of ours: it would name some 7,000 files."""
-
-SAFE_PATH = re.compile(
-    r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}(?:/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}){0,7}"
-)
-"""What a file of a revision may be called; matched whole before it becomes part of any path."""
 
 
 class RevisionStore:
@@ -68,15 +64,16 @@ class RevisionStore:
 
         Raises:
             UploadError: When the names are unfit, or a file is not what the manifest says.
+            AlreadyExistsError: When other files have the same name, which nobody's do by chance.
         """
         name = _checked_name(expert, manifest)
         with self._failures(), self._blobs.adding():
             for file in manifest.files:
                 if not self._healthy(file):
                     source = folder / file.path
-                    _check_source(source, file, take=take)
+                    check_source(source, file, take=take)
                     self._blobs.keep_file(_blob(file), source, take=take)
-            self._blobs.keep(_document(name), manifest.document)
+            self._keep_document(name, manifest)
         return name
 
     def manifest(self, name: str) -> Manifest:
@@ -135,7 +132,7 @@ class RevisionStore:
                 nothing is left then.
         """
         manifest = self.manifest(name)
-        if _unsafe_paths(manifest):
+        if unsafe_paths(manifest):
             raise _corrupt(name, "a path in its manifest leads elsewhere")
         written: list[Path] = []
         try:
@@ -201,6 +198,18 @@ class RevisionStore:
                     self._blobs.delete(kept.key)
                     freed += kept.size_bytes
             return freed
+
+    def _keep_document(self, name: str, manifest: Manifest) -> None:
+        """Write the manifest, but never over another that is in order."""
+        if self._blobs.keep_new(_document(name), manifest.document):
+            return
+        try:
+            there = self.manifest(name)
+        except CorruptRevisionError:
+            self._blobs.keep(_document(name), manifest.document)
+            return
+        if there != manifest:
+            raise AlreadyExistsError(f"another revision is called {name}; change any byte of this")
 
     def _names(self) -> Iterator[str]:
         for kept in self._blobs.list("revisions"):
@@ -281,19 +290,6 @@ def _checked_name(expert: str, manifest: Manifest) -> str:
     name = manifest.name(expert)
     if REVISION_NAME.fullmatch(name) is None:
         raise UploadError(f"{expert!r} is no name of an expert")
-    for path in _unsafe_paths(manifest):
+    for path in unsafe_paths(manifest):
         raise UploadError(f"{path!r} is no path that a file of a revision may have")
     return name
-
-
-def _unsafe_paths(manifest: Manifest) -> list[str]:
-    return [file.path for file in manifest.files if not SAFE_PATH.fullmatch(file.path)]
-
-
-def _check_source(source: Path, entry: FileEntry, *, take: bool) -> None:
-    """Refuse a file that is not what the manifest says; its digest is believed if taken."""
-    with os.fdopen(os.open(source, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-        same_size = os.fstat(file.fileno()).st_size == entry.size_bytes
-        right = same_size and (take or sha256_of(file) == entry.sha256)
-    if not right:
-        raise UploadError(f"{entry.path} is not the file that the manifest names")

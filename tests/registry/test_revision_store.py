@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tame_router.errors import (
+    AlreadyExistsError,
     ConfigError,
     CorruptRevisionError,
     RevisionNotFoundError,
@@ -147,6 +148,23 @@ def test_a_manifest_of_another_is_not_believed(
             store.manifest(name)
     with pytest.raises(CorruptRevisionError):
         store.collect([])
+
+
+def test_another_revision_takes_no_name(
+    tmp_path: Path, store: RevisionStore, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where 64 bits of two digests are equal the first stays; a damaged manifest is mended."""
+    other = write_revision(tmp_path / "in2", {"README.md": b"other"})
+    monkeypatch.setattr(Manifest, "name", lambda self, expert: f"{expert}--{'0' * 16}")
+    name = store.put("legal", manifest, tmp_path / "in")
+    with pytest.raises(AlreadyExistsError, match=name):
+        store.put("legal", other, tmp_path / "in2")
+    assert store.manifest(name) == manifest
+    document = tmp_path / "store/revisions" / name / "manifest.json"
+    document.unlink()
+    document.write_bytes(b"{")
+    assert store.put("legal", other, tmp_path / "in2") == name
+    assert store.manifest(name) == other
 
 
 def test_a_link_in_a_blobs_place_is_not_followed(
