@@ -108,9 +108,7 @@ class AdapterDesk:
             TameError: As `Restorer.rollback` does.
         """
         _require_expert(caller, expert)
-        wanted = Rollback(
-            expert=expert, revision=revision, request_id=request_id, because=because
-        )
+        wanted = Rollback(expert=expert, revision=revision, request_id=request_id, because=because)
         return await self._registry.rollback(wanted, _actor(caller, peer))
 
     async def retire(self, caller: Caller, peer: str, name: str) -> RevisionRecord:
@@ -197,5 +195,3 @@ def _require_expert(caller: Caller, expert: str) -> None:
 
 def _actor(caller: Caller, peer: str) -> Actor:
     return Actor(tenant=caller.tenant.name, subject=caller.principal.subject, peer=peer)
-
-

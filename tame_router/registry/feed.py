@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Collection
+from functools import partial
 from typing import Final
 
 from tame_router.registry.record import RevisionRecord, StateChange
@@ -47,21 +48,20 @@ class Feed:
         """
         while True:
             news = self._news
-            found = await self._records.ask(lambda store: _read(store, after, experts))
+            found = await self._records.ask(partial(_read, after, experts, name))
             for change, record in found:
                 after = change.sequence
-                if name in {"", change.revision}:
-                    yield change, record
+                yield change, record
             if not found:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(news.wait(), self._poll_s)
 
 
 def _read(
-    store: RecordStore, after: int, experts: Collection[str] | None
+    after: int, experts: Collection[str] | None, name: str, store: RecordStore
 ) -> list[tuple[StateChange, RevisionRecord]]:
     found = []
-    for change in store.changes(after, experts, BATCH):
+    for change in store.changes(after, experts, BATCH, revision=name):
         record = store.get(change.revision, with_report=False)
         if record is not None:
             found.append((change, record))

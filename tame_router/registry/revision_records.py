@@ -198,6 +198,11 @@ class RevisionRecords(Ledger):
         with self._database.transaction() as connection:
             return [read_state_change(row) for row in connection.execute(query)]
 
+    def last_sequence(self) -> int:
+        """Give the number of the last change of state; 0: there was none."""
+        with self._database.transaction() as connection:
+            return int(connection.execute(select(func.max(STATE_CHANGE.c.sequence))).scalar() or 0)
+
     def tenant_bytes(self, tenant: str) -> int:
         """Add up the bytes of a tenant's revisions that were not removed."""
         mine = (REVISION.c.tenant == tenant) & ~REVISION.c.removed
