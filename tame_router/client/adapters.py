@@ -219,7 +219,12 @@ class Adapters:
 
     @contextmanager
     def watch(
-        self, name: str = "", *, expert: str = "", after_sequence: int | None = None
+        self,
+        name: str = "",
+        *,
+        expert: str = "",
+        after_sequence: int | None = None,
+        timeout_s: float | None = None,
     ) -> Iterator[Iterator[StateChange]]:
         """Open the changes of state, as they happen; leaving the context ends it.
 
@@ -228,12 +233,15 @@ class Adapters:
             expert: Only of this expert; empty: of all.
             after_sequence: Begin behind this change; None: with new ones, after the present
                 state of `name` where it is given.
+            timeout_s: How long to watch, in seconds; None: until the context is left.
 
         Raises:
             TameError: From iterating: what the server answered.
         """
         request = adapter_request.watch_request(name, expert, after_sequence)
-        call = self._stub.WatchAdapterRevision(request, metadata=self._connection.metadata())
+        call = self._stub.WatchAdapterRevision(
+            request, timeout=timeout_s, metadata=self._connection.metadata()
+        )
         try:
             yield _Changes(iter(call))
         finally:
@@ -247,7 +255,7 @@ class Adapters:
 
     def _ask(
         self,
-        method: grpc.UnaryUnaryMultiCallable[_RequestT, _ResponseT],
+        method: "grpc.UnaryUnaryMultiCallable[_RequestT, _ResponseT]",  # generic in the stubs only
         request: _RequestT,
         timeout_s: float | None,
     ) -> _ResponseT:
