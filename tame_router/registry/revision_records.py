@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from tame_router.errors import AlreadyExistsError
+from tame_router.errors import AlreadyExistsError, InvalidTransitionError
 from tame_router.registry.finding import Finding
 from tame_router.registry.job_store import insert_job
 from tame_router.registry.ledger import Ledger, Writing
@@ -14,6 +14,7 @@ from tame_router.registry.life import (
     append_change,
     check_usable,
     find_revision,
+    labelled,
     need_revision,
     step,
     update_revision,
@@ -165,12 +166,18 @@ class RevisionRecords(Ledger):
 
         Raises:
             RevisionNotFoundError: When there is none of that name.
-            InvalidTransitionError: When it cannot be withdrawn where it stands.
+            InvalidTransitionError: When it cannot be withdrawn where it stands, or a label names
+                it.
         """
         with self._changing() as writing:
             record = need_revision(writing.connection, name)
             if record.withdrawn:
                 return record
+            if labelled(writing.connection, name):
+                raise InvalidTransitionError(
+                    f"the revision {name} answers for {record.expert} now; roll back first",
+                    metadata={"state": str(record.state), "event": str(Event.RETIRE)},
+                )
             return step(writing, record, Event.RETIRE, actor, because, withdrawn=True)
 
     def changes(

@@ -111,6 +111,19 @@ def test_a_canary_beside_what_the_folder_says(store: RecordStore) -> None:
     assert rollback(store, FOLDER).live == FOLDER
 
 
+def test_what_a_label_names_is_not_withdrawn(store: RecordStore) -> None:
+    """Also where it came with the folder, and its record is not active."""
+    twin = approve(store)
+    canary = approve(store, "b")
+    store.happen(canary, Event.PUBLISH, PARTNER, "")
+    store.publish(canary, 0.1, twin, None, PARTNER, "")
+    for name in (twin, canary):
+        with pytest.raises(InvalidTransitionError, match="answers for legal now; roll back first"):
+            store.withdraw(name, PARTNER, "")
+    store.rollback("legal", twin, "", None, PARTNER, "")
+    assert store.withdraw(canary, PARTNER, "").withdrawn
+
+
 def test_publishing_what_is_so_already_changes_nothing(store: RecordStore) -> None:
     """A call that is sent again gives the label as it is."""
     name = approve(store)
