@@ -22,6 +22,7 @@ from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.question import Question
 from tame_router.bookkeeping import open_books
 from tame_router.catalog.expert import Expert
+from tame_router.catalog.live import LiveCatalog
 from tame_router.chat import FinishReason, Message, Role, Usage
 from tame_router.config import Settings
 from tame_router.config_access import ReceiptSettings
@@ -147,12 +148,12 @@ async def _measure(settings: Settings, answers: int) -> dict[str, float]:
     directory = Known(Snapshot.of([tenant], [key]))
     telemetry = build_telemetry(settings.telemetry, settings.backends)
     join = ScriptedJoin(FEW)
-    pipeline = Pipeline(catalog, build_router(settings, catalog), join)
+    pipeline = Pipeline(LiveCatalog(catalog), build_router(settings, catalog), join)
     reception = Reception(build_authenticator(settings, directory), directory)
     credentials = Credentials(authorization=(f"Bearer {made.key}",))
     costs: dict[int, list[float]] = {FEW: [], MANY: []}
     async with open_books(settings, telemetry.recorder) as books:
-        desk = Desk(catalog, pipeline, books)
+        desk = Desk(LiveCatalog(catalog), pipeline, books)
 
         async def bare() -> None:
             await pipeline.answer(_question(), _nothing)

@@ -151,7 +151,7 @@ def own_engine(settings: Settings, merges: Sequence[Merge]) -> Iterator[tuple[st
     """Run a vLLM with all adapters on a free port; give its address and the file with its key."""
     folder = settings.state_dir / "join_quality"
     spec = engine_spec(settings)
-    added = tuple((merge.revision.name, merge.revision.folder) for merge in merges)
+    added = tuple((merge.revision.name, merge.folder) for merge in merges)
     spec = replace(
         spec,
         port=0,

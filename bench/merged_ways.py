@@ -30,12 +30,14 @@ class Merge:
     Attributes:
         domains: What it was made of.
         method: How.
-        revision: The name an engine knows it by, and its folder.
+        revision: The name an engine knows it by.
+        folder: Where its files lie.
     """
 
     domains: tuple[str, ...]
     method: str
     revision: Revision
+    folder: Path
 
     @property
     def way(self) -> str:
@@ -53,10 +55,13 @@ def read_merge(folder: Path) -> Merge:
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         name = re.sub(r"[^a-z0-9]+", "-", folder.name)
-        revision = read_revision(name, folder.resolve())
+        folder = folder.resolve()
+        revision = read_revision(name, folder)
         # What differs from the method's own values stands behind it in the folder's name.
         method = folder.name.partition("--")[2] or facts["method"]
-        return Merge(domains=tuple(facts["domains"]), method=method, revision=revision)
+        return Merge(
+            domains=tuple(facts["domains"]), method=method, revision=revision, folder=folder
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CatalogError(
             f"{folder}: holds no merged adapter ({error}); make one with adapters/merge.py"

@@ -29,6 +29,7 @@ from tame_router.audit.usage_desk import UsageDesk
 from tame_router.backends.building import build_backends, watching
 from tame_router.bookkeeping import open_books
 from tame_router.catalog.expert import Catalog
+from tame_router.catalog.live import LiveCatalog
 from tame_router.catalog.loader import load_catalog
 from tame_router.config import Settings
 from tame_router.feedback.intake import Intake
@@ -91,8 +92,9 @@ async def running(
         await stack.enter_async_context(watching(backends))
         dispatch = Dispatch(backends)
         require_judge(settings.joins, catalog)
+        live = LiveCatalog(catalog)
         pipeline = Pipeline(
-            catalog,
+            live,
             router,
             SingleJoin(dispatch),
             Ensemble(dispatch, settings.joins),
@@ -111,7 +113,7 @@ async def running(
         reception = Reception(build_authenticator(settings, directory), directory)
         stack.push_async_callback(reception.close)
         desk = Desk(
-            catalog,
+            live,
             pipeline,
             books,
             policy=router.policy,

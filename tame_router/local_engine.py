@@ -39,7 +39,7 @@ def engine_spec(settings: Settings) -> EngineSpec:
         python=engine.python,
         base_model=base_model.source,
         served_name=base_model.served_name,
-        adapters=tuple((e.live.name, e.live.folder) for e in experts if e.live),
+        adapters=tuple((e.live.name, e.live.folder) for e in experts if e.live and e.live.folder),
         host=engine.host,
         port=engine.port,
         tensor_parallel_size=engine.tensor_parallel_size,

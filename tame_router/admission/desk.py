@@ -20,6 +20,7 @@ from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.question import Question
 from tame_router.answering.roster import NO_FAILURES
 from tame_router.catalog.expert import Catalog
+from tame_router.catalog.live import LiveCatalog
 from tame_router.chat import Message
 from tame_router.errors import OverloadedError, PermissionDeniedError, TameError
 from tame_router.routing.decision import Constraints, Decision, Join
@@ -32,7 +33,7 @@ class Desk:
     """Answers callers within what they may use.
 
     Args:
-        catalog: The experts.
+        live: The experts.
         pipeline: Answers questions.
         books: Where use is counted, recorded and receipted.
         policy: The operator's rules of routing, for their digest.
@@ -42,7 +43,7 @@ class Desk:
 
     def __init__(
         self,
-        catalog: Catalog,
+        live: LiveCatalog,
         pipeline: Pipeline,
         books: Books | None = None,
         *,
@@ -50,7 +51,7 @@ class Desk:
         max_answers: int = 256,
         reserved_completion_tokens: int = 512,
     ) -> None:
-        self._catalog = catalog
+        self._live = live
         self._pipeline = pipeline
         self._books = books or Books()
         self._policy = policy or SelectionPolicy()
@@ -97,7 +98,7 @@ class Desk:
                     explain=explain,
                     joins=caller.tenant.joins,
                 )
-        self._decided(current(), decision)
+        self._decided(current(), self._live.current, decision)
         return decision
 
     async def answer(self, call: Call, emit: Emit) -> None:
@@ -122,9 +123,10 @@ class Desk:
             priority=tenant.priority,
         )
         self._books.journal.require_room()
+        catalog = self._live.current
         seen = Observation(
             call,
-            self._catalog,
+            catalog,
             policy_digest=standing.policy_digest,
             prompt_tokens=_prompt_tokens(question),
             keep_text=tenant.retain_texts_days > 0,
@@ -134,7 +136,7 @@ class Desk:
         async def pass_on(event: Event) -> None:
             seen.see(event)
             if isinstance(event, DecisionMade):
-                self._decided(recording, event.decision)
+                self._decided(recording, question.catalog or catalog, event.decision)
             elif isinstance(event, Final):
                 event = _receipted(event, account.close("ok"))
             elif isinstance(event, Note) and event.reason not in NO_FAILURES:
@@ -145,8 +147,8 @@ class Desk:
             _require_rights(call.caller, question.constraints)
             # Here, so that asking for what does not exist is recorded as on the other edge.
             constraints = constrain(call.model, question.constraints, standing.catalog)
-            if constraints is not question.constraints:
-                question = dataclasses.replace(question, constraints=constraints)
+            drawn = catalog.drawn(question.answer_id, constraints.revision)
+            question = dataclasses.replace(question, constraints=constraints, catalog=drawn)
             with self._place():
                 most = self._most_tokens(question)
                 reservation = await self._books.quota.reserve(tenant, most)
@@ -179,15 +181,16 @@ class Desk:
         finally:
             await reservation.settle(cost)
 
-    def _decided(self, recording: Recording, decision: Decision) -> None:
-        expert = self._catalog.expert(decision.lead)
+    def _decided(self, recording: Recording, catalog: Catalog, decision: Decision) -> None:
+        expert = catalog.expert(decision.lead)
         recording.decided(decision, revision=expert.live_revision, backend=expert.backend)
 
     def _standing(self, tenant: Tenant) -> Standing:
         """Give what holds for a tenant, worked out once for as long as it is the same."""
         known = self._known.get(tenant.name)
-        if known is None or known.tenant is not tenant:
-            known = standing_of(tenant, self._catalog, self._policy, everything=tenant is EVERYONE)
+        catalog = self._live.current
+        if known is None or known.tenant is not tenant or known.source is not catalog:
+            known = standing_of(tenant, catalog, self._policy, everything=tenant is EVERYONE)
             self._known[tenant.name] = known
         return known
 

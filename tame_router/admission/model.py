@@ -1,6 +1,7 @@
 """Experts by the names that OpenAI's programs call models: what a `model` asks for."""
 
 import dataclasses
+from functools import partial
 
 from tame_router.catalog.expert import Catalog, Expert
 from tame_router.errors import ExpertNotFoundError, InvalidRequestError
@@ -38,9 +39,8 @@ def constrain(model: str | None, constraints: Constraints, catalog: Catalog) -> 
         raise InvalidRequestError(
             f"model names {name!r}, and tame.deny denies it; send one of them", field="model"
         )
-    return dataclasses.replace(
-        constraints, pin=name, revision=expert.live_revision if separator and revision else ""
-    )
+    named = next(filter(partial(_is_named, revision), expert.revisions), "") if separator else ""
+    return dataclasses.replace(constraints, pin=name, revision=named)
 
 
 def find(model: str, catalog: Catalog) -> Expert:
@@ -51,14 +51,18 @@ def find(model: str, catalog: Catalog) -> Expert:
     """
     name, separator, revision = model.partition("@")
     expert = catalog.experts.get(name)
-    if expert is not None:
-        live = expert.live_revision
-        known = {live, live.rpartition("--")[2]} - {""}
-        if not separator or revision in known:
-            return expert
+    if expert is not None and (
+        not separator or any(map(partial(_is_named, revision), expert.revisions))
+    ):
+        return expert
     shown = model[:100].encode("utf-8", "replace").decode()
     raise ExpertNotFoundError(
         f"the model {shown!r} does not exist, or you may not use it;"
         " GET /v1/models lists those that you may",
         metadata={MODEL_FACT: shown},
     )
+
+
+def _is_named(word: str, revision: str) -> bool:
+    """Tell whether a word is a revision's name, or its digest alone."""
+    return word in {revision, revision.rpartition("--")[2]}

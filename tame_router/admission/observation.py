@@ -226,11 +226,11 @@ class Observation:
         return self._prompt_tokens + -(-written // CHARS_PER_TOKEN)
 
     def _step(self, event: ExpertFinish | Note, end: str, usage: Usage) -> Step:
-        live = self._catalog.expert(event.expert).live
+        expert = self._catalog.expert(event.expert)
         return Step(
             expert=event.expert,
             revision=event.revision,
-            adapter_digest=live.digest if live and live.name == event.revision else "",
+            adapter_digest=expert.digest_of(event.revision),
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
             finish_reason=end,

@@ -12,16 +12,18 @@ from tame_router.tenancy.tenant import Tenant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What holds for a tenant, worked out once for as long as the tenant is the same.
+    """What holds for a tenant, worked out once for as long as tenant and experts are the same.
 
     Attributes:
         tenant: The tenant.
+        source: All experts, as they stood.
         catalog: The experts that exist for it.
         visible: Their names; None: there is nobody it does not see.
         policy_digest: SHA-256 of the routing policy and the tenant's own, hexadecimal.
     """
 
     tenant: Tenant
+    source: Catalog
     catalog: Catalog
     visible: frozenset[str] | None
     policy_digest: str
@@ -45,6 +47,7 @@ def standing_of(
     }
     return Standing(
         tenant=tenant,
+        source=catalog,
         catalog=Catalog(experts),
         visible=None if everything else frozenset(experts),
         policy_digest=digest({"routing": _plain(policy), "tenant": _plain(tenant)}),

@@ -13,6 +13,7 @@ from tame_router.answering.plan import Plan, make_plan
 from tame_router.answering.question import Question, may_use
 from tame_router.answering.transcript import Transcript
 from tame_router.catalog.expert import Catalog
+from tame_router.catalog.live import LiveCatalog
 from tame_router.chat import Format, Guarding, Message, Shape, Usage
 from tame_router.errors import TameError
 from tame_router.routing.decision import Constraints, Decision, Join
@@ -28,7 +29,7 @@ class Pipeline:
     """Answers questions.
 
     Args:
-        catalog: The experts.
+        live: The experts.
         router: Decides who answers.
         join: Has the lead answer alone.
         ensemble: Makes one answer of several experts'; None: the lead always answers alone.
@@ -38,7 +39,7 @@ class Pipeline:
 
     def __init__(
         self,
-        catalog: Catalog,
+        live: LiveCatalog,
         router: Router,
         join: LeadAlone,
         ensemble: Ensemble | None = None,
@@ -46,13 +47,13 @@ class Pipeline:
         log_texts: bool = False,
         guarding: Guarding = Guarding.OFF,
     ) -> None:
-        self._catalog = catalog
+        self._live = live
         self._router = router
         self._join = join
         self._ensemble = ensemble
         self._log_texts = log_texts
         self._guarding = guarding
-        prepare(guarding, catalog)
+        prepare(guarding, live.current)
 
     async def route(
         self,
@@ -63,6 +64,7 @@ class Pipeline:
         explain: bool = False,
         joins: frozenset[str] = frozenset(),
         shape: Shape = _PLAIN,
+        catalog: Catalog | None = None,
     ) -> Decision:
         """Decide who would answer, and ask nobody.
 
@@ -73,6 +75,7 @@ class Pipeline:
             explain: Also name the features that weighed most.
             joins: Joins the caller may use, by name; empty: all.
             shape: What the answer may consist of.
+            catalog: The experts; None: as they stand now.
 
         Raises:
             ExpertNotFoundError: When a constraint names an expert that does not exist.
@@ -84,7 +87,8 @@ class Pipeline:
             messages, constraints, visible=visible, explain=explain, rules=self._rules(joins, shape)
         )
         if constraints.revision:
-            self._catalog.expert(decision.lead).require(constraints.revision)
+            experts = catalog or self._live.current
+            experts.expert(decision.lead).require(constraints.revision)
         return decision
 
     async def answer(self, question: Question, emit: Emit) -> None:
@@ -95,21 +99,25 @@ class Pipeline:
         """
         clock = asyncio.get_running_loop().time
         begun = clock()
+        catalog = question.catalog or self._live.current.drawn(
+            question.answer_id, question.constraints.revision
+        )
         decision = await self.route(
             question.messages,
             question.constraints,
             visible=question.visible,
             joins=question.joins,
             shape=question.shape,
+            catalog=catalog,
         )
-        plan = self._plan(decision, question, clock())
+        plan = self._plan(catalog, decision, question, clock())
         if self._log_texts:
             emit = Transcript(question, emit).emit
-        guard = Guard(self._guarding, self._catalog, question, emit)
+        guard = Guard(self._guarding, catalog, question, emit)
         emit = guard.emit
         steps = tuple(step.planned for step in plan.steps) if plan else ()
         await emit(DecisionMade(answer_id=question.answer_id, decision=decision, steps=steps))
-        experts = [self._catalog.expert(chosen.expert) for chosen in decision.experts]
+        experts = [catalog.expert(chosen.expert) for chosen in decision.experts]
         finishes: Sequence[ExpertFinish]
         try:
             if plan and self._ensemble:
@@ -143,7 +151,9 @@ class Pipeline:
             listed=shape.choices > 1 or shape.top_logprobs is not None,
         )
 
-    def _plan(self, decision: Decision, question: Question, now: float) -> Plan | None:
+    def _plan(
+        self, catalog: Catalog, decision: Decision, question: Question, now: float
+    ) -> Plan | None:
         """Plan an answer of several experts; None: the lead answers alone.
 
         Raises:
@@ -161,8 +171,8 @@ class Pipeline:
             writer = decision.lead
         return make_plan(
             decision.join,
-            [(self._catalog.expert(e.expert), e.probability) for e in decision.experts],
-            self._catalog.expert(writer),
+            [(catalog.expert(e.expert), e.probability) for e in decision.experts],
+            catalog.expert(writer),
             question,
             settings,
             left_s=None if question.deadline is None else question.deadline - now,

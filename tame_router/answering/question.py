@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tame_router.catalog.expert import Catalog
 from tame_router.chat import Document, Message, Sampling, Shape
 from tame_router.routing.decision import Constraints
 
@@ -31,6 +32,8 @@ class Question:
         stall_timeout_s: Longest silence between tokens; None: the backend's.
         begin_by: Point on the event loop's clock by which the deadline lets the first token come;
             None: the deadline itself.
+        catalog: The experts as they stood when it was admitted, with the adapters that are to
+            write the answer; None: as they stand when it is answered.
     """
 
     answer_id: str
@@ -51,6 +54,7 @@ class Question:
     first_token_timeout_s: float | None = None
     stall_timeout_s: float | None = None
     begin_by: float | None = None
+    catalog: Catalog | None = None
 
 
 def may_use(question: Question, expert: str) -> bool:

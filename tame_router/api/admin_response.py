@@ -2,12 +2,11 @@
 
 import dataclasses
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date
 from typing import Protocol
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from tame_router.api.admin_request import BINDING_KINDS, SCOPES
+from tame_router.api.grpc_moment import write_moment
 from tame_router.tenancy.access import ApiKey, Binding
 from tame_router.tenancy.tenant import Limits, Scope, Tenant
 from tame_router.v1 import tenant_pb2
@@ -67,9 +66,9 @@ def write_key(key: ApiKey) -> tenant_pb2.ApiKey:
         tenant=key.tenant,
         scopes=_write_scopes(key.scopes),
         title=key.title,
-        create_time=_write_moment(key.create_time),
-        expire_time=_write_moment(key.expire_time),
-        revoke_time=_write_moment(key.revoke_time),
+        create_time=write_moment(key.create_time),
+        expire_time=write_moment(key.expire_time),
+        revoke_time=write_moment(key.revoke_time),
     )
 
 
@@ -97,11 +96,3 @@ def write_usage(line: UsageLine) -> tenant_pb2.TenantUsage:
 
 def _write_scopes(scopes: Iterable[Scope]) -> "list[tenant_pb2.Scope.ValueType]":
     return sorted(_SCOPES[scope] for scope in scopes)
-
-
-def _write_moment(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    proto = Timestamp()
-    proto.FromDatetime(moment)
-    return proto

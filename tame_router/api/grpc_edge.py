@@ -7,9 +7,9 @@ stack trace reaches a caller.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -103,18 +103,27 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
             return guarded_reflection(handler, self._reception)
         if not method.startswith(_OWN_METHODS):
             return handler
-        make = (
-            grpc.unary_stream_rpc_method_handler
-            if handler.response_streaming
-            else grpc.unary_unary_rpc_method_handler
-        )
-        inner = handler.unary_stream if handler.response_streaming else handler.unary_unary
+        make, inner = _shape(handler)
         name = method.rsplit("/", 1)[-1]
+        readable = _Readable if handler.request_streaming else _readable
         return make(
-            _recorded(name, _guard(name, inner, self._reception), self._recorder),
+            _recorded(name, _guard(name, inner, readable, self._reception), self._recorder),
             request_deserializer=_lenient(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
+
+
+def _shape(handler: Handler) -> tuple[Callable[..., Handler], Any]:
+    """Tell what makes a handler of the same call shape, and give what it handles with."""
+    match handler.request_streaming, handler.response_streaming:
+        case False, False:
+            return grpc.unary_unary_rpc_method_handler, handler.unary_unary
+        case False, True:
+            return grpc.unary_stream_rpc_method_handler, handler.unary_stream
+        case True, False:
+            return grpc.stream_unary_rpc_method_handler, handler.stream_unary
+        case _:
+            return grpc.stream_stream_rpc_method_handler, handler.stream_stream
 
 
 def _recorded(method: str, inner: Method, recorder: Recorder) -> Method:
@@ -132,7 +141,7 @@ def _recorded(method: str, inner: Method, recorder: Recorder) -> Method:
     return recorded
 
 
-def _guard(method: str, inner: Any, reception: Reception) -> Method:
+def _guard(method: str, inner: Any, readable: Callable[[Any], Any], reception: Reception) -> Method:
     async def guarded(request: Any, context: Context) -> Any:
         ids = _name(context)
         _CALL_IDS.set(ids)
@@ -144,7 +153,7 @@ def _guard(method: str, inner: Any, reception: Reception) -> Method:
             current().identified(known.tenant.name)
             facts |= known.facts
             _CALLER.set(known)
-            return await inner(_readable(request), context)
+            return await inner(readable(request), context)
         except asyncio.CancelledError:
             _log(logging.INFO, "call.cancelled", facts, begun)
             raise
@@ -178,6 +187,23 @@ def _readable(request: Any) -> Any:
             " text fields must be valid UTF-8"
         )
     return request
+
+
+class _Readable:
+    """A stream of requests; iterating it raises at one that is not readable.
+
+    Args:
+        requests: As they come.
+    """
+
+    def __init__(self, requests: AsyncIterator[Any]) -> None:
+        self._requests = requests
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        return _readable(await anext(self._requests))
 
 
 def _lenient(deserializer: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:

@@ -12,6 +12,7 @@ from tame_router.api.grpc_edge import EdgeInterceptor
 from tame_router.api.grpc_tls import server_credentials
 from tame_router.api.health_servicer import SERVICE_NAME as HEALTH_SERVICE
 from tame_router.api.health_servicer import HealthServicer
+from tame_router.api.registry_servicer import RegistryServicer
 from tame_router.api.router_servicer import RouterServicer
 from tame_router.config import ServerSettings
 from tame_router.config_access import TlsSettings
@@ -20,6 +21,8 @@ from tame_router.identity.tls_files import TlsMaterial, read_material, tls_paths
 from tame_router.identity.watched_files import WatchedFiles
 from tame_router.telemetry.recorder import Recorder
 from tame_router.v1 import (
+    adapter_registry_service_pb2,
+    adapter_registry_service_pb2_grpc,
     admin_service_pb2,
     admin_service_pb2_grpc,
     expert_service_pb2,
@@ -35,6 +38,7 @@ OWN_SERVICES = (
     expert_service_pb2.DESCRIPTOR.services_by_name["ExpertService"].full_name,
     feedback_service_pb2.DESCRIPTOR.services_by_name["FeedbackService"].full_name,
     admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name,
+    adapter_registry_service_pb2.DESCRIPTOR.services_by_name["AdapterRegistryService"].full_name,
 )
 
 
@@ -50,6 +54,7 @@ class GrpcServer:
         feedback: Takes what people say about the choice.
         admin: Changes tenants.
         tls: Its certificates; None: no TLS.
+        registry: Takes adapters in, and publishes them; None: it says that it does not.
 
     Attributes:
         certificate_port: Port that requires client certificates, once it listens; None: none.
@@ -65,6 +70,7 @@ class GrpcServer:
         feedback: FeedbackServicer,
         admin: AdminServicer,
         tls: TlsSettings | None = None,
+        registry: RegistryServicer | None = None,
     ) -> None:
         self._settings = settings
         self._tls = tls or TlsSettings()
@@ -77,6 +83,10 @@ class GrpcServer:
         expert_service_pb2_grpc.add_ExpertServiceServicer_to_server(experts, self._server)
         feedback_service_pb2_grpc.add_FeedbackServiceServicer_to_server(feedback, self._server)
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, self._server)
+        add_registry = (
+            adapter_registry_service_pb2_grpc.add_AdapterRegistryServiceServicer_to_server
+        )
+        add_registry(registry or RegistryServicer(), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
             names = (*OWN_SERVICES, HEALTH_SERVICE, reflection.SERVICE_NAME)

@@ -19,8 +19,7 @@ def list_models(catalog: Catalog) -> list[dict[str, Any]]:
     models = [_describe(AUTO)]
     for expert in catalog.experts.values():
         models.append(_describe(expert.name))
-        if expert.live_revision:
-            models.append(_describe(model_id(expert.name, expert.live_revision)))
+        models += [_describe(model_id(expert.name, name)) for name in expert.revisions]
     return models
 
 

@@ -1,7 +1,8 @@
 """An expert: a domain with its prompt, its backend and its live adapter."""
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tame_router.catalog.revision import Revision
@@ -14,6 +15,19 @@ LANGUAGES = ("zh-TW", "en")
 
 DOCUMENTS = "{documents}"
 """Where an expert's own wording for given documents holds them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canary:
+    """A revision on trial.
+
+    Attributes:
+        revision: The adapter.
+        share: Share of the answers that it writes, in (0, 1).
+    """
+
+    revision: Revision
+    share: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +48,7 @@ class Expert:
         documents: How given documents are put into the prompt; holds `{documents}` once; empty:
             in the wording for all experts.
         guarding: What is done about Simplified Chinese in its answers; None: as for all experts.
+        canary: The adapter that answers a share of the callers; None: there is none.
     """
 
     name: str
@@ -48,11 +63,40 @@ class Expert:
     private: bool = False
     documents: str = ""
     guarding: Guarding | None = None
+    canary: Canary | None = None
 
     @property
     def live_revision(self) -> str:
         """Name of the adapter that answers; empty: the base model without adapter."""
         return self.live.name if self.live else ""
+
+    @property
+    def revisions(self) -> tuple[str, ...]:
+        """Names of the adapters that answer callers, the live one first."""
+        canary = (self.canary.revision.name,) if self.canary else ()
+        return (self.live_revision, *canary) if self.live else canary
+
+    def digest_of(self, revision: str) -> str:
+        """Give the whole digest of an adapter that answers callers; empty: it is none of them."""
+        for known in (self.live, self.canary and self.canary.revision):
+            if known and known.name == revision:
+                return known.digest
+        return ""
+
+    def drawn(self, answer_id: str, revision: str = "") -> "Expert":
+        """Settle which adapter writes an answer: the same one however often it is asked.
+
+        Args:
+            answer_id: Names the answer.
+            revision: The adapter that the caller insists on; empty: none.
+        """
+        canary = self.canary
+        if canary is None:
+            return self
+        chosen = canary.revision.name == revision
+        if not chosen and revision != self.live_revision:
+            chosen = _point(self.name, answer_id) < canary.share
+        return replace(self, live=canary.revision if chosen else self.live, canary=None)
 
     def require(self, revision: str) -> None:
         """Make sure that a revision is the one that answers.
@@ -83,6 +127,18 @@ class Catalog:
         """Names of all experts, sorted."""
         return tuple(self.experts)
 
+    def drawn(self, answer_id: str, revision: str = "") -> "Catalog":
+        """Settle which adapters write an answer, where experts have canaries.
+
+        Args:
+            answer_id: Names the answer.
+            revision: The adapter that the caller insists on; empty: none.
+        """
+        if all(expert.canary is None for expert in self.experts.values()):
+            return self
+        drawn = {name: expert.drawn(answer_id, revision) for name, expert in self.experts.items()}
+        return Catalog(drawn)
+
     def expert(self, name: str) -> Expert:
         """Look an expert up.
 
@@ -96,3 +152,9 @@ class Catalog:
                 f"there is no expert {name[:64]!r}; ListExperts tells which there are",
                 metadata={"expert": name[:64]},
             ) from None
+
+
+def _point(expert: str, answer_id: str) -> float:
+    """Give a number in [0, 1) that is as good as drawn by lot, and always the same."""
+    drawn = hashlib.sha256(f"{expert}\0{answer_id}".encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(drawn[:7]) / 2**56

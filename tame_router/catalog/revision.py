@@ -24,12 +24,12 @@ class Revision:
     Attributes:
         expert: Name of the expert it belongs to.
         digest: SHA-256 of the manifest, 64 hexadecimal characters.
-        folder: Where its files lie on this machine.
+        folder: Where its files lie on this machine; None: engines fetch them from the store.
     """
 
     expert: str
     digest: str
-    folder: Path
+    folder: Path | None = None
 
     @property
     def name(self) -> str:

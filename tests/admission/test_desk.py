@@ -13,6 +13,7 @@ from tame_router.answering.event import Delta, Event, Final
 from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.single import SingleJoin
 from tame_router.catalog.expert import Catalog
+from tame_router.catalog.live import LiveCatalog
 from tame_router.chat import Usage
 from tame_router.errors import (
     ExpertNotFoundError,
@@ -79,8 +80,8 @@ class Scene:
 def scene(catalog: Catalog, router: Router) -> Scene:
     """Give a desk."""
     backend, quota, journal = Recording(), Counted(), Kept()
-    pipeline = Pipeline(catalog, router, SingleJoin(Dispatch({"local": backend})))
-    desk = Desk(catalog, pipeline, Books(quota=quota, journal=journal))
+    pipeline = Pipeline(LiveCatalog(catalog), router, SingleJoin(Dispatch({"local": backend})))
+    desk = Desk(LiveCatalog(catalog), pipeline, Books(quota=quota, journal=journal))
     return Scene(desk, backend, quota, journal)
 
 
@@ -203,7 +204,7 @@ async def test_a_full_quota_is_refused_and_recorded(catalog: Catalog, scene: Sce
     """The backend is not asked, and nothing is settled."""
     journal = Kept()
     books = Books(quota=LocalQuota(), journal=journal)
-    desk = Desk(catalog, scene.desk._pipeline, books)
+    desk = Desk(LiveCatalog(catalog), scene.desk._pipeline, books)
     limited = Tenant(name="limited", read=ALL, limits=Limits(requests_per_day=1))
     await desk.answer(asks(calls(limited)), ignore)
     with pytest.raises(QuotaExceededError):
@@ -250,7 +251,7 @@ async def test_more_answers_than_there_are_places_are_refused(
 ) -> None:
     """Refused by the router, not by the tenant's quota; recorded all the same."""
     journal = Kept()
-    desk = Desk(catalog, scene.desk._pipeline, Books(journal=journal), max_answers=0)
+    desk = Desk(LiveCatalog(catalog), scene.desk._pipeline, Books(journal=journal), max_answers=0)
     with pytest.raises(OverloadedError) as raised:
         await desk.answer(asks(calls(TENANT)), ignore)
     assert isinstance(raised.value, TameError)

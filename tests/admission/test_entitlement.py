@@ -18,6 +18,7 @@ from tame_router.answering.single import SingleJoin
 from tame_router.api.expert_servicer import ExpertServicer
 from tame_router.api.grpc_edge import EdgeInterceptor
 from tame_router.catalog.expert import Catalog
+from tame_router.catalog.live import LiveCatalog
 from tame_router.errors import TameError, UnauthenticatedError
 from tame_router.identity.credentials import Credentials
 from tame_router.identity.principal import Method, Principal
@@ -61,8 +62,10 @@ class Half:
     def __init__(self, catalog: Catalog, router: Router) -> None:
         self.backend = Recording()
         self.catalog = catalog
-        pipeline = Pipeline(catalog, router, SingleJoin(Dispatch({"local": self.backend})))
-        self.desk = Desk(catalog, pipeline)
+        pipeline = Pipeline(
+            LiveCatalog(catalog), router, SingleJoin(Dispatch({"local": self.backend}))
+        )
+        self.desk = Desk(LiveCatalog(catalog), pipeline)
 
     async def told(self, tenant: Tenant, text: str, constraints: Constraints) -> list[str]:
         """Write down all that a caller sees: decision, events, or the error."""

@@ -18,6 +18,7 @@ from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.single import SingleJoin
 from tame_router.backends.backend import Generation, Piece
 from tame_router.catalog.expert import Catalog
+from tame_router.catalog.live import LiveCatalog
 from tame_router.chat import Sampling
 from tame_router.config import JoinSettings
 from tame_router.errors import BackendFailedError, NoExpertAnsweredError, PermissionDeniedError
@@ -68,9 +69,11 @@ async def answered(
 ) -> tuple[list[Event], Kept, Counted]:
     """Answer at a desk, and give the events, the records and the counts."""
     dispatch = Dispatch({"local": backend or Recording()})
-    pipeline = Pipeline(catalog, router, SingleJoin(dispatch), Ensemble(dispatch))
+    pipeline = Pipeline(LiveCatalog(catalog), router, SingleJoin(dispatch), Ensemble(dispatch))
     journal, quota, events = Kept(), Counted(), list[Event]()
-    desk = Desk(catalog, pipeline, Books(quota=quota, journal=journal), policy=router.policy)
+    desk = Desk(
+        LiveCatalog(catalog), pipeline, Books(quota=quota, journal=journal), policy=router.policy
+    )
     call = asks(calls(tenant), TEXT, constraints)
     question = replace(call.question, sampling=sampling or Sampling())
 
@@ -143,8 +146,8 @@ async def test_drafts_that_are_all_too_long_are_paid_for(
 
     quota = Counted()
     dispatch = Dispatch({"local": Babbling()})
-    pipeline = Pipeline(catalog, router, SingleJoin(dispatch), Ensemble(dispatch))
-    desk = Desk(catalog, pipeline, Books(quota=quota), policy=router.policy)
+    pipeline = Pipeline(LiveCatalog(catalog), router, SingleJoin(dispatch), Ensemble(dispatch))
+    desk = Desk(LiveCatalog(catalog), pipeline, Books(quota=quota), policy=router.policy)
     wanted = Constraints(join=join, allow=frozenset({"legal", "medical"}))
 
     async def emit(event: Event) -> None:
@@ -218,8 +221,8 @@ async def test_hanging_up_costs_every_prompt_that_was_read(
 
     quota = Counted()
     dispatch = Dispatch({"local": Silent()})
-    pipeline = Pipeline(catalog, router, SingleJoin(dispatch), Ensemble(dispatch))
-    desk = Desk(catalog, pipeline, Books(quota=quota), policy=router.policy)
+    pipeline = Pipeline(LiveCatalog(catalog), router, SingleJoin(dispatch), Ensemble(dispatch))
+    desk = Desk(LiveCatalog(catalog), pipeline, Books(quota=quota), policy=router.policy)
     wanted = Constraints(join=join, allow=frozenset({"legal", "medical"}))
 
     async def emit(event: Event) -> None:

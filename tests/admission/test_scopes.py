@@ -20,6 +20,7 @@ from tame_router.api.feedback_servicer import FeedbackServicer
 from tame_router.api.grpc_edge import EdgeInterceptor
 from tame_router.api.router_servicer import RouterServicer
 from tame_router.catalog.expert import Catalog
+from tame_router.catalog.live import LiveCatalog
 from tame_router.config import LimitSettings, StoreSettings
 from tame_router.config_access import TenantSettings
 from tame_router.feedback.intake import Intake
@@ -99,8 +100,8 @@ async def channel(
     )
     await office.ask("test", lambda a: a.create(tenant))
     directory = await office.open_directory(TenantSettings())
-    pipeline = Pipeline(catalog, router, SingleJoin(Dispatch({"local": Recording()})))
-    desk = Desk(catalog, pipeline, Books(quota=LocalQuota()))
+    pipeline = Pipeline(LiveCatalog(catalog), router, SingleJoin(Dispatch({"local": Recording()})))
+    desk = Desk(LiveCatalog(catalog), pipeline, Books(quota=LocalQuota()))
     server = grpc.aio.server(interceptors=[EdgeInterceptor(Reception(Scoped(), directory))])
     add = router_service_pb2_grpc.add_RouterServiceServicer_to_server
     add(RouterServicer(desk, LimitSettings()), server)

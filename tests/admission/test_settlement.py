@@ -11,6 +11,7 @@ from tame_router.admission.desk import Desk
 from tame_router.answering.event import DecisionMade
 from tame_router.backends.backend import Generation, Piece
 from tame_router.catalog.expert import Catalog
+from tame_router.catalog.live import LiveCatalog
 from tame_router.errors import (
     BackendFailedError,
     DeadlineExceededError,
@@ -68,7 +69,7 @@ async def test_hanging_up_before_anybody_is_asked_costs_the_request(scene: Scene
 
 async def test_a_decision_counts_as_a_request(catalog: Catalog, scene: Scene) -> None:
     """Without tokens; one that is refused costs nothing, and where none is left none is made."""
-    desk = Desk(catalog, scene.desk._pipeline, Books(quota=LocalQuota()))
+    desk = Desk(LiveCatalog(catalog), scene.desk._pipeline, Books(quota=LocalQuota()))
     limited = calls(Tenant(name="limited", read=ALL, limits=Limits(requests_per_minute=2)))
     messages = asks(limited).question.messages
     with pytest.raises(ExpertNotFoundError):
@@ -85,6 +86,6 @@ async def test_a_decision_counts_as_a_request(catalog: Catalog, scene: Scene) ->
 
 async def test_a_decision_takes_a_place(catalog: Catalog, scene: Scene) -> None:
     """Deciding is work too: a router that is full makes no decisions beside its answers."""
-    desk = Desk(catalog, scene.desk._pipeline, max_answers=0)
+    desk = Desk(LiveCatalog(catalog), scene.desk._pipeline, max_answers=0)
     with pytest.raises(OverloadedError):
         await desk.route(calls(TENANT), asks(calls(TENANT)).question.messages, Constraints())

@@ -10,6 +10,7 @@ from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.single import SingleJoin
 from tame_router.backends.vllm import VllmBackend, VllmSpec
 from tame_router.catalog.expert import Catalog
+from tame_router.catalog.live import LiveCatalog
 from tame_router.config import Settings
 from tame_router.routing.router import Router
 from tame_router.trained_router import build_router
@@ -50,4 +51,4 @@ async def dispatch(settings: Settings, fake_vllm: FakeVllm) -> AsyncIterator[Dis
 @pytest.fixture
 def pipeline(catalog: Catalog, router: Router, dispatch: Dispatch) -> Pipeline:
     """Give the pipeline."""
-    return Pipeline(catalog, router, SingleJoin(dispatch))
+    return Pipeline(LiveCatalog(catalog), router, SingleJoin(dispatch))

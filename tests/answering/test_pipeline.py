@@ -12,6 +12,7 @@ from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.question import Question
 from tame_router.answering.single import SingleJoin
 from tame_router.catalog.expert import Catalog
+from tame_router.catalog.live import LiveCatalog
 from tame_router.chat import Message, Role, ToolCall, Usage
 from tame_router.errors import BackendUnavailableError, ExpertNotFoundError
 from tame_router.routing.decision import Constraints
@@ -81,7 +82,7 @@ async def test_words_are_logged_for_those_who_ask(
 ) -> None:
     """With `log.texts` question and answer are one more line, and events are as without."""
     fake_vllm.text = "祕密的回答"
-    talkative = Pipeline(catalog, router, SingleJoin(dispatch), log_texts=True)
+    talkative = Pipeline(LiveCatalog(catalog), router, SingleJoin(dispatch), log_texts=True)
     await talkative.answer(QUESTION, events.emit)
     assert facts(caplog, "answer.texts") == {
         "answer_id": "id-12345",
@@ -105,7 +106,7 @@ async def test_a_tools_result_is_not_the_question(
         Message(role=Role.TOOL, content="26 °C", tool_call_id="c1"),
     )
     asked = replace(QUESTION, messages=(*QUESTION.messages, *turns))
-    talkative = Pipeline(catalog, router, SingleJoin(dispatch), log_texts=True)
+    talkative = Pipeline(LiveCatalog(catalog), router, SingleJoin(dispatch), log_texts=True)
     await talkative.answer(asked, events.emit)
     assert facts(caplog, "answer.texts")["question"] == LEGAL
     assert isinstance(events.seen[0], DecisionMade)

@@ -11,6 +11,7 @@ from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.question import Question, may_use
 from tame_router.answering.single import SingleJoin
 from tame_router.catalog.expert import Catalog
+from tame_router.catalog.live import LiveCatalog
 from tame_router.chat import Message, Role
 from tame_router.config import JoinSettings
 from tame_router.routing.decision import Constraints, Join
@@ -39,7 +40,7 @@ REFUSING = {
 def joining(catalog: Catalog, router: Router, dispatch: Dispatch) -> Pipeline:
     """Give a pipeline with a judge that is neither legal nor medical."""
     ensemble = Ensemble(dispatch, JoinSettings(judge="electronics"))
-    return Pipeline(catalog, router, SingleJoin(dispatch), ensemble)
+    return Pipeline(LiveCatalog(catalog), router, SingleJoin(dispatch), ensemble)
 
 
 def named(events: Events) -> set[str]:

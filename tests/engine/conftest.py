@@ -65,7 +65,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory, merge: Merge) -> Iterator[E
     spec = local_engine.engine_spec(real_settings())
     spec = replace(
         spec,
-        adapters=(*spec.adapters, (merge.revision.name, merge.revision.folder)),
+        adapters=(*spec.adapters, (merge.revision.name, merge.folder)),
         port=0,
         state_dir=folder,
         log_path=folder / "engine.log",

@@ -1,6 +1,7 @@
 """A merge of two reference adapters, made by the recipe and answering on the real vLLM."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_a_merge_is_an_adapter_like_any_other(merge: Merge) -> None:
     """It has the two files an engine reads, the rank of its sources, and a card."""
-    folder = merge.revision.folder
+    folder = merge.folder
     config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     assert config["base_model_name_or_path"] == "smollm2-135m-instruct"
     assert (config["r"], config["lora_alpha"]) == (4, 4)
@@ -39,7 +40,7 @@ async def test_a_merge_answers_on_vllm(
     try:
         merged = await asker.ask(merge, question)
         sources = [
-            await asker.ask(Merge(domains=merge.domains, method="none", revision=live), question)
+            await asker.ask(replace(merge, method="none", revision=live), question)
             for live in (engine_catalog.expert(name).live for name in merge.domains)
             if live is not None
         ]

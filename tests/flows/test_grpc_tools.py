@@ -13,6 +13,7 @@ from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.question import Question
 from tame_router.api.router_servicer import RouterServicer
 from tame_router.catalog.expert import Catalog, Expert
+from tame_router.catalog.live import LiveCatalog
 from tame_router.chat import (
     Document,
     FinishReason,
@@ -89,8 +90,8 @@ async def asked(
     settings: Settings, catalog: Catalog, join: ScriptedJoin
 ) -> AsyncIterator[AsyncClient]:
     """Serve the whole router but its backend, and give a client."""
-    pipeline = Pipeline(catalog, build_router(settings, catalog), join)
-    servicer = RouterServicer(Desk(catalog, pipeline), settings.limits)
+    pipeline = Pipeline(LiveCatalog(catalog), build_router(settings, catalog), join)
+    servicer = RouterServicer(Desk(LiveCatalog(catalog), pipeline), settings.limits)
     async with serving(servicer) as address, AsyncClient(address, attempts=1) as client:
         yield client
 
@@ -199,8 +200,8 @@ async def test_the_client_without_an_event_loop_gives_the_same(
 ) -> None:
     """Calls and answers are the same from either client."""
     join = ScriptedJoin(*CALLS, delta("x", 1), reasons=REASONS)
-    pipeline = Pipeline(catalog, build_router(settings, catalog), join)
-    servicer = RouterServicer(Desk(catalog, pipeline), settings.limits)
+    pipeline = Pipeline(LiveCatalog(catalog), build_router(settings, catalog), join)
+    servicer = RouterServicer(Desk(LiveCatalog(catalog), pipeline), settings.limits)
 
     def use(address: str) -> outside.Answer:
         with Client(address, attempts=1) as client:
