@@ -1,5 +1,7 @@
 """The local engine as the settings describe it: its base model, its command line."""
 
+from pathlib import Path
+
 from tame_router.backends.base_model import BaseModel, choose_base_model, cuda_present
 from tame_router.backends.engine_spec import EngineSpec
 from tame_router.catalog.loader import load_catalog
@@ -24,6 +26,14 @@ def engine_base_model(settings: Settings) -> BaseModel:
     return choose_base_model(
         engine.base_model, engine.served_name, settings.state_dir, cuda=cuda_present()
     )
+
+
+def base_model_dir(settings: Settings) -> Path | None:
+    """Give the folder of the base model that adapters must fit; None: it is not on this disk."""
+    if settings.registry.base_model_dir:
+        return settings.registry.base_model_dir
+    folder = Path(engine_base_model(settings).source)
+    return folder if folder.is_dir() else None
 
 
 def engine_spec(settings: Settings) -> EngineSpec:

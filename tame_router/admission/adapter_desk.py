@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from tame_router.admission.caller import Caller
 from tame_router.errors import ExpertNotFoundError, RevisionNotFoundError
 from tame_router.quota.quota import Quota
+from tame_router.registry.intake import Session
 from tame_router.registry.record import Actor, Label, RevisionRecord, StateChange
-from tame_router.registry.registry import Registry, Session
+from tame_router.registry.registry import Registry
 from tame_router.registry.request import (
     Announcement,
     Collected,

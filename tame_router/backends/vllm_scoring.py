@@ -48,7 +48,7 @@ class Written:
     @property
     def token_s(self) -> float | None:
         """Seconds a token behind the first; None where there are too few to tell."""
-        if self.first_token_s is None or self.tokens < 2:  # noqa: PLR2004 - one interval
+        if self.first_token_s is None or self.tokens < 2:
             return None
         return (self.elapsed_s - self.first_token_s) / (self.tokens - 1)
 
@@ -226,7 +226,7 @@ class VllmScorer:
     async def _post(self, path: str, body: bytes) -> bytes:
         source = await self._http.post(path, body)
         answer = await source.read_all(_MAX_BODY_BYTES)
-        if source.status != 200:  # noqa: PLR2004 - HTTP's word for well
+        if source.status != 200:
             raise Refusal(
                 status=source.status, info=decode_error(answer), retry_after_s=None
             ).error()

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, Collection
 from functools import partial
 from typing import Final
 
@@ -38,7 +38,7 @@ class Feed:
 
     async def changes(
         self, after: int, experts: Collection[str] | None, name: str = ""
-    ) -> AsyncIterator[tuple[StateChange, RevisionRecord]]:
+    ) -> AsyncGenerator[tuple[StateChange, RevisionRecord], None]:
         """Give changes in order, without end.
 
         Args:

@@ -1,7 +1,7 @@
 """Uploads on their way in: received, kept under their digest, and handed on to be checked."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -45,6 +45,7 @@ class Intake:
         store: Keeps them.
         records: Knows revisions.
         known: Tells whether there is an expert of a name.
+        warm: Gets what checks uploads ready.
         max_tenant_bytes: Bytes that a tenant's revisions may take on disk.
     """
 
@@ -55,12 +56,14 @@ class Intake:
         records: Records,
         known: Callable[[str], bool],
         *,
+        warm: Callable[[], Awaitable[None]],
         max_tenant_bytes: int,
     ) -> None:
         self._uploads = uploads
         self._store = store
         self._records = records
         self._known = known
+        self._warm = warm
         self._max_tenant_bytes = max_tenant_bytes
 
     @asynccontextmanager
@@ -93,6 +96,7 @@ class Intake:
             return
         if not dry:
             await self._require_room(announced, actor)
+        await self._warm()
         async with self._uploads.receiving(actor.tenant, announced, dry=dry) as upload:
             yield _Receiving(upload, lambda got: self._keep(announced, got, actor, tell))
 

@@ -69,12 +69,21 @@ class Labels:
             self._live.point(pointers)
             self._fleet.desired(wanted(self._live.current))
 
+    async def begin(self) -> None:
+        """Go by what the records say, where there are any, before the first question.
+
+        Raises:
+            StoreUnavailableError: When the records cannot be read.
+        """
+        if await self._records.present():
+            await self.refresh()
+
     async def follow(self) -> None:
         """Refresh again and again, until cancelled."""
         while True:
             await asyncio.sleep(self._refresh_s)
             try:
-                await self.refresh()
+                await self.begin()
             except StoreUnavailableError as error:
                 log.event(logging.WARNING, "labels.unread", because=error.message)
 

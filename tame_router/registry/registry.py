@@ -113,7 +113,8 @@ class Registry:
         # A job's id is unique: the same call again finds its job, and changes nothing.
         given = f"{actor.tenant}-{request_id}" if request_id else uuid.uuid4().hex
         job = Job(job_id=f"{kind}-{name}-{given}", kind=kind, revision=name, actor=actor)
-        if request_id and await self._records.ask(lambda store: store.job(job.job_id)):
+        done = await self._records.ask(lambda store: store.job(job.job_id))
+        if done is not None:
             return record
         because = "an evaluation was asked for"
         record = await self._records.ask(

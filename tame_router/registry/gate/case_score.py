@@ -73,9 +73,7 @@ def score_choice(
     return CaseScore(score=right, passed=right >= max(probabilities) - TIE)
 
 
-def score_text(
-    case: TextCase, text: str, loss: float, token_s: float | None = None
-) -> CaseScore:
+def score_text(case: TextCase, text: str, loss: float, token_s: float | None = None) -> CaseScore:
     """Score a free answer.
 
     Args:
