@@ -24,6 +24,7 @@ from tame_router.api.feedback_servicer import FeedbackServicer
 from tame_router.api.grpc_server import GrpcServer
 from tame_router.api.http_server import build_http
 from tame_router.api.ports import Ports
+from tame_router.api.registry_servicer import RegistryServicer
 from tame_router.api.router_servicer import RouterServicer
 from tame_router.audit.building import open_history
 from tame_router.audit.usage_desk import UsageDesk
@@ -134,7 +135,7 @@ async def running(
             FeedbackServicer(desk, intake),
             AdminServicer(office, usage.usage, usage.records),
             settings.tls,
-            registry=AdapterDesk(registry, books.quota),
+            registry=RegistryServicer(AdapterDesk(registry, books.quota)),
         )
         ports = Ports(grpc, build_http(settings, desk, reception, telemetry), settings.server)
         addresses = await ports.open()
