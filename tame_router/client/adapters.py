@@ -53,7 +53,7 @@ class Adapters:
     def __init__(self, connection: Connection, channel: grpc.Channel) -> None:
         self._connection = connection
         self._stub = adapter_registry_service_pb2_grpc.AdapterRegistryServiceStub(channel)
-        self._uploader = Uploader(connection, self._stub)
+        self._channel = channel
 
     def upload(
         self,
@@ -87,7 +87,7 @@ class Adapters:
         announced = adapter_request.announcement(
             read, expert, request_id=request_id, base_model_digest=base_model_digest
         )
-        return self._uploader.upload(read, announced, progress)
+        return self._uploader().upload(read, announced, progress)
 
     def validate(
         self,
@@ -105,7 +105,7 @@ class Adapters:
         """
         read = as_folder(folder, everything=everything)
         announced = adapter_request.announcement(read, expert, base_model_digest=base_model_digest)
-        return self._uploader.validate(read, announced)
+        return self._uploader().validate(read, announced)
 
     def get(self, name: str, *, timeout_s: float | None = None) -> Revision:
         """Look a revision up, with its report."""
@@ -252,6 +252,9 @@ class Adapters:
         request = pb.CollectAdapterGarbageRequest(dry_run=dry_run)
         response = self._ask(self._stub.CollectAdapterGarbage, request, timeout_s)
         return read_collected(response)
+
+    def _uploader(self) -> Uploader:
+        return Uploader(self._channel, self._connection.metadata, self._connection.attempts)
 
     def _ask(
         self,

@@ -57,7 +57,7 @@ class AsyncAdapters:
         self._connection = connection
         self._stub: adapter_registry_service_pb2_grpc.AdapterRegistryServiceAsyncStub
         self._stub = adapter_registry_service_pb2_grpc.AdapterRegistryServiceStub(channel)
-        self._uploader = AsyncUploader(connection, self._stub)
+        self._uploader = AsyncUploader(connection)
 
     async def upload(
         self,
@@ -255,6 +255,10 @@ class AsyncAdapters:
         request = pb.CollectAdapterGarbageRequest(dry_run=dry_run)
         response = await self._ask(self._stub.CollectAdapterGarbage, request, timeout_s)
         return read_collected(response)
+
+    def close(self) -> None:
+        """End uploads under way; the client does it."""
+        self._uploader.close()
 
     async def _ask(
         self,
