@@ -100,12 +100,12 @@ class RevisionRecords(Ledger):
             page = page.where(REVISION.c.state.in_(sorted(states)))
         if after:
             page = page.where(REVISION.c.number < read_token(after))
-        with self._database.reading() as connection:
-            numbers = list(connection.execute(page).scalars())
-            chosen = REVISION.c.number.in_(numbers[:limit])
-            query = select(*BRIEF).where(chosen).order_by(REVISION.c.number.desc())
-            records = [read_revision(row) for row in connection.execute(query)]
-        return records, str(numbers[limit - 1]) if len(numbers) > limit else ""
+        chosen = REVISION.c.number.in_(page.subquery().select())
+        query = select(*BRIEF).where(chosen).order_by(REVISION.c.number.desc())
+        with self._database.transaction() as connection:
+            rows = list(connection.execute(query))
+        records = [read_revision(row) for row in rows[:limit]]
+        return records, str(rows[limit - 1].number) if len(rows) > limit else ""
 
     def happen(
         self,
