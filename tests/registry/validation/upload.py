@@ -176,7 +176,7 @@ def small_upload(
     tensors: Tensors | None = None,
     config: Mapping[str, object] | None = None,
     weights: bytes | None = None,
-    **more: bytes,
+    more: Mapping[str, bytes] | None = None,
 ) -> Upload:
     """Make a good upload, or one whose weights, configuration or other files are given."""
     files = {
@@ -186,7 +186,12 @@ def small_upload(
     }
     if weights is not None:
         files[WEIGHTS] = weights
-    return Upload(files={**files, **more})
+    return Upload(files={**files, **(more or {})})
+
+
+def with_file(path: str, data: bytes = b"something") -> Upload:
+    """Add a file to the small upload."""
+    return small_upload(more={path: data})
 
 
 def fatal(findings: Iterable[Finding]) -> set[Reason]:
