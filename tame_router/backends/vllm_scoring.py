@@ -48,7 +48,7 @@ class Written:
     @property
     def token_s(self) -> float | None:
         """Seconds a token behind the first; None where there are too few to tell."""
-        if self.first_token_s is None or self.tokens < 2:  # noqa: PLR2004 - one interval
+        if self.first_token_s is None or self.tokens < 2:
             return None
         return (self.elapsed_s - self.first_token_s) / (self.tokens - 1)
 
@@ -95,6 +95,7 @@ class VllmScorer:
         )
         self._base_model = spec.base_model
         self._base_card: ModelCard | None = None
+        self._letters: dict[str, tuple[int, ...]] = {}
 
     async def prompt_tokens(self, revision: str, messages: Sequence[Message]) -> tuple[int, ...]:
         """Give the tokens of a conversation, up to where the answer begins.
@@ -118,9 +119,14 @@ class VllmScorer:
         Raises:
             BackendError: As `prompt_tokens` does.
         """
+        if known := self._letters.get(text):
+            return known
         wanted = {"model": await self._name(revision), "prompt": text, "add_special_tokens": False}
         body = await self._post("/tokenize", msgspec.json.encode(wanted))
-        return decode_answer(Tokens, body, "/tokenize").tokens
+        tokens = decode_answer(Tokens, body, "/tokenize").tokens
+        if len(text) == 1:  # asked for with every choice
+            self._letters[text] = tokens
+        return tokens
 
     async def log_probabilities(
         self, revision: str, prompts: Sequence[Sequence[int]], tokens: Collection[int]
@@ -226,7 +232,7 @@ class VllmScorer:
     async def _post(self, path: str, body: bytes) -> bytes:
         source = await self._http.post(path, body)
         answer = await source.read_all(_MAX_BODY_BYTES)
-        if source.status != 200:  # noqa: PLR2004 - HTTP's word for well
+        if source.status != 200:
             raise Refusal(
                 status=source.status, info=decode_error(answer), retry_after_s=None
             ).error()

@@ -58,9 +58,7 @@ def joined(
     return (*known, *(case for case in brought if case.id not in ids))
 
 
-def _draw(
-    cases: tuple[EvaluationCase, ...], most: int, seed: int
-) -> tuple[EvaluationCase, ...]:
+def _draw(cases: tuple[EvaluationCase, ...], most: int, seed: int) -> tuple[EvaluationCase, ...]:
     if len(cases) <= most:
         return cases
     kept = {number for number, case in enumerate(cases) if case.must_pass}
