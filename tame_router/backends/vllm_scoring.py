@@ -95,6 +95,7 @@ class VllmScorer:
         )
         self._base_model = spec.base_model
         self._base_card: ModelCard | None = None
+        self._letters: dict[str, tuple[int, ...]] = {}
 
     async def prompt_tokens(self, revision: str, messages: Sequence[Message]) -> tuple[int, ...]:
         """Give the tokens of a conversation, up to where the answer begins.
@@ -118,9 +119,14 @@ class VllmScorer:
         Raises:
             BackendError: As `prompt_tokens` does.
         """
+        if known := self._letters.get(text):
+            return known
         wanted = {"model": await self._name(revision), "prompt": text, "add_special_tokens": False}
         body = await self._post("/tokenize", msgspec.json.encode(wanted))
-        return decode_answer(Tokens, body, "/tokenize").tokens
+        tokens = decode_answer(Tokens, body, "/tokenize").tokens
+        if len(text) == 1:  # asked for with every choice
+            self._letters[text] = tokens
+        return tokens
 
     async def log_probabilities(
         self, revision: str, prompts: Sequence[Sequence[int]], tokens: Collection[int]

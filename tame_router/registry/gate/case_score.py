@@ -1,6 +1,6 @@
 """What one answer to one case is worth. Pure.
 
-A choice is scored by the probability that the right one has among those that may be chosen,
+A choice is scored by the probability of the right letter among those that may be chosen,
 free text by the share of its required facts, nothing where it holds a forbidden one.
 """
 
@@ -16,71 +16,54 @@ TIE = 0.02
 """Probability by which a right choice may stand behind the likeliest: an engine that computes in
 bfloat16 gives equal adapters values that differ by less."""
 
-_HAN_FIRST, _HAN_BEHIND = "\u3400", "\ua000"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseScore:
     """One case as one revision answered it.
 
     Attributes:
-        score: In [0, 1]; 1 is best.
+        score: In [0, 1]; 1 is best. None: nothing was chosen or written, only the reference read.
         passed: The right choice is the likeliest, or all facts are there and none forbidden.
-        loss: Nats a token of the reference; None for choices.
-        text: What it wrote, of cases answered freely; empty: nothing, or it was not asked to.
-        han: Chinese characters written.
+        loss: Nats a token of the reference, ≥ 0; None for choices.
+        text: What it wrote; empty for choices.
+        characters: Characters written.
         simplified: Those of them that only Simplified Chinese uses.
         token_s: Seconds a token behind the first; None where that cannot be told.
     """
 
-    score: float
-    passed: bool
+    score: float | None = None
+    passed: bool = False
     loss: float | None = None
     text: str = ""
-    han: int = 0
+    characters: int = 0
     simplified: int = 0
     token_s: float | None = None
 
 
-def score_choice(
-    answer: int, choices: Sequence[str], log_likelihoods: Sequence[float]
-) -> CaseScore:
+def score_choice(answer: int, log_probabilities: Sequence[float]) -> CaseScore:
     """Score a choice.
-
-    Longer choices are less likely because they are longer: what counts is the mean of a
-    UTF-8 byte, which does not depend on how a tokenizer cuts. So that probabilities say
-    something, that mean is taken as often as a choice of mean length has bytes.
 
     Args:
         answer: The right one, from 0.
-        choices: What may be chosen.
-        log_likelihoods: Of each, summed over its tokens, in nats.
-
-    Source: EleutherAI's lm-evaluation-harness, `acc_norm`.
+        log_probabilities: Of each choice's letter, in nats.
     """
-    lengths = [len(choice.encode()) for choice in choices]
-    mean_bytes = sum(lengths) / len(lengths)
-    values = [
-        log_likelihood / length * mean_bytes
-        for log_likelihood, length in zip(log_likelihoods, lengths, strict=True)
-    ]
-    most = max(values)
+    most = max(log_probabilities)
     if not math.isfinite(most):
-        return CaseScore(score=0.0, passed=False)
-    weights = [math.exp(value - most) for value in values]
+        return CaseScore(score=0.0)
+    weights = [math.exp(value - most) for value in log_probabilities]
     probabilities = [weight / sum(weights) for weight in weights]
     right = probabilities[answer]
     return CaseScore(score=right, passed=right >= max(probabilities) - TIE)
 
 
-def score_text(case: TextCase, text: str, loss: float, token_s: float | None = None) -> CaseScore:
+def score_text(case: TextCase, text: str, loss: float, token_s: float | None) -> CaseScore:
     """Score a free answer.
 
     Args:
         case: The case.
         text: What was written.
         loss: Nats a token of the reference.
-        token_s: Seconds a token.
+        token_s: Seconds a token; None: cannot be told.
     """
     said = normalise(text)
     found = sum(normalise(fact) in said for fact in case.required)
@@ -91,17 +74,12 @@ def score_text(case: TextCase, text: str, loss: float, token_s: float | None = N
         passed=not forbidden and share == 1,
         loss=loss,
         text=text,
-        han=sum(_HAN_FIRST <= character < _HAN_BEHIND for character in text),
+        characters=len(text),
         simplified=count_simplified(text),
         token_s=token_s,
     )
 
 
-def score_reference(loss: float) -> CaseScore:
-    """Score a case of which only the reference was looked at: by its probability a token."""
-    return CaseScore(score=math.exp(-loss), passed=True, loss=loss)
-
-
 def normalise(text: str) -> str:
-    """Make texts comparable: full-width forms and capitals count as others, white space as one blank."""
+    """Make texts comparable: full-width forms and capitals count as others, white space as one."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
