@@ -35,7 +35,7 @@ class EvaluationSets:
     """
 
     own: tuple[EvaluationCase, ...]
-    others: Mapping[str, tuple[EvaluationCase, ...]] = field(default=_NONE)
+    others: Mapping[str, tuple[EvaluationCase, ...]] = field(default_factory=dict)
 
     def drawn(self, most: int, seed: int) -> "EvaluationSets":
         """Keep at most so many of each set, by lot; cases that must pass are all kept.
