@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tame_router.chat import Message, Role, Sampling
-from tame_router.client.connection import channel_options
+from tame_router.client.connection import REGISTRY_READS, channel_options
 from tame_router.client.request import chat_request, route_request
 from tame_router.errors import InvalidRequestError
 from tame_router.v1 import chat_pb2, router_service_pb2
@@ -85,7 +85,9 @@ def test_retries_are_grpcs_own() -> None:
     several = json.loads(str(dict(channel_options(3))["grpc.service_config"]))
     policy = several["methodConfig"][0]["retryPolicy"]
     assert (policy["maxAttempts"], policy["retryableStatusCodes"]) == (3, ["UNAVAILABLE"])
-    names = [name["service"] for name in several["methodConfig"][0]["name"]]
     services = ("RouterService", "ExpertService", "FeedbackService")
-    assert names == [f"tame_router.v1.{service}" for service in services]
+    whole = [name for name in several["methodConfig"][0]["name"] if "method" not in name]
+    assert whole == [{"service": f"tame_router.v1.{service}"} for service in services]
+    reads = {name["method"] for name in several["methodConfig"][0]["name"] if "method" in name}
+    assert reads == set(REGISTRY_READS)
     assert json.loads(str(dict(channel_options(1))["grpc.service_config"])) == {}
