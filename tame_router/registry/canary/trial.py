@@ -4,7 +4,7 @@ Answers of both sides come in any order. A round is played when both sides have 
 round has used: the mean of the one against the mean of the other. Who answers is decided by
 lot and before the answer, so if the canary is as good the sides' means differ by chance alone.
 
-- Worse: bad answers are more by over `TOLERATED_BAD`, or a token takes over `TOLERATED_SLOWNESS`
+- Worse: bad answers are more, or a token takes over `TOLERATED_SLOWNESS`
   times as long more often than not, or a judge prefers the live one. Each is a wager of its own,
   and the mean of their capitals decides.
 - Good: a canary that is worse by `CLEAR_BAD`, or slower by `CLEAR_SLOWNESS`, is ruled out by two
@@ -18,8 +18,8 @@ from typing import Final
 from tame_router.registry.canary.outcome import Outcome
 from tame_router.registry.canary.wager import Wager, log_mean
 
-TOLERATED_BAD: Final = 0.02
-"""Share of bad answers by which a canary may be worse and stay."""
+WEIGHTS: Final = (0.5, 0.4, 0.1)
+"""How the one error is shared: bad answers, slowness, preference."""
 
 TOLERATED_SLOWNESS: Final = 1.25
 """Ratio of times a token that is put up with."""
@@ -121,7 +121,7 @@ class CanaryTrial:
     def _play(self) -> None:
         live, new = self._live, self._new
         worse = new.bad / new.answers - live.bad / live.answers
-        self._bad.play(worse - TOLERATED_BAD)
+        self._bad.play(worse)
         self._not_bad.play(CLEAR_BAD - worse)
         if live.timed and new.timed:
             slower = new.logs / new.timed - live.logs / live.timed
@@ -134,7 +134,7 @@ class CanaryTrial:
             return self.verdict
         # The mean of capitals is a capital: one error for all three.
         wagers = (self._bad, self._slow, self._preferred)
-        capital = log_mean([wager.log_capital for wager in wagers])
+        capital = log_mean([wager.log_capital for wager in wagers], WEIGHTS)
         if capital >= -math.log(self._error):
             self.verdict = Verdict.ROLL_BACK
         elif (

@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-SHARES: Final = (0.15, 0.3, 0.5, 0.7)
+SHARES: Final = (0.25, 0.5)
 """Shares of the capital that are put on each round, each by a bettor of its own: small ones win
 where the difference is small, large ones fast where it is large. Their mean counts."""
 
@@ -55,7 +55,14 @@ class Wager:
         return self.log_capital >= -math.log(error)
 
 
-def log_mean(logs: Sequence[float]) -> float:
-    """Give the logarithm of the mean of what has these logarithms; at least one."""
+def log_mean(logs: Sequence[float], weights: Sequence[float] = ()) -> float:
+    """Give the logarithm of the mean of what has these logarithms; at least one.
+
+    Args:
+        logs: The logarithms.
+        weights: How much each counts; they sum to 1. None: all the same.
+    """
     most = max(logs)
-    return most + math.log(sum(math.exp(log - most) for log in logs) / len(logs))
+    shares = weights or [1 / len(logs)] * len(logs)
+    total = sum(share * math.exp(log - most) for log, share in zip(logs, shares, strict=True))
+    return most + math.log(total)

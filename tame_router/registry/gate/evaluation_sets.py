@@ -3,12 +3,9 @@
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from tame_router.catalog.evaluation import EvaluationCase
 from tame_router.catalog.expert import Expert
-
-_NONE: Mapping[str, tuple[EvaluationCase, ...]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +32,7 @@ class EvaluationSets:
     """
 
     own: tuple[EvaluationCase, ...]
-    others: Mapping[str, tuple[EvaluationCase, ...]] = field(default=_NONE)
+    others: Mapping[str, tuple[EvaluationCase, ...]] = field(default_factory=dict)
 
     def drawn(self, most: int, seed: int) -> "EvaluationSets":
         """Keep at most so many of each set, by lot; cases that must pass are all kept.
