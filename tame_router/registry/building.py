@@ -29,6 +29,7 @@ from tame_router.registry.registry import Registry
 from tame_router.registry.restoration import Restorer
 from tame_router.registry.revision_store import RevisionStore
 from tame_router.registry.signature_look import SignatureLook
+from tame_router.registry.signing_policy import SigningPolicies
 from tame_router.registry.uploads import Uploads
 from tame_router.registry.worker import Worker
 
@@ -69,7 +70,7 @@ async def open_registry(
     assessment = Assessment(
         records,
         store,
-        SignatureLook(store, section, settings.state_dir / "uploads"),
+        SignatureLook(store, SigningPolicies(section)),
         Gate(section.gate),
         ExaminationSets(live, store),
         fleet.examining,
