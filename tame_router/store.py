@@ -90,6 +90,23 @@ class Database:
                 connection.execute(CreateIndex(index, if_not_exists=True))
 
     @contextmanager
+    def making(self) -> Iterator[Connection]:
+        """Give a transaction in which nobody else makes or changes tables.
+
+        What is made in it is kept all together, or not at all after an error.
+
+        Raises:
+            StoreUnavailableError: As `transaction` does.
+        """
+        with self._alone(), self.transaction() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(select(func.pg_advisory_xact_lock(_MAKING_TABLES)))
+            elif connection.dialect.name == "sqlite":
+                # Python's driver would keep each table that is made at once.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+
+    @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Give a connection whose changes are kept all together, or not at all after an error.
 

@@ -9,6 +9,7 @@ from tame_router.backends.backend import Backend
 from tame_router.backends.breaker import BreakerRules
 from tame_router.backends.engine import ensure_key
 from tame_router.backends.pool_spec import PoolSpec, Witness
+from tame_router.backends.replica import PREPARE_S
 from tame_router.backends.replica_pool import ReplicaPool
 from tame_router.backends.vllm import VllmBackend, VllmSpec
 from tame_router.config import Settings
@@ -38,6 +39,7 @@ def build_backends(
             name=name,
             witness=witness,
             local=_local(settings, section),
+            prepare_timeout_s=settings.registry.prepare_timeout_s,
         )
         for name, section in settings.backends.items()
     }
@@ -88,6 +90,7 @@ def build_backend(
     name: str = "",
     witness: Witness | None = None,
     local: bool = False,
+    prepare_timeout_s: float = PREPARE_S,
 ) -> Backend:
     """Build a backend from its section.
 
@@ -98,6 +101,7 @@ def build_backend(
         name: Its name, for log and metrics.
         witness: Is told what becomes of its replicas.
         local: It is the engine that `tame engine start` runs, which goes by priorities.
+        prepare_timeout_s: Longest time that a replica may take to load one revision.
 
     Raises:
         ConfigError: When it cannot be used.
@@ -151,6 +155,7 @@ def build_backend(
             most_failovers=rules.most_failovers,
             health_interval_s=rules.health_interval_s,
             probe_timeout_s=rules.probe_timeout_s,
+            prepare_timeout_s=prepare_timeout_s,
             resume_wait_s=rules.resume_wait_s,
         ),
         witness,

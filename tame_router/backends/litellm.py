@@ -19,8 +19,14 @@ from tame_router.backends.litellm_library import (
 from tame_router.backends.patience import Patience
 from tame_router.backends.refusal import RETRY_AFTER_S
 from tame_router.backends.vllm_server import headers_of
-from tame_router.chat import FinishReason, ToolCallDelta, Usage
-from tame_router.errors import InvalidRequestError, StreamBrokenError, TameError
+from tame_router.chat import FinishReason, Message, Role, Sampling, ToolCallDelta, Usage
+from tame_router.errors import (
+    BackendProtocolError,
+    InvalidRequestError,
+    StreamBrokenError,
+    TameError,
+    UnsupportedError,
+)
 
 _NO_KEY: Final = "none"
 """Sent to a server of one's own that needs no key: without it LiteLLM would send it the key of
@@ -28,6 +34,7 @@ the big provider from the environment."""
 
 
 _NOTHING: Final = Piece()
+_PROBE_TOKENS: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +103,38 @@ class LitellmBackend:
             yield LitellmStream(chunks, generation, patience)
         finally:
             await chunks.aclose()
+
+    async def prepare(self, revision: str, deadline: float) -> None:
+        """Have the provider answer under a revision's name.
+
+        Args:
+            revision: The revision; empty: the base model.
+            deadline: Until when that is waited for, on the event loop's clock.
+
+        Raises:
+            UnsupportedError: When one name answers there for every revision.
+            BackendError: When it does not answer, or without words.
+        """
+        if revision and not self._spec.revision_model:
+            raise UnsupportedError(
+                f"the backend answers for every revision as {self._spec.base_model!r}, so"
+                f" {revision!r} cannot be published there; set revision_model in the backend's"
+                " settings, or bring the adapter to the provider by its own means"
+            )
+        probe = Generation(
+            revision=revision,
+            messages=(Message(role=Role.USER, content="."),),
+            sampling=Sampling(max_tokens=_PROBE_TOKENS, temperature=0),
+            request_id="probe",
+            deadline=deadline,
+        )
+        async with self.open(probe) as pieces:
+            words = "".join([piece.text async for piece in pieces])
+        if not words:
+            raise BackendProtocolError(
+                f"the provider answered the probe of {revision or 'the base model'!r} without"
+                " words; look at what it serves under that name"
+            )
 
     async def context_tokens(self) -> int | None:
         """Tell the base model's context length in tokens, where the configuration says it."""

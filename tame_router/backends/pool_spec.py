@@ -21,6 +21,7 @@ class PoolSpec:
         most_failovers: Replicas that one answer may leave, ≥ 0.
         health_interval_s: Time between checks of a replica that is well.
         probe_timeout_s: Longest time that the one token of a probe may take.
+        prepare_timeout_s: Longest time that a replica may take to load one revision.
         resume_wait_s: How long an answer that has begun waits for a replica where none is ready.
     """
 
@@ -32,6 +33,7 @@ class PoolSpec:
     most_failovers: int = 8
     health_interval_s: float = 2.0
     probe_timeout_s: float = 10.0
+    prepare_timeout_s: float = 60.0
     resume_wait_s: float = 10.0
 
 

@@ -1,6 +1,8 @@
 """One replica of a backend: a vLLM server, its state, its breaker, its load."""
 
 import asyncio
+import logging
+from contextlib import suppress
 from typing import Final
 
 from tame_router.backends.backend import Generation
@@ -8,14 +10,19 @@ from tame_router.backends.breaker import Breaker, BreakerRules, BreakerState
 from tame_router.backends.chat_stream import ChatStream
 from tame_router.backends.failure import Failure, FailureKind, failure_of
 from tame_router.backends.refusal import RETRY_AFTER_S
+from tame_router.backends.replica_adapters import ReplicaAdapters
 from tame_router.backends.replica_state import ReplicaEvent, ReplicaState, next_state
 from tame_router.backends.standing import Standing
 from tame_router.backends.vllm import VllmBackend, VllmSpec
 from tame_router.chat import Message, Role, Sampling
-from tame_router.errors import TameError
+from tame_router.errors import AdapterNotLoadedError, TameError
+from tame_router.telemetry import log
 
 MISSES: Final = 2
 """Health checks in a row that a replica may not pass: one alone may have been bad luck."""
+
+PREPARE_S: Final = 60.0
+"""Time to load one revision, unless the settings say otherwise."""
 
 _PROBE: Final = (Message(role=Role.USER, content="."),)
 
@@ -27,25 +34,35 @@ class Replica:
         spec: Where it is.
         rules: When its breaker opens.
         probe_timeout_s: Longest time that the one token of a probe may take.
+        prepare_timeout_s: Longest time that it may take to load one revision.
 
     Attributes:
         backend: Speaks to it.
         standing: Its load and adapters, for the choice.
+        adapters: Which revisions it is to have, and which it has shown to have.
         state: Whether it gets answers.
         why: Why it gets none, in a word that callers may see too; empty: it does.
         detail: The same in a sentence, for operators.
         checked_at: When it was last checked, on the event loop's clock.
     """
 
-    def __init__(self, spec: VllmSpec, rules: BreakerRules, probe_timeout_s: float) -> None:
+    def __init__(
+        self,
+        spec: VllmSpec,
+        rules: BreakerRules,
+        probe_timeout_s: float,
+        prepare_timeout_s: float = PREPARE_S,
+    ) -> None:
         self.backend = VllmBackend(spec)
         self.standing = Standing(spec.base_url)
+        self.adapters = ReplicaAdapters()
         self.state = ReplicaState.STARTING
         self.why = "not_checked"
         self.detail = "it was not checked yet"
         self.checked_at = float("-inf")
         self._breaker = Breaker(rules)
         self._probe_timeout_s = probe_timeout_s
+        self._prepare_timeout_s = prepare_timeout_s
         self._misses = 0
         self._checking = asyncio.Lock()
 
@@ -86,6 +103,7 @@ class Replica:
         now = _now()
         if failure.kind is FailureKind.NO_ADAPTER:
             self.standing.lacks(revision, now)
+            self.adapters.refused(revision, now)
         elif failure.kind is FailureKind.BUSY:
             self.standing.busy(now + (error.retry_after_s or RETRY_AFTER_S))
         if not failure.counts:
@@ -93,6 +111,25 @@ class Replica:
         self.standing.erred(now)
         if self._breaker.failed(now, decisive=failure.decisive):
             self._move(ReplicaEvent.TRIPPED, str(failure.kind), error.message)
+
+    async def prepare(self, revision: str, deadline: float) -> None:
+        """Have it load a revision and answer under its name.
+
+        Args:
+            revision: The revision; empty: the base model.
+            deadline: Until when that is waited for, on the event loop's clock.
+
+        Raises:
+            TameError: When it does not; answers of that revision are asked of others then.
+        """
+        try:
+            await self.backend.prepare(revision, deadline)
+        except TameError:
+            self.adapters.refused(revision, _now())
+            self.standing.lacks(revision, _now())
+            raise
+        self.adapters.prepared(revision)
+        self.standing.wrote(revision)
 
     def drain(self) -> None:
         """Give it no new answers, for good."""
@@ -104,6 +141,8 @@ class Replica:
 
     async def check(self) -> None:
         """Look how it is: health, base model, and after an ejection one token.
+
+        Before it gets answers it loads the revisions that it is to have.
 
         Several that ask at once share one look. Never raises `TameError`.
         """
@@ -124,6 +163,7 @@ class Replica:
     async def _check_start(self) -> None:
         try:
             await self.backend.check()
+            await self._bring(self._prepare_timeout_s)
         except TameError as error:
             self._move(ReplicaEvent.FAILED, _word(error), error.message)
         else:
@@ -132,8 +172,11 @@ class Replica:
     async def _check_health(self) -> None:
         if await self.backend.ready():
             self._misses = 0
+            with suppress(TameError):  # tried again by a later check
+                await self._bring(min(self._probe_timeout_s, self._prepare_timeout_s))
             return
         self._misses += 1
+        self.adapters.forget()
         if self._misses >= MISSES:
             self._breaker.trip(_now())
             self._move(ReplicaEvent.FAILED, "unhealthy", "its /health does not answer with 200")
@@ -145,6 +188,8 @@ class Replica:
         try:
             await self.backend.check()
             await self._probe()
+            self.standing.forget()  # it may be another process
+            await self._bring(self._prepare_timeout_s)
             passed = True
         except TameError as error:
             self.why, self.detail = _word(error), error.message
@@ -154,7 +199,6 @@ class Replica:
             self._move(ReplicaEvent.FAILED, self.why, self.detail)
         elif self._breaker.state is BreakerState.CLOSED:
             self._misses = 0
-            self.standing.forget()  # it may be another process
             self._move(ReplicaEvent.PASSED)
 
     async def _probe(self) -> None:
@@ -170,8 +214,29 @@ class Replica:
             async for _ in pieces:
                 pass
 
+    async def _bring(self, timeout_s: float) -> None:
+        """Load the revisions that it is to have and has not.
+
+        One that it does not know keeps it from none of the others: the store may have lost it.
+        """
+        for revision in self.adapters.missing(_now()):
+            try:
+                await self.prepare(revision, _now() + timeout_s)
+            except TameError as error:
+                log.event(
+                    logging.WARNING,
+                    "replica.revision_missing",
+                    replica=self.standing.name,
+                    revision=revision,
+                    because=error.message,
+                )
+                if not isinstance(error, AdapterNotLoadedError):
+                    raise
+
     def _move(self, event: ReplicaEvent, why: str = "", detail: str = "") -> None:
         self.state = next_state(self.state, event)
+        if event in {ReplicaEvent.FAILED, ReplicaEvent.TRIPPED}:
+            self.adapters.forget()
         ready = self.state is ReplicaState.READY
         self.why, self.detail = ("", "") if ready else (why, detail)
 

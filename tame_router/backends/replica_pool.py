@@ -50,7 +50,10 @@ class ReplicaPool:
         self._spec = spec
         self._witness = witness
         self._draw = draw or Random()  # noqa: S311 - spreads load, keeps no secret
-        self._replicas = [Replica(one, spec.rules, spec.probe_timeout_s) for one in spec.replicas]
+        self._replicas = [
+            Replica(one, spec.rules, spec.probe_timeout_s, spec.prepare_timeout_s)
+            for one in spec.replicas
+        ]
         self._by_standing = {replica.standing: replica for replica in self._replicas}
         self._known = [(replica.state, replica.why) for replica in self._replicas]
         self._ready: list[Replica] = []
@@ -119,6 +122,11 @@ class ReplicaPool:
         by_name = {replica.standing.name: replica for replica in self._replicas}
         by_name[base_url].drain()
         self._sort()
+
+    def desire(self, revisions: frozenset[str]) -> None:
+        """Have every replica load these before it gets answers, and those that get some soon."""
+        for replica in self._replicas:
+            replica.adapters.wanted = revisions
 
     async def find(
         self,

@@ -13,7 +13,12 @@ from tame_router.backends.openai_wire import ModelCard
 from tame_router.backends.patience import Patience
 from tame_router.backends.refusal import RETRY_AFTER_S, Refusal
 from tame_router.backends.vllm_server import VllmServer
-from tame_router.errors import BackendProtocolError, BackendUnavailableError, ConfigError
+from tame_router.errors import (
+    BackendProtocolError,
+    BackendSilentError,
+    BackendUnavailableError,
+    ConfigError,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +72,11 @@ class VllmBackend:
         )
         self._server = VllmServer(self._http)
         self._base_card: ModelCard | None = None
+
+    @property
+    def spec(self) -> VllmSpec:
+        """Where the server is."""
+        return self._spec
 
     @asynccontextmanager
     async def open(self, generation: Generation) -> AsyncIterator[ChatStream]:
@@ -124,6 +134,28 @@ class VllmBackend:
                 metadata={"served": card.id[:80]},
             )
         self._base_card = card
+
+    async def prepare(self, revision: str, deadline: float) -> None:
+        """Have the server load a revision and answer under its name.
+
+        Args:
+            revision: The revision; empty: the base model.
+            deadline: Until when that is waited for, on the event loop's clock.
+
+        Raises:
+            BackendError: When it does not, or answers rubbish.
+            InvalidRequestError: When the server finds the request at fault.
+        """
+        try:
+            async with asyncio.timeout_at(deadline):
+                name = revision or self._spec.base_model or (await self._base()).id
+                await self._server.probe(name)
+        except TimeoutError:
+            raise BackendSilentError(
+                f"the backend did not load {revision or 'the base model'!r} and answer under its"
+                " name in the time it was given; look at its load and its log, then try again",
+                retry_after_s=RETRY_AFTER_S,
+            ) from None
 
     async def context_tokens(self) -> int | None:
         """Tell the base model's context length in tokens; None where the server does not say.

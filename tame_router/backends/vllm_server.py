@@ -17,6 +17,7 @@ from tame_router.backends.openai_wire import (
     decode_error,
 )
 from tame_router.backends.refusal import RETRY_AFTER_S, Refusal, retry_after_s
+from tame_router.backends.revision_probe import check_probe, encode_probe
 from tame_router.errors import BackendError, BackendProtocolError, BackendSilentError
 
 HEALTH_TIMEOUT_S: Final = 2.0
@@ -26,6 +27,7 @@ MODELS_TIMEOUT_S: Final = 10.0
 """Longest wait for `/v1/models`."""
 
 _MAX_ERROR_BYTES: Final = 2**16
+_MAX_PROBE_BYTES: Final = 2**16
 _MAX_MODELS_BYTES: Final = 2**22
 _MAX_TOKENIZE_BYTES: Final = 2**25  # it lists every token of the prompt
 _EVENT_STREAM: Final = "text/event-stream"
@@ -71,6 +73,21 @@ class VllmServer:
                 " check that base_url is the address of an OpenAI-compatible server"
             )
         return source
+
+    async def probe(self, served_name: str) -> None:
+        """Have a base model, or an adapter revision, write a few tokens under its name.
+
+        A revision that is not loaded yet is loaded by it.
+
+        Raises:
+            InvalidRequestError: When the server finds the request at fault.
+            BackendError: When the server does not know it, cannot be reached, or answers rubbish.
+        """
+        headers = {"X-Request-Id": "probe"}
+        source = await self._http.post("chat/completions", encode_probe(served_name), headers)
+        if source.status != 200:
+            raise (await _refusal(source)).error(served_name)
+        check_probe(served_name, await source.read_all(_MAX_PROBE_BYTES))
 
     async def measure(self, served_name: str, generation: Generation) -> ContextWindow | None:
         """Count a prompt's tokens; None where the server does not do that.

@@ -48,11 +48,22 @@ _CASE: TypeAdapter[EvaluationCase] = TypeAdapter(
 def read_evaluation(path: Path) -> tuple[list[EvaluationCase], list[Problem]]:
     """Read an evaluation set, and list every fault with its line."""
     try:
-        lines = path.read_bytes().splitlines()
+        data = path.read_bytes()
     except FileNotFoundError:
         return [], [Problem(path=path, line=0, message="missing; it gates new adapters")]
     except OSError as error:
         return [], [Problem(path=path, line=0, message=f"cannot be read: {error.strerror}")]
+    return parse_evaluation(data, path)
+
+
+def parse_evaluation(data: bytes, path: Path) -> tuple[list[EvaluationCase], list[Problem]]:
+    """Read the bytes of an evaluation set, and list every fault with its line.
+
+    Args:
+        data: The bytes.
+        path: The file that the faults name; it is not looked at.
+    """
+    lines = data.splitlines()
     cases: list[EvaluationCase] = []
     problems: list[Problem] = []
     seen: dict[str, int] = {}

@@ -97,6 +97,28 @@ def read_catalog(folder: Path, base_models: Mapping[str, str]) -> tuple[Catalog,
     return Catalog(experts), problems
 
 
+def document_problems(
+    text: str, path: Path, base_models: Mapping[str, str]
+) -> tuple[list[Problem], bool]:
+    """List what is wrong with an `expert.yaml` by itself, and tell whether it names adapters.
+
+    Args:
+        text: What stands in it.
+        path: The file that the faults name, in a folder of the expert's name; not looked at.
+        base_models: Base model that each backend serves, by the backend's name.
+    """
+    located, problems = _parse_text(path, text)
+    if located is None:
+        return problems, False
+    try:
+        document = _Document.model_validate(located.value)
+    except ValidationError as error:
+        return problems + _validation_problems(path, located, error), False
+    return problems + _meaning_problems(path, located, document, base_models), bool(
+        document.adapters
+    )
+
+
 def schema() -> str:
     """Give the JSON schema of `expert.yaml`, for editors."""
     document = {**_Document.model_json_schema(), "title": "An expert of TAME Router"}
@@ -168,8 +190,10 @@ def _read_prompt(path: Path) -> tuple[str, list[Problem]]:
 
 def _parse(path: Path) -> tuple[Located | None, list[Problem]]:
     text, problems = _read_text(path)
-    if problems:
-        return None, problems
+    return (None, problems) if problems else _parse_text(path, text)
+
+
+def _parse_text(path: Path, text: str) -> tuple[Located | None, list[Problem]]:
     try:
         located = parse(text)
     except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError

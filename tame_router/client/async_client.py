@@ -1,16 +1,17 @@
 """The SDK for asyncio programs."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Self, Unpack
 
 import grpc
 
+from tame_router.client.async_adapters import AsyncAdapters
 from tame_router.client.connection import Connection, ConnectionOptions
 from tame_router.client.event import Answer, Decision, Event, Expert
 from tame_router.client.feedback import Receipt, feedback_request, read_receipt
+from tame_router.client.finished import finished
 from tame_router.client.reading import read_answer, read_decision, read_event, read_expert
 from tame_router.client.request import (
     Choice,
@@ -28,8 +29,6 @@ from tame_router.v1 import (
     router_service_pb2_grpc,
 )
 
-_ResponseT = TypeVar("_ResponseT")
-
 
 class AsyncClient:
     """Asks a router over gRPC. Use it as an async context manager, on one event loop.
@@ -37,6 +36,9 @@ class AsyncClient:
     Args:
         target: Address, `host:port`.
         options: How to connect: key or token, TLS, metadata, attempts.
+
+    Attributes:
+        adapters: Uploads, evaluates and publishes adapters.
 
     Raises:
         ConfigError: When the options contradict each other, or would let a secret be read.
@@ -51,6 +53,7 @@ class AsyncClient:
         self._experts = expert_service_pb2_grpc.ExpertServiceStub(self._channel)
         self._feedback: feedback_service_pb2_grpc.FeedbackServiceAsyncStub
         self._feedback = feedback_service_pb2_grpc.FeedbackServiceStub(self._channel)
+        self.adapters = AsyncAdapters(self._connection, self._channel)
 
     async def __aenter__(self) -> Self:
         """Give the client itself."""
@@ -63,6 +66,7 @@ class AsyncClient:
         traceback: TracebackType | None,
     ) -> None:
         """Close the connection; calls under way are cancelled."""
+        self.adapters.close()
         await self._channel.close()
 
     async def route(
@@ -81,7 +85,7 @@ class AsyncClient:
         request = route_request(conversation, explain=explain, **choice)
         metadata = await self._connection.metadata_async()
         with rebuilt_errors():
-            response = await _finished(
+            response = await finished(
                 self._router.Route(request, timeout=timeout_s, metadata=metadata)
             )
         return read_decision(response.decision)
@@ -102,7 +106,7 @@ class AsyncClient:
         metadata = await self._connection.metadata_async()
         with rebuilt_errors():
             return read_answer(
-                await _finished(self._router.Chat(request, timeout=timeout_s, metadata=metadata))
+                await finished(self._router.Chat(request, timeout=timeout_s, metadata=metadata))
             )
 
     @asynccontextmanager
@@ -138,7 +142,7 @@ class AsyncClient:
         while True:
             metadata = await self._connection.metadata_async()
             with rebuilt_errors():
-                page = await _finished(
+                page = await finished(
                     self._experts.ListExperts(request, timeout=timeout_s, metadata=metadata)
                 )
             found += map(read_expert, page.experts)
@@ -155,7 +159,7 @@ class AsyncClient:
         request = expert_service_pb2.GetExpertRequest(name=name)
         metadata = await self._connection.metadata_async()
         with rebuilt_errors():
-            response = await _finished(
+            response = await finished(
                 self._experts.GetExpert(request, timeout=timeout_s, metadata=metadata)
             )
         return read_expert(response.expert)
@@ -188,26 +192,10 @@ class AsyncClient:
         request = feedback_request(answer_id, expert, comment, question)
         metadata = await self._connection.metadata_async()
         with rebuilt_errors():
-            response = await _finished(
+            response = await finished(
                 self._feedback.SubmitFeedback(request, timeout=timeout_s, metadata=metadata)
             )
         return read_receipt(response)
-
-
-async def _finished(call: grpc.aio.UnaryUnaryCall[Any, _ResponseT]) -> _ResponseT:
-    """Wait for a call, and let a cancellation through as it came.
-
-    Awaited directly, gRPC raises one of its own making in its place, which a cancel scope of
-    anyio (and so of Starlette) does not know as its own.
-    """
-    over = asyncio.Event()
-    call.add_done_callback(lambda _: over.set())
-    try:
-        await over.wait()
-    except asyncio.CancelledError:
-        call.cancel()
-        raise
-    return await call
 
 
 class _Events:

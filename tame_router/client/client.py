@@ -7,6 +7,7 @@ from typing import Self, Unpack
 
 import grpc
 
+from tame_router.client.adapters import Adapters
 from tame_router.client.connection import Connection, ConnectionOptions
 from tame_router.client.event import Answer, Decision, Event, Expert
 from tame_router.client.feedback import Receipt, feedback_request, read_receipt
@@ -35,6 +36,9 @@ class Client:
         target: Address, `host:port`.
         options: How to connect: key or token, TLS, metadata, attempts.
 
+    Attributes:
+        adapters: Uploads, evaluates and publishes adapters.
+
     Raises:
         ConfigError: When the options contradict each other, or would let a secret be read.
     """
@@ -45,6 +49,7 @@ class Client:
         self._router = router_service_pb2_grpc.RouterServiceStub(self._channel)
         self._experts = expert_service_pb2_grpc.ExpertServiceStub(self._channel)
         self._feedback = feedback_service_pb2_grpc.FeedbackServiceStub(self._channel)
+        self.adapters = Adapters(self._connection, self._channel)
 
     def __enter__(self) -> Self:
         """Give the client itself."""

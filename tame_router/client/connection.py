@@ -20,6 +20,14 @@ Metadata = tuple[tuple[str, str], ...]
 SECRET_KEYS = frozenset({"authorization", "x-api-key"})
 """Metadata that shows who calls, and must not be read by others."""
 
+REGISTRY_READS = (
+    "GetAdapterRevision",
+    "ListAdapterRevisions",
+    "ListLabelHistory",
+    "WatchAdapterRevision",
+)
+"""Methods about adapters that change nothing, and are tried again."""
+
 _LOCAL_SCHEMES = ("unix:", "unix-abstract:")
 _NAME_SCHEMES = ("dns:///", "ipv4:", "ipv6:", "dns:")
 
@@ -119,6 +127,11 @@ class Connection:
     def __repr__(self) -> str:
         """Tell where it leads, and no secret."""
         return f"Connection({self._target!r}, tls={self._tls is not None})"
+
+    @property
+    def attempts(self) -> int:
+        """Tries of a call that finds the service UNAVAILABLE."""
+        return self._attempts
 
     def open(
         self, insecure: Callable[..., _ChannelT], secure: Callable[..., _ChannelT]
@@ -229,6 +242,11 @@ def channel_options(attempts: int) -> list[tuple[str, int | str]]:
     }
     services = ("RouterService", "ExpertService", "FeedbackService")
     names = [{"service": f"tame_router.v1.{service}"} for service in services]
+    # Of the others none is known to be harmless twice; an upload goes on by other means.
+    names += [
+        {"service": "tame_router.v1.AdapterRegistryService", "method": method}
+        for method in REGISTRY_READS
+    ]
     config = {"methodConfig": [{"name": names, "retryPolicy": policy}]} if attempts > 1 else {}
     return [
         ("grpc.service_config", json.dumps(config)),

@@ -2,7 +2,7 @@
 
 ```
 VALIDATING → EVALUATING → APPROVED → PUBLISHING → ACTIVE → RETIRED → PUBLISHING (rollback)
-     └────────────┴───────────┴→ REJECTED
+     └────────────┴───────────┴→ REJECTED → VALIDATING (asked for again)
 ```
 Pure: nothing here reads a clock, a store or a socket.
 """
@@ -28,7 +28,7 @@ class State(enum.StrEnum):
     ACTIVE = "active"
     """It answers callers: all of them, or the share of a canary."""
     REJECTED = "rejected"
-    """It was refused, for good."""
+    """It was refused; where the rules have changed since, somebody may ask again."""
     RETIRED = "retired"
     """It has answered, or was withdrawn, and answers no more."""
 
@@ -64,6 +64,7 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.EVALUATING, Event.FAILED): State.REJECTED,
         (State.APPROVED, Event.FAILED): State.REJECTED,
         (State.APPROVED, Event.EVALUATE): State.EVALUATING,
+        (State.REJECTED, Event.EVALUATE): State.VALIDATING,
         (State.APPROVED, Event.PUBLISH): State.PUBLISHING,
         (State.APPROVED, Event.RETIRE): State.RETIRED,
         (State.PUBLISHING, Event.PREPARED): State.ACTIVE,

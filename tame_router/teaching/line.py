@@ -30,6 +30,16 @@ def read_lines(path: Path) -> tuple[list[Line], list[Problem]]:
         data = path.read_bytes()
     except OSError as error:
         return [], [Problem(path=path, line=0, message=f"cannot be read: {error.strerror}")]
+    return parse_lines(data, path)
+
+
+def parse_lines(data: bytes, path: Path) -> tuple[list[Line], list[Problem]]:
+    """Read the lines of a file's bytes, and list what cannot be read of them.
+
+    Args:
+        data: The bytes.
+        path: The file that the faults name; it is not looked at.
+    """
     lines: list[Line] = []
     problems: list[Problem] = []
     body = data.removeprefix(codecs.BOM_UTF8)

@@ -9,6 +9,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -19,6 +20,8 @@ from starlette.routing import Route
 from tests.fakes import vllm_wire as wire
 from tests.fakes.uvicorn_thread import UvicornThread
 from tests.fakes.vllm_chat import ChatEndpoint
+from tests.fakes.vllm_resolver import Resolver
+from tests.fakes.vllm_scoring import complete
 from tests.fakes.vllm_script import Fault, Pace, Received
 
 BASE_MODEL = "smollm2-135m-instruct"
@@ -36,7 +39,9 @@ class FakeVllm:
         paces: How some of them write, by name.
         faults: What goes wrong at some of them every time, by name.
         logprobs: Log-probability of each token of some of them, by name; else -0.25.
-        adapters: Names of the adapters that are loaded.
+        worse: By how many nats some of them score words less well, by name.
+        adapters: Names of the adapters that are loaded from the start.
+        resolver: What becomes of names that are not.
         max_model_len: The context, in tokens.
         api_key: Key that requests below `/v1` must carry; empty: none.
         starting: `/health` and answers are refused with 503.
@@ -58,6 +63,7 @@ class FakeVllm:
                 Route("/metrics", self._metrics),
                 Route("/tokenize", self._tokenize, methods=["POST"]),
                 Route("/v1/models", self._models),
+                Route("/v1/completions", partial(complete, self), methods=["POST"]),
                 Route("/v1/chat/completions", ChatEndpoint(self), methods=["POST"]),
             ]
         )
@@ -71,8 +77,10 @@ class FakeVllm:
         self.paces: dict[str, Pace] = {}
         self.faults: dict[str, Fault] = {}
         self.logprobs: dict[str, float] = {}
+        self.worse: dict[str, float] = {}
         self.base_model = BASE_MODEL
         self.adapters: Sequence[str] = ADAPTERS
+        self.resolver = Resolver()
         self.max_model_len = MAX_MODEL_LEN
         self.api_key = ""
         self.starting = False
@@ -98,6 +106,7 @@ class FakeVllm:
     def kill(self) -> None:
         """Die at once: connections are reset, and nothing listens any more."""
         self._thread.kill()
+        self.resolver.loaded.clear()
 
     def revive(self) -> None:
         """Start again on the same port, with the same instructions."""
@@ -182,17 +191,21 @@ class FakeVllm:
     async def _models(self, request: Request) -> Response:
         self.record(request, {})
         fault = self.plain_faults.get("/v1/models") or self.refusal(request)
-        listing = wire.model_list(self.base_model, self.adapters, self.max_model_len)
+        names = (*self.adapters, *self.resolver.loaded)
+        listing = wire.model_list(self.base_model, names, self.max_model_len)
         return fault or JSONResponse(listing)
 
     async def _tokenize(self, request: Request) -> Response:
         body = await request.json()
         self.record(request, body)
-        count = wire.count_tokens(body["messages"])
+        if "prompt" in body:
+            tokens = list(map(ord, body["prompt"]))
+        else:
+            tokens = list(range(wire.count_tokens(body["messages"])))
         answer = {
-            "count": count,
+            "count": len(tokens),
             "max_model_len": self.max_model_len,
-            "tokens": list(range(count)),
+            "tokens": tokens,
             "token_strs": None,
         }
         return self.plain_faults.get("/tokenize") or JSONResponse(answer)

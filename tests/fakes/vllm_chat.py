@@ -57,7 +57,9 @@ class ChatEndpoint:
         received = self._fake.record(request, body)
         answer = _Answer(scope, send, received, self._fake)
         fault = self._fake.take_fault(body["model"])
-        refusal = self._fake.refusal(request) or self._refusal(body, fault)
+        refusal = self._fake.refusal(request)
+        refusal = refusal or await self._fake.resolver.resolve(self._fake, body["model"])
+        refusal = refusal or self._refusal(body, fault)
         if refusal is None:
             try:
                 events, reason = self._events(body)
@@ -95,7 +97,7 @@ class ChatEndpoint:
             text = "Cannot set both `continue_final_message` and `add_generation_prompt` to True."
             return JSONResponse(wire.error_document(400, text), status_code=400)
         name = body["model"]
-        if name != fake.base_model and name not in fake.adapters:
+        if name not in (fake.base_model, *fake.adapters, *fake.resolver.loaded):
             text = f"The model `{name}` does not exist. Valid aliases: {fake.base_model}."
             error = wire.error_document(404, text, "NotFoundError", "model")
             return JSONResponse(error, status_code=404)
@@ -117,6 +119,7 @@ class ChatEndpoint:
             tokens = wire.rest_of(whole, beginning)
             read = len(whole) - len(tokens)
             prompt_tokens = wire.count_tokens(messages) + read
+        body = {**body, "model": fake.resolver.answers_as.get(body["model"], body["model"])}
         if is_shaped(body):
             logprob = fake.logprobs.get(body["model"], -0.25)
             return shaped_events(body, tokens, prompt_tokens, room, logprob=logprob)

@@ -1,0 +1,111 @@
+"""What publishing and going back share: replicas made ready, one mover at a time, and the news."""
+
+import asyncio
+import logging
+from collections import defaultdict
+
+from tame_router.backends.fleet import Fleet
+from tame_router.catalog.expert import Expert
+from tame_router.catalog.live import LiveCatalog
+from tame_router.errors import RevisionRefusedError
+from tame_router.registry.labels import Labels
+from tame_router.registry.record import Actor, Label, RevisionRecord
+from tame_router.registry.state import State
+from tame_router.telemetry import log
+
+
+class LabelMover:
+    """Prepares replicas for a revision, and lets a label that has moved count here.
+
+    Args:
+        fleet: The replicas.
+        live: The experts.
+        labels: What counts here.
+        prepare_timeout_s: Time a replica may take to load and answer.
+        quorum: Share of the replicas that must have.
+
+    Attributes:
+        prepare_timeout_s: As above.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        live: LiveCatalog,
+        labels: Labels,
+        *,
+        prepare_timeout_s: float,
+        quorum: float,
+    ) -> None:
+        self._fleet = fleet
+        self._live = live
+        self._labels = labels
+        self.prepare_timeout_s = prepare_timeout_s
+        self._quorum = quorum
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def alone(self, expert: str) -> asyncio.Lock:
+        """Give the lock under which an expert's label is moved by this process."""
+        return self._locks[expert]
+
+    def known(self, expert: str) -> bool:
+        """Tell whether there is such an expert."""
+        return expert in self._live.folders.experts
+
+    def own(self, expert: str) -> str:
+        """Give the revision in an expert's own folder; empty: it has none."""
+        live = self._expert(expert).live
+        return live.name if live else ""
+
+    def loaded(self, expert: str, revision: str) -> bool:
+        """Tell whether the expert's replicas have loaded a revision, and answered under its name.
+
+        The base model, an empty name, always is.
+        """
+        return not revision or self._fleet.loaded(self._expert(expert).backend, revision)
+
+    async def prepare(self, expert: str, revision: str) -> None:
+        """Have enough replicas load a revision and answer under its name.
+
+        Raises:
+            RolloutError: When too few do.
+        """
+        deadline = asyncio.get_running_loop().time() + self.prepare_timeout_s
+        backend = self._expert(expert).backend
+        await self._fleet.prepare(backend, revision, deadline=deadline, quorum=self._quorum)
+
+    async def moved(self, label: Label, how: str, actor: Actor) -> None:
+        """Go by a label that has moved, and say so in the log."""
+        await self._labels.refresh()
+        log.event(
+            logging.INFO,
+            "adapter.label",
+            action=how,
+            expert=label.expert,
+            live=label.live,
+            canary=label.canary,
+            canary_share=label.canary_share,
+            generation=label.generation,
+            tenant=actor.tenant,
+            subject=actor.subject,
+            peer=actor.peer,
+        )
+
+    def _expert(self, name: str) -> Expert:
+        return self._live.folders.expert(name)
+
+
+def require_kept(record: RevisionRecord) -> None:
+    """Make sure that a revision may answer at all.
+
+    Raises:
+        RevisionRefusedError: When it was rejected, withdrawn or removed.
+    """
+    told = (
+        (record.state is State.REJECTED, "was rejected; GetAdapterRevision tells why"),
+        (record.withdrawn, "was withdrawn; upload another"),
+        (record.removed, "was removed as garbage; upload it again"),
+    )
+    for refused, why in told:
+        if refused:
+            raise RevisionRefusedError(f"{record.name} {why}", metadata={"revision": record.name})

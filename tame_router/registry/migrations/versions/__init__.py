@@ -1,0 +1,1 @@
+"""One file for each migration; a released one is never changed."""

@@ -1,0 +1,84 @@
+"""The records of the registry: all that it knows of revisions, labels, jobs, calls and uploads."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, or_, select
+
+from tame_router.registry.job_store import JobStore
+from tame_router.registry.label_store import LabelStore
+from tame_router.registry.ledger import Clock, present
+from tame_router.registry.life import need_revision
+from tame_router.registry.request_store import RequestStore
+from tame_router.registry.revision_records import RevisionRecords
+from tame_router.registry.row import microseconds
+from tame_router.registry.schema import migrate
+from tame_router.registry.state import State
+from tame_router.registry.tables import JOB, LABEL, LABEL_CHANGE, REVISION
+from tame_router.registry.upload_store import UploadStore
+from tame_router.store import Database
+
+
+class RecordStore(RevisionRecords, LabelStore, JobStore, RequestStore, UploadStore):
+    """Keeps the registry's records in a database. Synchronous; threads and processes share it.
+
+    Args:
+        database: Where the tables are, or are to be made.
+        clock: Tells the time of changes, UTC.
+
+    Raises:
+        ConfigError: When a newer version has changed the tables.
+        StoreUnavailableError: When the database cannot be used; from every method as well.
+    """
+
+    def __init__(self, database: Database, clock: Clock = present) -> None:
+        migrate(database)
+        super().__init__(database, clock)
+
+    def garbage(self, now: datetime, retention: timedelta) -> Sequence[str]:
+        """Name the revisions whose bytes nobody needs any more, in order.
+
+        Those are refused, retired or withdrawn longer ago than the retention; no label names
+        them, no label did within it, and no job for them is open.
+
+        Args:
+            now: The present moment, UTC.
+            retention: How long they are kept.
+        """
+        since = microseconds(now - retention)
+        query = select(REVISION.c.name).where(_idle(), REVISION.c.update_time_us < since)
+        recent = LABEL_CHANGE.c.create_time_us >= since
+        named = (LABEL_CHANGE.c.live, LABEL_CHANGE.c.canary, LABEL_CHANGE.c.live_before)
+        for column in named:
+            query = query.where(REVISION.c.name.not_in(select(column).where(recent)))
+        with self._database.reading() as connection:
+            return list(connection.execute(query.order_by(REVISION.c.name)).scalars())
+
+    def mark_removed(self, name: str) -> bool:
+        """Note that a revision's bytes go; to be called before they do.
+
+        Returns:
+            Whether they may go: False where it has come into use since it was named garbage.
+
+        Raises:
+            RevisionNotFoundError: When there is none of that name.
+        """
+        with self._changing() as writing:
+            need_revision(writing.connection, name)
+            mine = (REVISION.c.name == name) & _idle()
+            return _set_removed(writing.connection, mine)
+
+
+def _idle() -> ColumnElement[bool]:
+    """Say of a revision that nothing uses it, however young it is."""
+    ended = REVISION.c.state.in_([State.REJECTED, State.RETIRED])
+    labelled = select(LABEL.c.expert).where(
+        or_(LABEL.c.live == REVISION.c.name, LABEL.c.canary == REVISION.c.name)
+    )
+    at_work = select(JOB.c.job_id).where(JOB.c.revision == REVISION.c.name, ~JOB.c.done)
+    return ended & ~REVISION.c.removed & ~labelled.exists() & ~at_work.exists()
+
+
+def _set_removed(connection: Connection, which: ColumnElement[bool]) -> bool:
+    statement = REVISION.update().where(which).values(removed=True)
+    return connection.execute(statement).rowcount > 0

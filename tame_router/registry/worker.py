@@ -1,0 +1,125 @@
+"""Jobs: long steps that are recorded, so that another process takes them up after a crash."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from tame_router.errors import RegistryError, ServiceError, TameError
+from tame_router.registry.record import Job, JobKind
+from tame_router.registry.records import Records
+from tame_router.telemetry import log
+
+LEASE_S: Final = 15.0
+"""Time for which a job is one process's; extended while it works."""
+
+MOST_ATTEMPTS: Final = 8
+"""Times a job is begun before it counts as failed."""
+
+LONGEST_WAIT_S: Final = 60.0
+"""Longest wait before a job that failed is begun again; the first is `poll_s`, then it doubles."""
+
+Step = Callable[[Job], Awaitable[None]]
+"""Does a job. It may be done twice, where a process died before it said that it was done."""
+
+GiveUp = Callable[[Job, str], Awaitable[None]]
+"""Leaves the revision of a job that cannot be done in a stated state; told why."""
+
+
+class Worker:
+    """Does jobs, one at a time.
+
+    Args:
+        records: The records.
+        steps: What does each kind of job.
+        give_up: What becomes of a job that cannot be done.
+        owner: Names this process among those that share the records.
+        poll_s: Time after which jobs of others are seen, at most.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        steps: Mapping[JobKind, Step],
+        give_up: GiveUp,
+        *,
+        owner: str,
+        poll_s: float,
+    ) -> None:
+        self._records = records
+        self._steps = steps
+        self._give_up = give_up
+        self._owner = owner
+        self._poll_s = poll_s
+        self._news = asyncio.Event()
+
+    def wake(self) -> None:
+        """Say that there is a new job."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Do jobs as they come, until cancelled; the one under way is then left to the next."""
+        while True:
+            job = None
+            with contextlib.suppress(ServiceError):  # the log says so already
+                if await self._records.present():
+                    job = await self._records.ask(
+                        lambda store: store.claim(self._owner, datetime.now(UTC), LEASE_S)
+                    )
+            if job is None:
+                await self._rest()
+            else:
+                await self._take(job)
+
+    async def _rest(self) -> None:
+        self._news.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._poll_s):
+                await self._news.wait()
+
+    async def _take(self, job: Job) -> None:
+        """Do a job, whatever becomes of it."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                keeper = group.create_task(self._keep(job))
+                try:
+                    await self._do(job)
+                finally:
+                    keeper.cancel()
+        except BaseExceptionGroup as group_error:
+            # The lease is lost, or the records are gone: another process has the job, or will.
+            told = "; ".join(str(error) for error in group_error.exceptions)
+            log.event(logging.WARNING, "adapter.job_left", job=job.job_id, because=told)
+            await asyncio.sleep(self._poll_s)
+
+    async def _keep(self, job: Job) -> None:
+        """Keep a job this process's while it works."""
+        while True:
+            await asyncio.sleep(LEASE_S / 3)
+            await self._records.ask(
+                lambda store: store.extend(job.job_id, self._owner, datetime.now(UTC), LEASE_S)
+            )
+
+    async def _do(self, job: Job) -> None:
+        if job.attempts > MOST_ATTEMPTS:
+            await self._end(job, f"it was begun {MOST_ATTEMPTS} times, and never ended")
+            return
+        try:
+            await self._steps[job.kind](job)
+        except ServiceError:
+            raise  # the records are gone: the job stays
+        except RegistryError as error:
+            await self._end(job, error.message)
+        except TameError as error:
+            log.event(logging.WARNING, "adapter.job_failed", job=job.job_id, because=error.message)
+            await asyncio.sleep(min(self._poll_s * 2**job.attempts, LONGEST_WAIT_S))
+            await self._records.ask(lambda store: store.release(job.job_id, self._owner))
+        else:
+            await self._records.ask(lambda store: store.finish(job.job_id))
+
+    async def _end(self, job: Job, because: str) -> None:
+        log.event(logging.WARNING, "adapter.job_given_up", job=job.job_id, because=because)
+        await self._give_up(job, because)
+        await self._records.ask(lambda store: store.finish(job.job_id, because))
