@@ -34,9 +34,7 @@ class ScoringVllm(FakeVllm):
 
     def __init__(self, port: int = 0) -> None:
         super().__init__(port)
-        self._app.router.routes.append(
-            Route("/v1/completions", self._complete, methods=["POST"])
-        )
+        self._app.router.routes.append(Route("/v1/completions", self._complete, methods=["POST"]))
 
     async def _tokenize(self, request: Request) -> Response:
         body = await request.json()
@@ -60,7 +58,11 @@ class ScoringVllm(FakeVllm):
         if model in self.nonsense:
             return Response(b'{"choices": [NaN]}', media_type="application/json")
         choices = [
-            {"index": number, "text": "", "logprobs": {"top_logprobs": [self._likely(body, prompt)]}}
+            {
+                "index": number,
+                "text": "",
+                "logprobs": {"top_logprobs": [self._likely(body, prompt)]},
+            }
             for number, prompt in enumerate(body["prompt"])
         ]
         return JSONResponse({"choices": choices[::-1]})

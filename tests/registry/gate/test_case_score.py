@@ -10,7 +10,12 @@ from tame_router.catalog.evaluation import TextCase
 from tame_router.registry.gate.case_score import normalise, score_choice, score_text
 
 CASE = TextCase(
-    id="t", lang="en", kind="text", question="?", reference="!", required=("Deposit", "notice"),
+    id="t",
+    lang="en",
+    kind="text",
+    question="?",
+    reference="!",
+    required=("Deposit", "notice"),
     forbidden=("fine",),
 )
 
@@ -44,7 +49,7 @@ def test_impossible_choices_are_worth_nothing() -> None:
         ("", 0.0, False),
     ],
 )
-def test_facts_make_the_score(text: str, worth: float, passed: bool) -> None:  # noqa: FBT001
+def test_facts_make_the_score(text: str, worth: float, passed: bool) -> None:
     """The share of required facts counts, in any capitals and width; a forbidden one voids it."""
     score = score_text(CASE, text, 1.0, None)
     assert (score.score, score.passed) == (worth, passed)

@@ -84,9 +84,7 @@ async def test_a_lost_case_that_must_pass_is_named(
     assert any(case.id in finding.message for finding in report.findings)  # type: ignore[attr-defined]
 
 
-async def test_what_live_fails_need_not_be_passed(
-    scoring: ScoringVllm, scorer: VllmScorer
-) -> None:
+async def test_what_live_fails_need_not_be_passed(scoring: ScoringVllm, scorer: VllmScorer) -> None:
     """A case that the live one fails too is no reason to refuse."""
     scoring.letters = {LIVE: "B", CANDIDATE: "B"}
     sets = EvaluationSets(own=(*OWN, choice(90, must_pass=True)))
@@ -132,8 +130,7 @@ async def test_harm_to_others_is_refused(scoring: ScoringVllm, scorer: VllmScore
 async def test_a_first_adapter_is_compared_with_the_base_model(
     scoring: ScoringVllm, scorer: VllmScorer
 ) -> None:
-    """Without a live revision it must not be worse than the base model at home; what it costs
-    elsewhere is a note."""
+    """It must not be worse than the base model at home; what it costs elsewhere is a note."""
     scoring.losses = {BASE_MODEL: 3.0, CANDIDATE: 2.0}
     scoring.letters = {CANDIDATE: "B"}
     sets = EvaluationSets(own=tuple(free(n) for n in range(10)), others={"medical": OWN})
