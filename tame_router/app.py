@@ -11,6 +11,7 @@ from functools import partial
 
 import uvloop
 
+from tame_router.admission.adapter_desk import AdapterDesk
 from tame_router.admission.desk import Desk
 from tame_router.admission.reception import Reception
 from tame_router.answering.dispatch import Dispatch
@@ -23,6 +24,7 @@ from tame_router.api.feedback_servicer import FeedbackServicer
 from tame_router.api.grpc_server import GrpcServer
 from tame_router.api.http_server import build_http
 from tame_router.api.ports import Ports
+from tame_router.api.registry_servicer import RegistryServicer
 from tame_router.api.router_servicer import RouterServicer
 from tame_router.audit.building import open_history
 from tame_router.audit.usage_desk import UsageDesk
@@ -35,7 +37,8 @@ from tame_router.config import Settings
 from tame_router.feedback.intake import Intake
 from tame_router.identity.build import build_authenticator
 from tame_router.identity.exposure import require_safe
-from tame_router.local_engine import base_models
+from tame_router.local_engine import base_model_dir, base_models, store_url
+from tame_router.registry.building import open_registry
 from tame_router.telemetry import log
 from tame_router.telemetry.recorder import EncoderState, Recorder
 from tame_router.telemetry.telemetry import build_telemetry
@@ -108,6 +111,16 @@ async def running(
         usage = UsageDesk(settings)
         stack.push_async_callback(usage.close)
         books = await stack.enter_async_context(open_books(settings, recorder))
+        registry = await stack.enter_async_context(
+            open_registry(
+                settings,
+                base_models(settings),
+                live,
+                backends,
+                store_url=store_url(settings),
+                base_model_dir=base_model_dir(settings),
+            )
+        )
         if not settings.server.insecure:
             directory = directory or await office.open_directory(settings.tenants)
         reception = Reception(build_authenticator(settings, directory), directory)
@@ -129,6 +142,7 @@ async def running(
             FeedbackServicer(desk, intake),
             AdminServicer(office, usage.usage, usage.records),
             settings.tls,
+            registry=RegistryServicer(AdapterDesk(registry, books.quota)),
         )
         ports = Ports(grpc, build_http(settings, desk, reception, telemetry), settings.server)
         addresses = await ports.open()

@@ -29,6 +29,14 @@ def engine_base_model(settings: Settings) -> BaseModel:
     )
 
 
+def base_model_dir(settings: Settings) -> Path | None:
+    """Give the folder of the base model that adapters must fit; None: it is not on this disk."""
+    if settings.registry.base_model_dir:
+        return settings.registry.base_model_dir
+    folder = Path(engine_base_model(settings).source)
+    return folder if folder.is_dir() else None
+
+
 def store_url(settings: Settings) -> str:
     """Tell where the bytes of adapters' revisions are kept, as `RevisionStore` takes it."""
     url = settings.registry.url or str(settings.state_dir / "registry")

@@ -1,5 +1,6 @@
 """An upload into memory, with faults where a test says so."""
 
+import asyncio
 import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -65,6 +66,7 @@ class Script:
         acknowledge_bytes: Acknowledge after so many more bytes.
         break_at: Raise `break_with` when so many bytes are there; each is used once.
         break_with: What is raised then.
+        stalled: Set then instead, and the upload stands still; None: it breaks.
         refusal: Findings with which any upload is refused at its announcement.
         verdict: Findings of the gate; a fatal one rejects.
         report: The gate's.
@@ -75,6 +77,7 @@ class Script:
     acknowledge_bytes: int = 2**20
     break_at: list[int] = field(default_factory=list)
     break_with: Callable[[], BaseException] = lambda: RuntimeError("not in the script")
+    stalled: asyncio.Event | None = None
     refusal: tuple[Finding, ...] = ()
     verdict: tuple[Finding, ...] = ()
     report: str = '{"score": 0.75}'
@@ -118,6 +121,9 @@ class ScriptedUpload:
         script = self._script
         if script.break_at and received >= script.break_at[0]:
             script.break_at.pop(0)
+            if script.stalled:
+                script.stalled.set()
+                await asyncio.Event().wait()
             raise script.break_with()
         if received - self._staged.acknowledged < script.acknowledge_bytes:
             return None

@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from tame_router.admission.caller import Caller
 from tame_router.errors import ExpertNotFoundError, RevisionNotFoundError
 from tame_router.quota.quota import Quota
+from tame_router.registry.intake import Session
 from tame_router.registry.record import Actor, Label, RevisionRecord, StateChange
-from tame_router.registry.registry import Registry, Session
+from tame_router.registry.registry import Registry
 from tame_router.registry.request import (
     Announcement,
     Collected,
@@ -108,9 +109,7 @@ class AdapterDesk:
             TameError: As `Restorer.rollback` does.
         """
         _require_expert(caller, expert)
-        wanted = Rollback(
-            expert=expert, revision=revision, request_id=request_id, because=because
-        )
+        wanted = Rollback(expert=expert, revision=revision, request_id=request_id, because=because)
         return await self._registry.rollback(wanted, _actor(caller, peer))
 
     async def retire(self, caller: Caller, peer: str, name: str) -> RevisionRecord:
@@ -197,5 +196,3 @@ def _require_expert(caller: Caller, expert: str) -> None:
 
 def _actor(caller: Caller, peer: str) -> Actor:
     return Actor(tenant=caller.tenant.name, subject=caller.principal.subject, peer=peer)
-
-

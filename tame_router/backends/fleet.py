@@ -7,15 +7,24 @@ back or joins is brought to the desired revisions before it gets answers again.
 import asyncio
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from tame_router.backends.backend import Backend
+from tame_router.backends.refusal import RETRY_AFTER_S
 from tame_router.backends.replica import Replica
 from tame_router.backends.replica_pool import ReplicaPool
 from tame_router.backends.replica_state import ReplicaState
-from tame_router.errors import RolloutError, TameError, UnsupportedError
+from tame_router.backends.vllm import VllmBackend
+from tame_router.backends.vllm_scoring import VllmScorer
+from tame_router.errors import (
+    BackendUnavailableError,
+    RolloutError,
+    TameError,
+    UnsupportedError,
+)
 from tame_router.telemetry import log
 
 _SLACK = 1e-9  # 0.7 of 10 replicas are 7, whatever binary fractions make of it
@@ -121,6 +130,36 @@ class Fleet:
         for name, backend in self._backends.items():
             if isinstance(backend, ReplicaPool):
                 backend.desire(names.get(name, frozenset()) - {""})
+
+    @asynccontextmanager
+    async def examining(self, backend: str) -> AsyncIterator[VllmScorer]:
+        """Open one server of a backend for the questions of a gate, beside its answers.
+
+        Raises:
+            UnsupportedError: When the backend is no vLLM.
+            BackendUnavailableError: When none of its replicas gets answers now.
+        """
+        scorer = VllmScorer(self._examined(backend).spec)
+        try:
+            yield scorer
+        finally:
+            await scorer.close()
+
+    def _examined(self, backend: str) -> VllmBackend:
+        found = self._backends[backend]
+        if isinstance(found, ReplicaPool):
+            for replica in found.replicas:
+                if replica.state is ReplicaState.READY:
+                    return replica.backend
+            raise BackendUnavailableError(
+                f"no replica of the backend {backend!r} can be asked now; wait until one is ready",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        if not isinstance(found, VllmBackend):
+            raise UnsupportedError(
+                f"the backend {backend!r} is no vLLM, and adapters cannot be evaluated on it"
+            )
+        return found
 
     def _servers(self, backend: str) -> Sequence[Preparing]:
         found = self._backends[backend]

@@ -73,6 +73,11 @@ class VllmBackend:
         self._server = VllmServer(self._http)
         self._base_card: ModelCard | None = None
 
+    @property
+    def spec(self) -> VllmSpec:
+        """Where the server is."""
+        return self._spec
+
     @asynccontextmanager
     async def open(self, generation: Generation) -> AsyncIterator[ChatStream]:
         """Start a generation; leaving the context early closes its connection at once.

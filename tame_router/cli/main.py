@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from tame_router import __version__
 from tame_router.cli import (
+    adapter,
     ask,
     audit,
     config,
@@ -34,6 +35,7 @@ examples:
   tame ask "勞工被資遣可以拿多少資遣費？"          ask it, and watch the answer being written
   tame route "MOSFET 的 gate driver 要怎麼選?"   who would answer?
   tame experts check                           is everything under experts/ in order?
+  tame adapter upload DIR --expert legal       bring an adapter to a running router
   tame tenant create hospital --grant '*'      let an organisation in
   tame engine start                            run a local vLLM with the experts' adapters
 
@@ -62,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
         route,
         experts,
         router,
+        adapter,
         tenant,
         audit,
         receipt,

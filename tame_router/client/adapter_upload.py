@@ -1,7 +1,7 @@
 """Uploads of a program without an event loop, taken up where they broke."""
 
 import queue
-import time
+import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from tame_router.client.adapter import Checked, Revision, UploadProgress
 from tame_router.client.adapter_folder import AdapterFolder, Place
 from tame_router.client.adapter_reading import read_checked, read_revision
 from tame_router.client.adapter_request import UploadCourse
-from tame_router.client.connection import Connection
+from tame_router.client.connection import Metadata
 from tame_router.client.rpc_error import RpcError, read_error
 from tame_router.errors import InvalidRequestError, TameError
 from tame_router.v1 import adapter_registry_service_pb2 as pb
@@ -26,20 +26,28 @@ ProgressCallback = Callable[[UploadProgress], None]
 
 
 class Uploader:
-    """Sends folders.
+    """Sends a folder, or one after the other.
 
     Args:
-        connection: Gives each call's metadata, and how often a call is tried.
-        stub: Makes the calls.
+        channel: Where the router is.
+        metadata: Gives each call's.
+        attempts: Tries in a row in which nothing more was received, before it is given up.
     """
 
     def __init__(
-        self,
-        connection: Connection,
-        stub: adapter_registry_service_pb2_grpc.AdapterRegistryServiceStub,
+        self, channel: grpc.Channel, metadata: Callable[[], Metadata], attempts: int
     ) -> None:
-        self._connection = connection
-        self._stub = stub
+        self._stub = adapter_registry_service_pb2_grpc.AdapterRegistryServiceStub(channel)
+        self._metadata = metadata
+        self._attempts = attempts
+        self._left = threading.Event()
+        self._call: grpc.Call | None = None
+
+    def leave(self) -> None:
+        """End what is under way, in whichever thread; nothing is tried again."""
+        self._left.set()
+        if self._call:
+            self._call.cancel()
 
     def upload(
         self,
@@ -53,15 +61,14 @@ class Uploader:
             InvalidRequestError: When a file cannot be read, or is another than it was.
             TameError: What the server answered, as the class its reason names.
         """
-        course = UploadCourse(self._connection.attempts)
+        course = UploadCourse(self._attempts)
         while True:
             try:
                 return self._try(_Outgoing(announced, folder), course, progress)
             except TameError as error:
                 wait_s = course.wait_s(error)
-                if wait_s is None:
+                if wait_s is None or self._left.wait(wait_s):
                     raise
-            time.sleep(wait_s)
 
     def validate(self, folder: AdapterFolder, announced: pb.UploadAnnouncement) -> Checked:
         """Have a folder checked.
@@ -73,9 +80,12 @@ class Uploader:
         outgoing = _Outgoing(announced, folder)
         outgoing.begin(Place())
         requests = outgoing.requests(pb.ValidateAdapterRevisionRequest)
-        metadata = self._connection.metadata()
+        call = self._stub.ValidateAdapterRevision.future(requests, metadata=self._metadata())
+        self._begun(call)
         try:
-            return read_checked(self._stub.ValidateAdapterRevision(requests, metadata=metadata))
+            return read_checked(call.result())
+        except grpc.FutureCancelledError:
+            raise RpcError("the call was cancelled", Code.CANCELLED) from None
         except grpc.RpcError as error:
             raise outgoing.error or read_error(error) from error
 
@@ -83,7 +93,8 @@ class Uploader:
         self, outgoing: "_Outgoing", course: UploadCourse, progress: ProgressCallback | None
     ) -> Revision:
         requests = outgoing.requests(pb.UploadAdapterRevisionRequest)
-        call = self._stub.UploadAdapterRevision(requests, metadata=self._connection.metadata())
+        call = self._stub.UploadAdapterRevision(requests, metadata=self._metadata())
+        self._begun(call)
         try:
             for response in call:
                 if response.WhichOneof("part") == "revision":
@@ -98,6 +109,11 @@ class Uploader:
             outgoing.begin(None)
             call.cancel()
         raise RpcError("the router ended the upload and named no revision", Code.INTERNAL)
+
+    def _begun(self, call: grpc.Call) -> None:
+        self._call = call
+        if self._left.is_set():
+            call.cancel()
 
 
 class _Outgoing:

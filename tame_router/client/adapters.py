@@ -53,7 +53,7 @@ class Adapters:
     def __init__(self, connection: Connection, channel: grpc.Channel) -> None:
         self._connection = connection
         self._stub = adapter_registry_service_pb2_grpc.AdapterRegistryServiceStub(channel)
-        self._uploader = Uploader(connection, self._stub)
+        self._channel = channel
 
     def upload(
         self,
@@ -87,7 +87,7 @@ class Adapters:
         announced = adapter_request.announcement(
             read, expert, request_id=request_id, base_model_digest=base_model_digest
         )
-        return self._uploader.upload(read, announced, progress)
+        return self._uploader().upload(read, announced, progress)
 
     def validate(
         self,
@@ -105,7 +105,7 @@ class Adapters:
         """
         read = as_folder(folder, everything=everything)
         announced = adapter_request.announcement(read, expert, base_model_digest=base_model_digest)
-        return self._uploader.validate(read, announced)
+        return self._uploader().validate(read, announced)
 
     def get(self, name: str, *, timeout_s: float | None = None) -> Revision:
         """Look a revision up, with its report."""
@@ -219,7 +219,12 @@ class Adapters:
 
     @contextmanager
     def watch(
-        self, name: str = "", *, expert: str = "", after_sequence: int | None = None
+        self,
+        name: str = "",
+        *,
+        expert: str = "",
+        after_sequence: int | None = None,
+        timeout_s: float | None = None,
     ) -> Iterator[Iterator[StateChange]]:
         """Open the changes of state, as they happen; leaving the context ends it.
 
@@ -228,12 +233,15 @@ class Adapters:
             expert: Only of this expert; empty: of all.
             after_sequence: Begin behind this change; None: with new ones, after the present
                 state of `name` where it is given.
+            timeout_s: How long to watch, in seconds; None: until the context is left.
 
         Raises:
             TameError: From iterating: what the server answered.
         """
         request = adapter_request.watch_request(name, expert, after_sequence)
-        call = self._stub.WatchAdapterRevision(request, metadata=self._connection.metadata())
+        call = self._stub.WatchAdapterRevision(
+            request, timeout=timeout_s, metadata=self._connection.metadata()
+        )
         try:
             yield _Changes(iter(call))
         finally:
@@ -245,9 +253,12 @@ class Adapters:
         response = self._ask(self._stub.CollectAdapterGarbage, request, timeout_s)
         return read_collected(response)
 
+    def _uploader(self) -> Uploader:
+        return Uploader(self._channel, self._connection.metadata, self._connection.attempts)
+
     def _ask(
         self,
-        method: grpc.UnaryUnaryMultiCallable[_RequestT, _ResponseT],
+        method: "grpc.UnaryUnaryMultiCallable[_RequestT, _ResponseT]",  # generic in the stubs only
         request: _RequestT,
         timeout_s: float | None,
     ) -> _ResponseT:

@@ -1,43 +1,35 @@
-"""Uploads of an asyncio program, taken up where they broke."""
+"""Uploads of an asyncio program: threads read the files and send them.
+
+`grpc.aio` tells whoever is sending when a call ends that there was an internal error, and
+loses what the server said: seen with one of five refusals in the middle of an upload. So the
+bytes go through a channel of gRPC's other kind.
+"""
 
 import asyncio
-from collections.abc import Iterator
-from typing import Generic, Self, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 import grpc
 
-from tame_router.canonical_code import Code
-from tame_router.client import adapter_request
-from tame_router.client.adapter import Checked, Revision
-from tame_router.client.adapter_folder import AdapterFolder, Piece, Place
-from tame_router.client.adapter_reading import read_checked, read_revision
-from tame_router.client.adapter_request import UploadCourse
-from tame_router.client.adapter_upload import ProgressCallback
-from tame_router.client.connection import Connection
-from tame_router.client.finished import finished
-from tame_router.client.rpc_error import RpcError, read_error
-from tame_router.errors import InvalidRequestError, TameError
+from tame_router.client.adapter import Checked, Revision, UploadProgress
+from tame_router.client.adapter_folder import AdapterFolder
+from tame_router.client.adapter_upload import ProgressCallback, Uploader
+from tame_router.client.connection import Connection, Metadata
 from tame_router.v1 import adapter_registry_service_pb2 as pb
-from tame_router.v1 import adapter_registry_service_pb2_grpc
 
-_RequestT = TypeVar("_RequestT", pb.UploadAdapterRevisionRequest, pb.ValidateAdapterRevisionRequest)
+_DoneT = TypeVar("_DoneT")
 
 
 class AsyncUploader:
-    """Sends folders; their files are read by threads, never by the event loop.
+    """Sends folders, on the event loop of the client.
 
     Args:
-        connection: Gives each call's metadata, and how often a call is tried.
-        stub: Makes the calls.
+        connection: Opens the channel when it is first needed, and gives each call's metadata.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        stub: "adapter_registry_service_pb2_grpc.AdapterRegistryServiceAsyncStub",
-    ) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._stub = stub
+        self._channel: grpc.Channel | None = None
 
     async def upload(
         self,
@@ -51,16 +43,13 @@ class AsyncUploader:
             InvalidRequestError: When a file cannot be read, or is another than it was.
             TameError: What the server answered, as the class its reason names.
         """
-        course = UploadCourse(self._connection.attempts)
-        while True:
-            try:
-                outgoing = _Outgoing(pb.UploadAdapterRevisionRequest, announced, folder)
-                return await self._try(outgoing, course, progress)
-            except TameError as error:
-                wait_s = course.wait_s(error)
-                if wait_s is None:
-                    raise
-            await asyncio.sleep(wait_s)
+        loop = asyncio.get_running_loop()
+
+        def told(received: UploadProgress) -> None:
+            if progress:
+                loop.call_soon_threadsafe(progress, received)
+
+        return await self._threaded(lambda uploader: uploader.upload(folder, announced, told))
 
     async def validate(self, folder: AdapterFolder, announced: pb.UploadAnnouncement) -> Checked:
         """Have a folder checked.
@@ -69,80 +58,25 @@ class AsyncUploader:
             InvalidRequestError: When a file cannot be read, or is another than it was.
             TameError: What the server answered, as the class its reason names.
         """
-        outgoing = _Outgoing(pb.ValidateAdapterRevisionRequest, announced, folder)
-        outgoing.begin(Place())
-        metadata = await self._connection.metadata_async()
-        try:
-            call = self._stub.ValidateAdapterRevision(outgoing, metadata=metadata)
-            return read_checked(await finished(call))
-        except grpc.RpcError as error:
-            raise outgoing.error or read_error(error) from error
+        return await self._threaded(lambda uploader: uploader.validate(folder, announced))
 
-    async def _try(
-        self,
-        outgoing: "_Outgoing[pb.UploadAdapterRevisionRequest]",
-        course: UploadCourse,
-        progress: ProgressCallback | None,
-    ) -> Revision:
-        metadata = await self._connection.metadata_async()
-        call = self._stub.UploadAdapterRevision(outgoing, metadata=metadata)
+    def close(self) -> None:
+        """Close the channel; uploads under way are cancelled."""
+        if self._channel:
+            self._channel.close()
+
+    async def _threaded(self, work: Callable[[Uploader], _DoneT]) -> _DoneT:
+        """Let a thread do it, and end what it does when nobody waits any more."""
+        loop = asyncio.get_running_loop()
+
+        def metadata() -> Metadata:
+            made = asyncio.run_coroutine_threadsafe(self._connection.metadata_async(), loop)
+            return made.result()
+
+        if self._channel is None:
+            self._channel = self._connection.open(grpc.insecure_channel, grpc.secure_channel)
+        uploader = Uploader(self._channel, metadata, self._connection.attempts)
         try:
-            async for response in call:
-                if response.WhichOneof("part") == "revision":
-                    return read_revision(response.revision)
-                outgoing.begin(adapter_request.place(response.progress))
-                told = course.told(response.progress)
-                if progress:
-                    progress(told)
-        except grpc.RpcError as error:
-            raise outgoing.error or read_error(error) from error
+            return await asyncio.to_thread(work, uploader)
         finally:
-            outgoing.begin(None)
-            call.cancel()
-        raise RpcError("the router ended the upload and named no revision", Code.INTERNAL)
-
-
-class _Outgoing(Generic[_RequestT]):
-    """What one try sends; gRPC iterates it, another task says where it begins.
-
-    Args:
-        make: Makes the messages.
-        announced: Goes first.
-        folder: Its pieces follow.
-
-    Attributes:
-        error: Why it could not go on; None: it could. The call then ends as one that broke.
-    """
-
-    def __init__(
-        self, make: type[_RequestT], announced: pb.UploadAnnouncement, folder: AdapterFolder
-    ) -> None:
-        self.error: InvalidRequestError | None = None
-        self._make: type[_RequestT] = make
-        self._announced: pb.UploadAnnouncement | None = announced
-        self._folder = folder
-        self._begun = asyncio.Event()
-        self._pieces: Iterator[Piece] = iter(())
-
-    def begin(self, place: Place | None) -> None:
-        """Say where it begins; None: nowhere, the call is over. The first word counts."""
-        if not self._begun.is_set():
-            self._pieces = self._folder.pieces(place) if place else iter(())
-            self._begun.set()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> _RequestT:
-        if self._announced is not None:
-            announced, self._announced = self._announced, None
-            return self._make(announcement=announced)
-        await self._begun.wait()
-        try:
-            piece = await asyncio.to_thread(next, self._pieces, None)
-        except InvalidRequestError as error:
-            self.error = error
-            piece = None
-        if piece is None:
-            raise StopAsyncIteration
-        return self._make(chunk=adapter_request.chunk(piece))
+            uploader.leave()

@@ -57,7 +57,7 @@ class AsyncAdapters:
         self._connection = connection
         self._stub: adapter_registry_service_pb2_grpc.AdapterRegistryServiceAsyncStub
         self._stub = adapter_registry_service_pb2_grpc.AdapterRegistryServiceStub(channel)
-        self._uploader = AsyncUploader(connection, self._stub)
+        self._uploader = AsyncUploader(connection)
 
     async def upload(
         self,
@@ -223,7 +223,12 @@ class AsyncAdapters:
 
     @asynccontextmanager
     async def watch(
-        self, name: str = "", *, expert: str = "", after_sequence: int | None = None
+        self,
+        name: str = "",
+        *,
+        expert: str = "",
+        after_sequence: int | None = None,
+        timeout_s: float | None = None,
     ) -> AsyncIterator[AsyncIterator[StateChange]]:
         """Open the changes of state, as they happen; leaving the context ends it.
 
@@ -232,13 +237,14 @@ class AsyncAdapters:
             expert: Only of this expert; empty: of all.
             after_sequence: Begin behind this change; None: with new ones, after the present
                 state of `name` where it is given.
+            timeout_s: How long to watch, in seconds; None: until the context is left.
 
         Raises:
             TameError: From iterating: what the server answered.
         """
         request = adapter_request.watch_request(name, expert, after_sequence)
         metadata = await self._connection.metadata_async()
-        call = self._stub.WatchAdapterRevision(request, metadata=metadata)
+        call = self._stub.WatchAdapterRevision(request, timeout=timeout_s, metadata=metadata)
         try:
             yield _Changes(aiter(call))
         finally:
@@ -249,6 +255,10 @@ class AsyncAdapters:
         request = pb.CollectAdapterGarbageRequest(dry_run=dry_run)
         response = await self._ask(self._stub.CollectAdapterGarbage, request, timeout_s)
         return read_collected(response)
+
+    def close(self) -> None:
+        """End uploads under way; the client does it."""
+        self._uploader.close()
 
     async def _ask(
         self,

@@ -66,6 +66,7 @@ class AsyncClient:
         traceback: TracebackType | None,
     ) -> None:
         """Close the connection; calls under way are cancelled."""
+        self.adapters.close()
         await self._channel.close()
 
     async def route(

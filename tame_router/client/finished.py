@@ -9,7 +9,7 @@ _ResponseT = TypeVar("_ResponseT")
 
 
 async def finished(
-    call: grpc.aio.UnaryUnaryCall[Any, _ResponseT] | grpc.aio.StreamUnaryCall[Any, _ResponseT],
+    call: grpc.aio.UnaryUnaryCall[Any, _ResponseT],
 ) -> _ResponseT:
     """Wait for a call, and let a cancellation through as it came.
 

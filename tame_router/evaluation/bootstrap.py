@@ -67,6 +67,7 @@ def estimate(
     *,
     resamples: int = RESAMPLES,
     seed: int = SEED,
+    percentiles: tuple[float, float] = PERCENTILES,
 ) -> dict[str, Estimate]:
     """Estimate figures over the same questions, all from the same resamples.
 
@@ -75,6 +76,7 @@ def estimate(
         questions: Number of questions, ≥ 1.
         resamples: How many are drawn, ≥ 1.
         seed: Of the draws; the same seed gives the same intervals.
+        percentiles: Ends of the intervals, in (0, 100).
     """
     drawn: dict[str, list[FloatArray]] = {name: [] for name in statistics}
     for weights in _resample(questions, resamples, seed):
@@ -83,7 +85,7 @@ def estimate(
     ones = np.ones((1, questions))
     estimates = {}
     for name, statistic in statistics.items():
-        low, high = np.percentile(np.concatenate(drawn[name]), PERCENTILES)
+        low, high = np.percentile(np.concatenate(drawn[name]), percentiles)
         estimates[name] = Estimate(
             value=float(statistic(ones)[0]), low=float(low), high=float(high), questions=questions
         )

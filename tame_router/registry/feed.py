@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection
-from typing import Final
+from collections.abc import AsyncGenerator, Collection
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from tame_router.registry.record import RevisionRecord, StateChange
-from tame_router.registry.record_store import RecordStore
 from tame_router.registry.records import Records
+
+if TYPE_CHECKING:  # the database's library is loaded with it
+    from tame_router.registry.record_store import RecordStore
 
 BATCH: Final = 100
 """Changes that are read at once."""
@@ -37,7 +40,7 @@ class Feed:
 
     async def changes(
         self, after: int, experts: Collection[str] | None, name: str = ""
-    ) -> AsyncIterator[tuple[StateChange, RevisionRecord]]:
+    ) -> AsyncGenerator[tuple[StateChange, RevisionRecord], None]:
         """Give changes in order, without end.
 
         Args:
@@ -47,21 +50,20 @@ class Feed:
         """
         while True:
             news = self._news
-            found = await self._records.ask(lambda store: _read(store, after, experts))
+            found = await self._records.ask(partial(_read, after, experts, name))
             for change, record in found:
                 after = change.sequence
-                if name in {"", change.revision}:
-                    yield change, record
+                yield change, record
             if not found:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(news.wait(), self._poll_s)
 
 
 def _read(
-    store: RecordStore, after: int, experts: Collection[str] | None
+    after: int, experts: Collection[str] | None, name: str, store: "RecordStore"
 ) -> list[tuple[StateChange, RevisionRecord]]:
     found = []
-    for change in store.changes(after, experts, BATCH):
+    for change in store.changes(after, experts, BATCH, revision=name):
         record = store.get(change.revision, with_report=False)
         if record is not None:
             found.append((change, record))

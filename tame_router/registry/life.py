@@ -3,14 +3,14 @@
 import dataclasses
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, or_, select
 
 from tame_router.errors import RevisionNotFoundError, RevisionRefusedError
 from tame_router.registry.ledger import Writing
 from tame_router.registry.record import Actor, RevisionRecord
 from tame_router.registry.row import microseconds, read_revision, write_actor, write_findings
 from tame_router.registry.state import Event, State, next_state
-from tame_router.registry.tables import REVISION, STATE_CHANGE
+from tame_router.registry.tables import LABEL, REVISION, STATE_CHANGE
 
 BRIEF = [column for column in REVISION.c if column is not REVISION.c.report]
 """What a list is made of: reports are long."""
@@ -39,6 +39,12 @@ def need_revision(connection: Connection, name: str) -> RevisionRecord:
             metadata={"revision": name[:64]},
         )
     return record
+
+
+def labelled(connection: Connection, name: str) -> bool:
+    """Tell whether a label names a revision, as live or as canary."""
+    named = or_(LABEL.c.live == name, LABEL.c.canary == name)
+    return connection.execute(select(LABEL.c.expert).where(named).limit(1)).first() is not None
 
 
 def check_usable(record: RevisionRecord) -> None:

@@ -1,7 +1,9 @@
 """The service's way to the registry's records: off the event loop, and not before it is needed."""
 
 import asyncio
+import contextlib
 import logging
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +18,14 @@ if TYPE_CHECKING:  # the database's library is loaded with it
     from tame_router.store import Database
 
 T = TypeVar("T")
+
+FILE = "tame.db"
+"""The default database, as `store` names it; that module loads the library."""
+
+TABLE = "adapter_revisions"
+"""There once anything was recorded."""
+
+BUSY_TIMEOUT_S = 5
 
 
 class Records:
@@ -33,6 +43,12 @@ class Records:
         self._store: RecordStore | None = None
         # One thread: what has to wait for a slow database waits here, and nothing else does.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="registry")
+
+    async def present(self) -> bool:
+        """Tell whether there may be records: a router without any loads no database for them."""
+        if self._store is not None or self._settings.url.get_secret_value():
+            return True
+        return await self._off_loop(self._made)
 
     async def ask(self, work: "Callable[[RecordStore], T]") -> T:
         """Read or change records.
@@ -70,6 +86,18 @@ class Records:
             self._database = self._database or Database(self._settings, self._state_dir)
             self._store = RecordStore(self._database)
         return self._store
+
+    def _made(self) -> bool:
+        """Look into the default database, without the library."""
+        path = self._state_dir / FILE
+        if not path.exists():
+            return False
+        query = "SELECT 1 FROM sqlite_master WHERE name = ?"
+        with contextlib.closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as connection:
+            try:
+                return connection.execute(query, (TABLE,)).fetchone() is not None
+            except sqlite3.Error:
+                return True  # whatever is wrong with it, opening it tells
 
     def _close(self) -> None:
         if self._database is not None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from tame_router.errors import AlreadyExistsError
+from tame_router.errors import AlreadyExistsError, InvalidTransitionError
 from tame_router.registry.finding import Finding
 from tame_router.registry.job_store import insert_job
 from tame_router.registry.ledger import Ledger, Writing
@@ -14,6 +14,7 @@ from tame_router.registry.life import (
     append_change,
     check_usable,
     find_revision,
+    labelled,
     need_revision,
     step,
     update_revision,
@@ -99,12 +100,12 @@ class RevisionRecords(Ledger):
             page = page.where(REVISION.c.state.in_(sorted(states)))
         if after:
             page = page.where(REVISION.c.number < read_token(after))
-        with self._database.reading() as connection:
-            numbers = list(connection.execute(page).scalars())
-            chosen = REVISION.c.number.in_(numbers[:limit])
-            query = select(*BRIEF).where(chosen).order_by(REVISION.c.number.desc())
-            records = [read_revision(row) for row in connection.execute(query)]
-        return records, str(numbers[limit - 1]) if len(numbers) > limit else ""
+        chosen = REVISION.c.number.in_(page.subquery().select())
+        query = select(*BRIEF).where(chosen).order_by(REVISION.c.number.desc())
+        with self._database.transaction() as connection:
+            rows = list(connection.execute(query))
+        records = [read_revision(row) for row in rows[:limit]]
+        return records, str(rows[limit - 1].number) if len(rows) > limit else ""
 
     def happen(
         self,
@@ -165,12 +166,18 @@ class RevisionRecords(Ledger):
 
         Raises:
             RevisionNotFoundError: When there is none of that name.
-            InvalidTransitionError: When it cannot be withdrawn where it stands.
+            InvalidTransitionError: When it cannot be withdrawn where it stands, or a label names
+                it.
         """
         with self._changing() as writing:
             record = need_revision(writing.connection, name)
             if record.withdrawn:
                 return record
+            if labelled(writing.connection, name):
+                raise InvalidTransitionError(
+                    f"the revision {name} answers for {record.expert} now; roll back first",
+                    metadata={"state": str(record.state), "event": str(Event.RETIRE)},
+                )
             return step(writing, record, Event.RETIRE, actor, because, withdrawn=True)
 
     def changes(
@@ -197,6 +204,11 @@ class RevisionRecords(Ledger):
         query = query.order_by(STATE_CHANGE.c.sequence).limit(limit)
         with self._database.transaction() as connection:
             return [read_state_change(row) for row in connection.execute(query)]
+
+    def last_sequence(self) -> int:
+        """Give the number of the last change of state; 0: there was none."""
+        with self._database.transaction() as connection:
+            return int(connection.execute(select(func.max(STATE_CHANGE.c.sequence))).scalar() or 0)
 
     def tenant_bytes(self, tenant: str) -> int:
         """Add up the bytes of a tenant's revisions that were not removed."""

@@ -42,14 +42,10 @@ def migrate(database: Database, scripts: Path = SCRIPTS) -> None:
     config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     config.set_main_option("path_separator", "newline")
     directory = ScriptDirectory.from_config(config)
-    with database.transaction() as connection:
-        if _made(connection, directory):
-            return
     with _ONE_AT_A_TIME, database.making() as connection:
-        if _made(connection, directory):
-            return  # another process was faster
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        if not _made(connection, directory):
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
 
 
 def _made(connection: Connection, directory: ScriptDirectory) -> bool:

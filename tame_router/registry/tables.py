@@ -73,8 +73,8 @@ REVISION = Table(
     _words("findings"),
     # Last: SQLite reads a row up to the last column that is wanted, and reports are long.
     _words("report"),
-    # Hold all that a page is chosen by, so that rows of other pages are not read.
-    Index("adapter_revisions_number", "number", "expert", "state", unique=True),
+    Index("adapter_revisions_number", "number", unique=True),
+    # These hold all that a page is chosen by, so that rows of other pages are not read.
     Index("adapter_revisions_expert", "expert", "number", "state"),
     Index("adapter_revisions_state", "state", "number", "expert"),
     Index("adapter_revisions_tenant", "tenant", "removed", "size_bytes"),

@@ -15,8 +15,11 @@ from tame_router.telemetry import log
 LEASE_S: Final = 15.0
 """Time for which a job is one process's; extended while it works."""
 
-MOST_ATTEMPTS: Final = 5
+MOST_ATTEMPTS: Final = 8
 """Times a job is begun before it counts as failed."""
+
+LONGEST_WAIT_S: Final = 60.0
+"""Longest wait before a job that failed is begun again; the first is `poll_s`, then it doubles."""
 
 Step = Callable[[Job], Awaitable[None]]
 """Does a job. It may be done twice, where a process died before it said that it was done."""
@@ -59,12 +62,12 @@ class Worker:
     async def run(self) -> None:
         """Do jobs as they come, until cancelled; the one under way is then left to the next."""
         while True:
-            try:
-                job = await self._records.ask(
-                    lambda store: store.claim(self._owner, datetime.now(UTC), LEASE_S)
-                )
-            except ServiceError:  # the log says so already
-                job = None
+            job = None
+            with contextlib.suppress(ServiceError):  # the log says so already
+                if await self._records.present():
+                    job = await self._records.ask(
+                        lambda store: store.claim(self._owner, datetime.now(UTC), LEASE_S)
+                    )
             if job is None:
                 await self._rest()
             else:
@@ -111,7 +114,7 @@ class Worker:
             await self._end(job, error.message)
         except TameError as error:
             log.event(logging.WARNING, "adapter.job_failed", job=job.job_id, because=error.message)
-            await asyncio.sleep(min(self._poll_s * 2**job.attempts, LEASE_S / 2))
+            await asyncio.sleep(min(self._poll_s * 2**job.attempts, LONGEST_WAIT_S))
             await self._records.ask(lambda store: store.release(job.job_id, self._owner))
         else:
             await self._records.ask(lambda store: store.finish(job.job_id))

@@ -9,6 +9,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -20,6 +21,7 @@ from tests.fakes import vllm_wire as wire
 from tests.fakes.uvicorn_thread import UvicornThread
 from tests.fakes.vllm_chat import ChatEndpoint
 from tests.fakes.vllm_resolver import Resolver
+from tests.fakes.vllm_scoring import complete
 from tests.fakes.vllm_script import Fault, Pace, Received
 
 BASE_MODEL = "smollm2-135m-instruct"
@@ -37,6 +39,7 @@ class FakeVllm:
         paces: How some of them write, by name.
         faults: What goes wrong at some of them every time, by name.
         logprobs: Log-probability of each token of some of them, by name; else -0.25.
+        worse: By how many nats some of them score words less well, by name.
         adapters: Names of the adapters that are loaded from the start.
         resolver: What becomes of names that are not.
         max_model_len: The context, in tokens.
@@ -60,6 +63,7 @@ class FakeVllm:
                 Route("/metrics", self._metrics),
                 Route("/tokenize", self._tokenize, methods=["POST"]),
                 Route("/v1/models", self._models),
+                Route("/v1/completions", partial(complete, self), methods=["POST"]),
                 Route("/v1/chat/completions", ChatEndpoint(self), methods=["POST"]),
             ]
         )
@@ -73,6 +77,7 @@ class FakeVllm:
         self.paces: dict[str, Pace] = {}
         self.faults: dict[str, Fault] = {}
         self.logprobs: dict[str, float] = {}
+        self.worse: dict[str, float] = {}
         self.base_model = BASE_MODEL
         self.adapters: Sequence[str] = ADAPTERS
         self.resolver = Resolver()
@@ -193,11 +198,14 @@ class FakeVllm:
     async def _tokenize(self, request: Request) -> Response:
         body = await request.json()
         self.record(request, body)
-        count = wire.count_tokens(body["messages"])
+        if "prompt" in body:
+            tokens = list(map(ord, body["prompt"]))
+        else:
+            tokens = list(range(wire.count_tokens(body["messages"])))
         answer = {
-            "count": count,
+            "count": len(tokens),
             "max_model_len": self.max_model_len,
-            "tokens": list(range(count)),
+            "tokens": tokens,
             "token_strs": None,
         }
         return self.plain_faults.get("/tokenize") or JSONResponse(answer)

@@ -1,6 +1,5 @@
 """A label moves together with the states of its revisions, and its history tells every move."""
 
-import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -109,6 +108,19 @@ def test_a_canary_beside_what_the_folder_says(store: RecordStore) -> None:
     label = publish(store, approve(store), 0.3)
     assert (label.live, label.generation) == (FOLDER, 1)
     assert rollback(store, FOLDER).live == FOLDER
+
+
+def test_what_a_label_names_is_not_withdrawn(store: RecordStore) -> None:
+    """Also where it came with the folder, and its record is not active."""
+    twin = approve(store)
+    canary = approve(store, "b")
+    store.happen(canary, Event.PUBLISH, PARTNER, "")
+    store.publish(canary, 0.1, twin, None, PARTNER, "")
+    for name in (twin, canary):
+        with pytest.raises(InvalidTransitionError, match="answers for legal now; roll back first"):
+            store.withdraw(name, PARTNER, "")
+    store.rollback("legal", twin, "", None, PARTNER, "")
+    assert store.withdraw(canary, PARTNER, "").withdrawn
 
 
 def test_publishing_what_is_so_already_changes_nothing(store: RecordStore) -> None:
@@ -268,9 +280,3 @@ def test_history_comes_in_pages(store: RecordStore) -> None:
     assert ([change.label.generation for change in page], token) == ([3, 2, 1], "")
     with pytest.raises(InvalidRequestError):
         store.history("legal", 2, "last")
-
-
-def test_a_label_compares_by_value(store: RecordStore) -> None:
-    """What publishing gives is what is kept, to the microsecond."""
-    label = publish(store, approve(store), 0.1)
-    assert dataclasses.replace(label) == store.label("legal") == store.labels()["legal"]

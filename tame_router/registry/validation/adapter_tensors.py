@@ -61,10 +61,11 @@ def check_tensors(
         part = _Part(match["module"], match["part"], entry)
         findings += _check_name(part, config, modules)
         parts.append(part)
-    if not findings:
+    targets = list(_targets(config, modules))
+    if not findings and not targets:
         findings += [f for part in parts for f in _check_shape(part, config, modules)]
         findings += _check_pairs(parts, config)
-    return [*_targets(config, modules), *findings][:_MOST_TOLD]
+    return [*targets, *findings][:_MOST_TOLD]
 
 
 def check_updates(

@@ -37,7 +37,7 @@ def _make_revisions() -> None:
         sa.Column("removed", sa.Boolean, nullable=False),
         *_texts("manifest", "findings", "report"),
     )
-    _index("adapter_revisions", "number", "number", "expert", "state", unique=True)
+    _index("adapter_revisions", "number", "number", unique=True)
     _index("adapter_revisions", "expert", "expert", "number", "state")
     _index("adapter_revisions", "state", "state", "number", "expert")
     _index("adapter_revisions", "tenant", "tenant", "removed", "size_bytes")

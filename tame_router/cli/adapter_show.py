@@ -1,0 +1,97 @@
+"""`tame adapter list | show`."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from tame_router.cli.adapter_desk import add_router, connected, count, revision_facts, size_text
+from tame_router.cli.arguments import Commands, add_command
+from tame_router.cli.tenant_desk import names, time_text, write_json, write_table
+
+if TYPE_CHECKING:
+    from tame_router.client.adapter import Revision, Revisions
+
+MOST = 100
+
+EPILOG = """\
+examples:
+  tame adapter list
+  tame adapter list --expert legal --state approved,active --json
+  tame adapter show legal--0123456789abcdef
+  tame adapter show legal--0123456789abcdef --markdown > report.md
+"""
+
+
+def add(commands: Commands) -> None:
+    """Add the commands."""
+    listing = add_command(
+        commands, "list", summary="list revisions, the newest first", epilog=EPILOG
+    )
+    listing.add_argument("--expert", default="", metavar="NAME", help="of this expert alone")
+    listing.add_argument(
+        "--state", type=names, default=frozenset(), metavar="STATES", help="in these alone"
+    )
+    listing.add_argument(
+        "--most", type=count, default=MOST, metavar="N", help=f"only so many (default: {MOST})"
+    )
+    add_router(listing)
+    listing.set_defaults(run=run_list)
+    show = add_command(
+        commands, "show", summary="show a revision, and the report on it", epilog=EPILOG
+    )
+    show.add_argument("name", help="the revision's name")
+    show.add_argument("--markdown", action="store_true", help="write Markdown")
+    add_router(show)
+    show.set_defaults(run=run_show)
+
+
+def run_list(arguments: argparse.Namespace) -> int:
+    """List revisions."""
+    with connected(arguments) as client:
+        found = client.adapters.list(arguments.expert, sorted(arguments.state), most=arguments.most)
+    if arguments.json:
+        roles = _roles(found)
+        facts = [{**revision_facts(r), "role": roles.get(r.name, "")} for r in found.revisions]
+        write_json(*facts)
+        return 0
+    write_table(("name", "state", "answers", "brought by", "size", "uploaded"), _rows(found))
+    return 0
+
+
+def run_show(arguments: argparse.Namespace) -> int:
+    """Show a revision."""
+    from tame_router.cli.adapter_screen import markdown, show_revision
+
+    with connected(arguments) as client:
+        revision = client.adapters.get(arguments.name)
+    if arguments.json:
+        write_json(revision_facts(revision))
+    elif arguments.markdown:
+        sys.stdout.write(markdown(revision))
+    else:
+        show_revision(revision)
+    return 0
+
+
+def _rows(found: "Revisions") -> list[tuple[str, ...]]:
+    roles = _roles(found)
+    return [_row(revision, roles.get(revision.name, "")) for revision in found.revisions]
+
+
+def _row(revision: "Revision", role: str) -> tuple[str, ...]:
+    return (
+        revision.name,
+        revision.state.value,
+        role,
+        f"{revision.tenant}/{revision.subject}",
+        size_text(revision.size_bytes),
+        time_text(revision.create_time),
+    )
+
+
+def _roles(found: "Revisions") -> dict[str, str]:
+    """Tell of the revisions that answer whether they do to all or to some."""
+    roles = {label.live: "live" for label in found.labels if label.live}
+    return roles | {
+        label.canary: f"canary {label.canary_share:.1%}" for label in found.labels if label.canary
+    }

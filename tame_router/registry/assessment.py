@@ -1,0 +1,203 @@
+"""The two judgements a revision must pass: bytes and signature are right, and it answers well."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from tame_router.catalog.live import LiveCatalog
+from tame_router.errors import CorruptRevisionError, RevisionNotFoundError, RevisionRefusedError
+from tame_router.registry.advice import found
+from tame_router.registry.feed import Feed
+from tame_router.registry.finding import Finding
+from tame_router.registry.gate.evaluation_sets import Contender, EvaluationSets
+from tame_router.registry.gate.gate import Gate
+from tame_router.registry.gate.probe import EngineProbe
+from tame_router.registry.reason import Reason
+from tame_router.registry.record import ROUTER, Job, JobKind, RevisionRecord, SignatureState
+from tame_router.registry.records import Records
+from tame_router.registry.revision_store import RevisionStore
+from tame_router.registry.signature import Verdict
+from tame_router.registry.state import Event, State
+from tame_router.telemetry import log
+
+
+class Signatures(Protocol):
+    """Looks at the signature of a revision whose bytes are in the store."""
+
+    async def look(self, record: RevisionRecord) -> Verdict:
+        """Tell who signed it, or why it is refused.
+
+        Raises:
+            CorruptRevisionError: When its bytes are not what its digest says.
+        """
+        ...
+
+
+Examine = Callable[[str], AbstractAsyncContextManager[EngineProbe]]
+"""Opens an engine of an expert's that can be asked."""
+
+Sets = Callable[[RevisionRecord], Awaitable[EvaluationSets]]
+"""Gives what a revision is asked."""
+
+
+class Assessment:
+    """Judges revisions, step by step.
+
+    Args:
+        records: What is known of revisions.
+        store: Where their bytes are.
+        signatures: Looks at signatures.
+        gate: Compares with what answers today.
+        sets: What is asked.
+        examine: Opens the engine that is asked.
+        live: The experts.
+        feed: Is told of changes.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        store: RevisionStore,
+        signatures: Signatures,
+        gate: Gate,
+        sets: Sets,
+        examine: Examine,
+        live: LiveCatalog,
+        feed: Feed,
+    ) -> None:
+        self._records = records
+        self._store = store
+        self._signatures = signatures
+        self._gate = gate
+        self._sets = sets
+        self._examine = examine
+        self._live = live
+        self._feed = feed
+
+    async def check(self, record: RevisionRecord) -> None:
+        """Make sure of bytes and signature before a replica loads a revision.
+
+        Raises:
+            CorruptRevisionError: When its bytes are not what its digest says; it is never
+                served, and the operator is told.
+            RevisionRefusedError: When its signature does not count any more.
+        """
+        try:
+            await asyncio.to_thread(self._store.verify, record.name)
+            signed = await self._signatures.look(record)
+        except (CorruptRevisionError, RevisionNotFoundError) as error:
+            log.event(logging.ERROR, "adapter.corrupt", revision=record.name, because=error.message)
+            raise CorruptRevisionError(
+                f"{record.name} is not what was uploaded: {error.message}; it is not served:"
+                " upload it again, and look for what changed it",
+                metadata={"revision": record.name},
+            ) from error
+        for finding in signed.findings:
+            if finding.fatal:
+                raise RevisionRefusedError(
+                    f"{record.name}: {finding.message}; {finding.advice}",
+                    metadata={"revision": record.name, "reason": finding.reason.value},
+                )
+
+    async def validate(self, job: Job) -> None:
+        """Do what is left of validation once all bytes are here: bytes again, and signature."""
+        record = await self._waiting(job, State.VALIDATING)
+        if record is None:
+            return
+        try:
+            await asyncio.to_thread(self._store.verify, record.name)
+            signed = await self._signatures.look(record)
+        except (CorruptRevisionError, RevisionNotFoundError) as error:
+            signed = Verdict(findings=(found(Reason.DIGEST_MISMATCH, error.message),))
+        findings = (*_kept(record), *signed.findings)
+        if any(finding.fatal for finding in findings):
+            await self._refuse(record, findings)
+            return
+        state = SignatureState.VERIFIED if signed.signer else SignatureState.ABSENT
+        by = f", signed by {signed.signer}" if signed.signer else ""
+        following = Job(
+            job_id=f"evaluate-{record.name}-{job.job_id}",
+            kind=JobKind.EVALUATE,
+            revision=record.name,
+            actor=job.actor,
+        )
+        await self._records.ask(
+            lambda store: store.happen(
+                record.name,
+                Event.VALIDATED,
+                ROUTER,
+                f"files and digests are in order{by}",
+                findings=findings,
+                signature=state,
+                signer=signed.signer,
+                job=following,
+            )
+        )
+        self._feed.tell()
+
+    async def evaluate(self, job: Job) -> None:
+        """Have a revision and what answers today asked the same, and judge."""
+        record = await self._waiting(job, State.EVALUATING)
+        if record is None:
+            return
+        expert = self._live.current.expert(record.expert)
+        revision = expert.live_revision
+        live = Contender(expert=expert, revision=revision) if revision else None
+        candidate = Contender(expert=expert, revision=record.name)
+        async with self._examine(expert.backend) as engine:
+            report = await self._gate.evaluate(candidate, live, await self._sets(record), engine)
+        event = Event.PASSED if report.passed else Event.FAILED
+        fatal = [finding.reason.value for finding in report.findings if finding.fatal]
+        because = f"the gate refused it: {', '.join(fatal)}" if fatal else "the gate let it through"
+        await self._records.ask(
+            lambda store: store.happen(
+                record.name,
+                event,
+                ROUTER,
+                because,
+                findings=(*_kept(record), *report.findings),
+                report=report.document,
+            )
+        )
+        self._feed.tell()
+
+    async def abandon(self, job: Job) -> None:
+        """Take back a publication whose process died: the label has moved, or it never will."""
+        record = await self._waiting(job, State.PUBLISHING)
+        if record is None:
+            return
+        because = "the process that published it died; publish it again"
+        await self._records.ask(
+            lambda store: store.happen(record.name, Event.ABORTED, ROUTER, because)
+        )
+        self._feed.tell()
+
+    async def give_up(self, job: Job, because: str) -> None:
+        """Refuse a revision whose judgement cannot be brought to an end."""
+        at = State.VALIDATING if job.kind is JobKind.VALIDATE else State.EVALUATING
+        record = await self._waiting(job, at)
+        if record is not None:
+            finding = found(Reason.ENGINE_REFUSED, f"the evaluation did not end: {because}")
+            await self._refuse(record, (*_kept(record), finding))
+
+    async def _waiting(self, job: Job, state: State) -> RevisionRecord | None:
+        """Give the revision of a job that is still to be done; None: it was done before."""
+        record = await self._records.ask(lambda store: store.get(job.revision))
+        return record if record is not None and record.state is state else None
+
+    async def _refuse(self, record: RevisionRecord, findings: tuple[Finding, ...]) -> None:
+        reasons = ", ".join(finding.reason.value for finding in findings if finding.fatal)
+        await self._records.ask(
+            lambda store: store.happen(
+                record.name, Event.FAILED, ROUTER, f"refused: {reasons}", findings=findings
+            )
+        )
+        log.event(logging.WARNING, "adapter.refused", revision=record.name, because=reasons)
+        self._feed.tell()
+
+
+def _kept(record: RevisionRecord) -> tuple[Finding, ...]:
+    """Give the notes of the upload; what an earlier judgement refused is judged anew."""
+    return tuple(finding for finding in record.findings if not finding.fatal)

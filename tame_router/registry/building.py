@@ -1,0 +1,141 @@
+"""Puts the registry together, and keeps it going beside the service."""
+
+import asyncio
+import os
+import platform
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tame_router.backends.backend import Backend
+from tame_router.backends.fleet import Fleet
+from tame_router.catalog.live import LiveCatalog
+from tame_router.config import Settings
+from tame_router.registry.assessment import Assessment
+from tame_router.registry.checkers import Checkers
+from tame_router.registry.examination_sets import ExaminationSets
+from tame_router.registry.feed import Feed
+from tame_router.registry.garbage import Garbage
+from tame_router.registry.gate.gate import Gate
+from tame_router.registry.intake import Intake
+from tame_router.registry.label_mover import LabelMover
+from tame_router.registry.labels import Labels
+from tame_router.registry.publication import Publisher
+from tame_router.registry.record import JobKind
+from tame_router.registry.records import Records
+from tame_router.registry.registry import Registry
+from tame_router.registry.restoration import Restorer
+from tame_router.registry.revision_store import RevisionStore
+from tame_router.registry.signature_look import SignatureLook
+from tame_router.registry.signing_policy import SigningPolicies
+from tame_router.registry.uploads import Uploads
+from tame_router.registry.worker import Worker
+
+
+@asynccontextmanager
+async def open_registry(
+    settings: Settings,
+    base_models: Mapping[str, str],
+    live: LiveCatalog,
+    backends: Mapping[str, Backend],
+    *,
+    store_url: str,
+    base_model_dir: Path | None,
+) -> AsyncIterator[Registry]:
+    """Open the registry: labels count, jobs are done, until the context is left.
+
+    Args:
+        settings: All settings.
+        base_models: Base model of each backend, by the backend's name.
+        live: The experts; their pointers are moved.
+        backends: What runs them.
+        store_url: Where revisions' bytes are kept.
+        base_model_dir: Folder of the base model that adapters must fit; None: not known.
+
+    Raises:
+        ConfigError: When the store's address cannot be used.
+        StoreUnavailableError: When there are records, and they cannot be read.
+    """
+    section = settings.registry
+    records = Records(settings.store, settings.state_dir)
+    store = RevisionStore(store_url)
+    fleet = Fleet(backends)
+    labels = Labels(records, live, fleet, refresh_s=section.refresh_s)
+    feed = Feed(records, poll_s=section.refresh_s)
+    owner = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    checkers = Checkers(settings, base_models, live, base_model_dir)
+    uploads = Uploads(settings.state_dir / "uploads", checkers.checker_for)
+    assessment = Assessment(
+        records,
+        store,
+        SignatureLook(store, SigningPolicies(section)),
+        Gate(section.gate),
+        ExaminationSets(live, store),
+        fleet.examining,
+        live,
+        feed,
+    )
+    steps = {
+        JobKind.VALIDATE: assessment.validate,
+        JobKind.EVALUATE: assessment.evaluate,
+        JobKind.PUBLISH: assessment.abandon,
+    }
+    worker = Worker(records, steps, assessment.give_up, owner=owner, poll_s=section.refresh_s)
+    mover = LabelMover(
+        fleet,
+        live,
+        labels,
+        prepare_timeout_s=section.prepare_timeout_s,
+        quorum=section.quorum,
+    )
+
+    async def drop_uploads(before: datetime) -> int:
+        return await uploads.collect((datetime.now(UTC) - before).total_seconds())
+
+    registry = Registry(
+        records,
+        Intake(
+            uploads,
+            store,
+            records,
+            checkers.known,
+            warm=checkers.warm,
+            max_tenant_bytes=section.max_tenant_bytes,
+        ),
+        Publisher(records, mover, assessment.check, owner=owner),
+        Restorer(records, mover),
+        Garbage(
+            records,
+            store,
+            drop_uploads,
+            retention=timedelta(days=section.retention_days),
+            upload_age=timedelta(hours=section.upload_hours),
+        ),
+        feed,
+        worker,
+    )
+    try:
+        await labels.begin()
+        async with _beside(labels, worker):
+            yield registry
+    finally:
+        await records.close()
+
+
+@asynccontextmanager
+async def _beside(labels: Labels, worker: Worker) -> AsyncIterator[None]:
+    """Follow labels and do jobs, as long as the context lasts."""
+    failure: Exception | None = None
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(labels.follow()), group.create_task(worker.run())]
+        try:
+            yield
+        except Exception as error:  # a group would wrap it, and hide what it is
+            failure = error
+        finally:
+            for task in tasks:
+                task.cancel()
+    if failure is not None:
+        raise failure

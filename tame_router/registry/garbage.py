@@ -1,0 +1,79 @@
+"""Bytes that nothing needs any more: of old refused and retired revisions, and lost uploads."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from tame_router.registry.record import RevisionRecord
+from tame_router.registry.records import Records
+from tame_router.registry.request import Collected
+from tame_router.registry.revision_store import RevisionStore
+
+if TYPE_CHECKING:  # the database's library is loaded with it
+    from tame_router.registry.record_store import RecordStore
+
+DropUploads = Callable[[datetime], Awaitable[int]]
+"""Throws uploads away that began before a moment and were not finished; counts them."""
+
+
+class Garbage:
+    """Removes bytes. What a label, a job, or history within the retention needs is never removed.
+
+    Args:
+        records: What is known of revisions.
+        store: Where their bytes are.
+        drop_uploads: Throws unfinished uploads away.
+        retention: Age from which bytes of refused and retired revisions may go.
+        upload_age: Age from which an unfinished upload counts as lost.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        store: RevisionStore,
+        drop_uploads: DropUploads,
+        *,
+        retention: timedelta,
+        upload_age: timedelta,
+    ) -> None:
+        self._records = records
+        self._store = store
+        self._drop_uploads = drop_uploads
+        self._retention = retention
+        self._upload_age = upload_age
+
+    async def collect(self, *, dry_run: bool) -> Collected:
+        """Remove what nothing needs; `dry_run`: tell what that is, as far as it can be told.
+
+        Raises:
+            StoreUnavailableError: When the records cannot be used.
+            StorageUnavailableError: When the bytes cannot be removed now.
+        """
+        now = datetime.now(UTC)
+        if dry_run:
+            names, size = await self._records.ask(lambda s: _told(s, now, self._retention))
+            return Collected(revisions=names, freed_bytes=size)
+        # Noted first: a revision whose bytes are going must not be published meanwhile.
+        names = await self._records.ask(lambda s: _marked(s, now, self._retention))
+        kept = await asyncio.to_thread(self._store.names)
+        left = await self._records.ask(lambda store: _left(store, kept))
+        freed = await asyncio.to_thread(self._store.collect, {*names, *left})
+        uploads = await self._drop_uploads(now - self._upload_age)
+        return Collected(revisions=names, freed_bytes=freed, uploads=uploads)
+
+
+def _told(store: "RecordStore", now: datetime, retention: timedelta) -> tuple[tuple[str, ...], int]:
+    names = tuple(store.garbage(now, retention))
+    records: list[RevisionRecord | None] = [store.get(name, with_report=False) for name in names]
+    return names, sum(record.manifest.size_bytes for record in records if record)
+
+
+def _marked(store: "RecordStore", now: datetime, retention: timedelta) -> tuple[str, ...]:
+    return tuple(name for name in store.garbage(now, retention) if store.mark_removed(name))
+
+
+def _left(store: "RecordStore", kept: Sequence[str]) -> tuple[str, ...]:
+    """Name what was noted as removed by a process that died before its bytes were."""
+    records = [store.get(name, with_report=False) for name in kept]
+    return tuple(record.name for record in records if record and record.removed)

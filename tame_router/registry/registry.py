@@ -1,0 +1,199 @@
+"""The registry: what can be asked of it, for any caller; who may is decided before."""
+
+import uuid
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+
+from tame_router.errors import RevisionNotFoundError
+from tame_router.registry.feed import Feed
+from tame_router.registry.garbage import Garbage
+from tame_router.registry.intake import Intake, Session
+from tame_router.registry.publication import Publisher
+from tame_router.registry.record import (
+    Actor,
+    Job,
+    JobKind,
+    Label,
+    RevisionRecord,
+    StateChange,
+)
+from tame_router.registry.records import Records
+from tame_router.registry.request import (
+    Announcement,
+    Collected,
+    HistoryPage,
+    Page,
+    Publication,
+    Published,
+    Wanted,
+)
+from tame_router.registry.restoration import Restorer, Rollback
+from tame_router.registry.state import Event, State
+from tame_router.registry.worker import Worker
+
+
+class Registry:
+    """Keeps adapters and lets them answer.
+
+    Args:
+        records: What is known of revisions.
+        intake: Takes uploads.
+        publisher: Publishes.
+        restorer: Goes back.
+        garbage: Removes what nothing needs.
+        feed: Tells changes.
+        worker: Does long steps.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        intake: Intake,
+        publisher: Publisher,
+        restorer: Restorer,
+        garbage: Garbage,
+        feed: Feed,
+        worker: Worker,
+    ) -> None:
+        self._records = records
+        self._intake = intake
+        self._publisher = publisher
+        self._restorer = restorer
+        self._garbage = garbage
+        self._feed = feed
+        self._worker = worker
+
+    def uploading(
+        self, announced: Announcement, actor: Actor, *, dry: bool = False
+    ) -> AbstractAsyncContextManager[Session]:
+        """Open an upload, or go on with one; a dry one keeps nothing.
+
+        Raises:
+            UploadError: When what is announced cannot be taken.
+            StorageFullError: When there is no room for it.
+        """
+        return self._intake.uploading(announced, actor, self._new, dry=dry)
+
+    async def revision(self, name: str) -> RevisionRecord | None:
+        """Give a revision with its report; None: there is none of that name."""
+        return await self._records.ask(lambda store: store.get(name))
+
+    async def revisions(self, experts: Collection[str] | None, wanted: Wanted) -> Page:
+        """Give a page of revisions.
+
+        Args:
+            experts: Of these; None: of all.
+            wanted: Which, and which page of them.
+
+        Raises:
+            InvalidRequestError: When the page's token is none.
+        """
+        records, token = await self._records.ask(
+            lambda s: s.list(experts, wanted.states, wanted.page_size, wanted.page_token)
+        )
+        labels = await self._records.ask(lambda store: store.labels())
+        shown = sorted({record.expert for record in records} & labels.keys())
+        return Page(
+            records=tuple(records),
+            next_page_token=token,
+            labels=tuple(labels[expert] for expert in shown),
+        )
+
+    async def evaluate(self, name: str, request_id: str, actor: Actor) -> RevisionRecord:
+        """Have a revision evaluated again; one that was refused is checked anew first.
+
+        The same `request_id` does it once.
+
+        Raises:
+            RevisionNotFoundError: When there is no such revision.
+            InvalidTransitionError: When it cannot be evaluated where it stands.
+        """
+        record = await self._known(name)
+        kind = JobKind.VALIDATE if record.state is State.REJECTED else JobKind.EVALUATE
+        # A job's id is unique: the same call again finds its job, and changes nothing.
+        given = f"{actor.tenant}-{request_id}" if request_id else uuid.uuid4().hex
+        job = Job(job_id=f"{kind}-{name}-{given}", kind=kind, revision=name, actor=actor)
+        done = await self._records.ask(lambda store: store.job(job.job_id))
+        if done is not None:
+            return record
+        because = "an evaluation was asked for"
+        record = await self._records.ask(
+            lambda s: s.happen(name, Event.EVALUATE, actor, because, job=job)
+        )
+        self._new()
+        return record
+
+    async def publish(self, publication: Publication, actor: Actor) -> Published:
+        """Let a revision answer.
+
+        Raises:
+            TameError: As `Publisher.publish` does.
+        """
+        try:
+            return await self._publisher.publish(publication, actor)
+        finally:
+            self._feed.tell()
+
+    async def rollback(self, wanted: Rollback, actor: Actor) -> Label:
+        """Let an earlier revision answer again, or end a canary.
+
+        Raises:
+            TameError: As `Restorer.rollback` does.
+        """
+        try:
+            return await self._restorer.rollback(wanted, actor)
+        finally:
+            self._feed.tell()
+
+    async def retire(self, name: str, actor: Actor) -> RevisionRecord:
+        """Withdraw a revision that does not answer.
+
+        Raises:
+            RevisionNotFoundError: When there is no such revision.
+            InvalidTransitionError: When it answers, or is on its way to.
+        """
+        record = await self._records.ask(lambda s: s.withdraw(name, actor, "it was withdrawn"))
+        self._feed.tell()
+        return record
+
+    async def history(self, expert: str, page_size: int, page_token: str) -> HistoryPage:
+        """Give a page of the moves of an expert's label.
+
+        Raises:
+            InvalidRequestError: When the page's token is none.
+        """
+        changes, token = await self._records.ask(
+            lambda store: store.history(expert, page_size, page_token)
+        )
+        label = await self._records.ask(lambda store: store.label(expert))
+        return HistoryPage(changes=tuple(changes), next_page_token=token, label=label)
+
+    @asynccontextmanager
+    async def watching(
+        self, name: str, experts: Collection[str] | None, after_sequence: int | None
+    ) -> AsyncIterator[AsyncIterator[tuple[StateChange, RevisionRecord]]]:
+        """Open the changes of state, each with the revision after it.
+
+        Args:
+            name: Of this revision; empty: of all.
+            experts: Of these experts' revisions; None: of all.
+            after_sequence: Those with a higher number come first; None: those to come.
+        """
+        after = await self._feed.last() if after_sequence is None else after_sequence
+        async with aclosing(self._feed.changes(after, experts, name)) as changes:
+            yield changes
+
+    async def collect(self, *, dry_run: bool) -> Collected:
+        """Remove what nothing needs, or tell what that is."""
+        return await self._garbage.collect(dry_run=dry_run)
+
+    def _new(self) -> None:
+        """Let worker and watchers look: there is something new."""
+        self._worker.wake()
+        self._feed.tell()
+
+    async def _known(self, name: str) -> RevisionRecord:
+        record = await self._records.ask(lambda store: store.get(name))
+        if record is None:
+            raise RevisionNotFoundError(f"there is no revision {name[:80]!r}")
+        return record
