@@ -1,12 +1,28 @@
 """Where the outcomes of calls are kept, so that a call that is sent again is done once."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from tame_router.registry.ledger import Ledger
+from tame_router.registry.ledger import Ledger, Writing
 from tame_router.registry.row import microseconds
 from tame_router.registry.tables import REQUEST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What makes a call the same as one before.
+
+    Attributes:
+        tenant: Whose call.
+        method: What was called.
+        request_id: Names the call; not empty.
+    """
+
+    tenant: str
+    method: str
+    request_id: str
 
 
 class RequestStore(Ledger):
@@ -24,25 +40,18 @@ class RequestStore(Ledger):
         Returns:
             The outcome that is kept: that of the first.
         """
+        call = Call(tenant=tenant, method=method, request_id=request_id)
         with self._changing() as writing:
-            known = _find(writing.connection, tenant, method, request_id)
-            if known is not None:
-                return known
-            writing.connection.execute(
-                REQUEST.insert().values(
-                    tenant=tenant,
-                    method=method,
-                    request_id=request_id,
-                    outcome=outcome,
-                    create_time_us=microseconds(writing.now),
-                )
-            )
-        return outcome
+            known = find_outcome(writing.connection, call)
+            if known is None:
+                insert_outcome(writing, call, outcome)
+        return outcome if known is None else known
 
     def recall(self, tenant: str, method: str, request_id: str) -> str | None:
         """Give what a call came to, JSON; None: it was not done."""
         with self._database.transaction() as connection:
-            return _find(connection, tenant, method, request_id)
+            call = Call(tenant=tenant, method=method, request_id=request_id)
+            return find_outcome(connection, call)
 
     def forget(self, before: datetime) -> int:
         """Drop the outcomes of calls before a moment, and count them."""
@@ -51,7 +60,20 @@ class RequestStore(Ledger):
             return connection.execute(REQUEST.delete().where(old)).rowcount
 
 
-def _find(connection: Connection, tenant: str, method: str, request_id: str) -> str | None:
-    same = (REQUEST.c.tenant == tenant) & (REQUEST.c.method == method)
-    same &= REQUEST.c.request_id == request_id
+def find_outcome(connection: Connection, call: Call) -> str | None:
+    """Read what a call came to, JSON; None: it was not done."""
+    same = (REQUEST.c.tenant == call.tenant) & (REQUEST.c.method == call.method)
+    same &= REQUEST.c.request_id == call.request_id
     return connection.execute(select(REQUEST.c.outcome).where(same)).scalar_one_or_none()
+
+
+def insert_outcome(writing: Writing, call: Call, outcome: str) -> None:
+    """Keep within a change what a call came to, JSON, that was not done before."""
+    row = {
+        "tenant": call.tenant,
+        "method": call.method,
+        "request_id": call.request_id,
+        "outcome": outcome,
+        "create_time_us": microseconds(writing.now),
+    }
+    writing.connection.execute(REQUEST.insert().values(row))
