@@ -21,8 +21,6 @@ from tame_router.registry.manifest import FileEntry, make_manifest
 from tame_router.v1 import adapter_registry_service_pb2 as pb
 from tame_router.v1 import adapter_registry_service_pb2_grpc
 
-_POLL_S = 0.02
-
 
 class Deed(Protocol):
     """Something that is done once."""
@@ -66,8 +64,7 @@ class Upload:
 
         await client.adapters.upload(self._folder, EXPERT, progress=told)
         self.acknowledged = True
-        while (await client.adapters.get(self.name)).state in UNDECIDED:
-            await asyncio.sleep(_POLL_S)
+        await _judged(client, self.name)
 
     async def check(self, client: AsyncClient, service: Service) -> Sequence[str]:
         """See that what was acknowledged is here, and send the rest."""
@@ -110,8 +107,7 @@ class Evaluation:
         """Ask for it and wait for the end."""
         await client.adapters.evaluate(self._name, request_id=self._request_id)
         self._acknowledged = True
-        while (await client.adapters.get(self._name)).state in UNDECIDED:
-            await asyncio.sleep(_POLL_S)
+        await _judged(client, self._name)
 
     async def check(self, client: AsyncClient, service: Service) -> Sequence[str]:
         """See that it is evaluated again, once, where that was promised."""
@@ -159,6 +155,13 @@ class Move:
     def _there(self, label: Label) -> bool:
         moved = label.generation == self._before.generation + 1
         return moved and label.live == self._target and not label.canary
+
+
+async def _judged(client: AsyncClient, name: str) -> None:
+    async with client.adapters.watch(name) as changes:
+        async for change in changes:
+            if change.state not in UNDECIDED:
+                return
 
 
 async def _known(client: AsyncClient, name: str) -> bool:
