@@ -17,7 +17,7 @@ from bench.made_adapter import write_base
 from deploy.local.router_process import read_addresses, start
 from tame_router import app
 from tame_router.config import Settings
-from tame_router.registry.building import store_url
+from tame_router.local_engine import store_url
 from tame_router.registry.record_store import RecordStore
 from tame_router.registry.state import State
 from tame_router.store import Database
