@@ -32,6 +32,7 @@ from bench.adapter_pages import list_ms
 from bench.adapter_rig import EXPERT, Rig, Service, build, load_average
 from bench.adapter_traffic import Traffic
 from bench.made_adapter import LAYERS, Size, write_adapter
+from tame_router.backends.revision_probe import TOKENS
 from tame_router.client.adapter_folder import read_folder
 from tame_router.client.async_client import AsyncClient
 from tests.fakes.vllm import BASE_MODEL, FakeVllm
@@ -89,13 +90,13 @@ class Beside:
 
 
 class TimedVllm(FakeVllm):
-    """An engine that remembers when it was last asked for one token, as a probe does."""
+    """An engine that remembers when it was last asked for as little as a probe asks for."""
 
     probed_s = 0.0
 
     def record(self, request: Request, body: dict[str, Any]) -> Received:
         """Take note of a request, and of the time of a probe."""
-        if body.get("max_tokens") == 1:
+        if body.get("max_tokens") == TOKENS:
             self.probed_s = time.monotonic()
         return super().record(request, body)
 
