@@ -90,7 +90,14 @@ async def open_registry(
         JobKind.EVALUATE: assessment.evaluate,
         JobKind.PUBLISH: assessment.abandon,
     }
-    worker = Worker(records, steps, assessment.give_up, owner=owner, poll_s=section.refresh_s)
+    worker = Worker(
+        records,
+        steps,
+        assessment.give_up,
+        owner=owner,
+        lease_s=section.lease_s,
+        poll_s=section.refresh_s,
+    )
     mover = LabelMover(
         fleet,
         live,
@@ -113,7 +120,7 @@ async def open_registry(
             warm=checkers.warm,
             max_tenant_bytes=section.max_tenant_bytes,
         ),
-        Publisher(records, mover, assessment.check, owner=owner),
+        Publisher(records, mover, assessment.check, owner=owner, lease_s=section.lease_s),
         restorer,
         Garbage(
             records,

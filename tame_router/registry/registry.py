@@ -184,9 +184,12 @@ class Registry:
         Args:
             name: Of this revision; empty: of all.
             experts: Of these experts' revisions; None: of all.
-            after_sequence: Those with a higher number come first; None: those to come.
+            after_sequence: Those with a higher number come first; None: those to come, after
+                the last of the revision that is named.
         """
-        after = await self._feed.last() if after_sequence is None else after_sequence
+        after = after_sequence
+        if after is None:
+            after = max(await self._feed.last(name) - bool(name), 0)
         async with aclosing(self._feed.changes(after, experts, name)) as changes:
             yield changes
 
