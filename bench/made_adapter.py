@@ -12,13 +12,15 @@ from typing import Any, Final
 
 import numpy as np
 
+LAYERS: Final = 32
+
 BASE: Final[dict[str, Any]] = {
     "architectures": ["LlamaForCausalLM"],
     "hidden_size": 4096,
     "intermediate_size": 14336,
     "num_attention_heads": 32,
     "num_key_value_heads": 8,
-    "num_hidden_layers": 32,
+    "num_hidden_layers": LAYERS,
     "vocab_size": 128256,
 }
 """What the configuration of an 8-billion Llama says of its shapes."""

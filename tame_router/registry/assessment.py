@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
 from tame_router.catalog.live import LiveCatalog
@@ -19,27 +18,15 @@ from tame_router.registry.reason import Reason
 from tame_router.registry.record import ROUTER, Job, JobKind, RevisionRecord, SignatureState
 from tame_router.registry.records import Records
 from tame_router.registry.revision_store import RevisionStore
+from tame_router.registry.signature import Verdict
 from tame_router.registry.state import Event, State
 from tame_router.telemetry import log
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signed:
-    """What was found of a signature.
-
-    Attributes:
-        signer: Who signed; empty: nobody, and nobody has to.
-        finding: Why the revision is refused for it; None: it is not.
-    """
-
-    signer: str = ""
-    finding: Finding | None = None
 
 
 class Signatures(Protocol):
     """Looks at the signature of a revision whose bytes are in the store."""
 
-    async def look(self, record: RevisionRecord) -> Signed:
+    async def look(self, record: RevisionRecord) -> Verdict:
         """Tell who signed it, or why it is refused.
 
         Raises:
@@ -107,11 +94,12 @@ class Assessment:
                 " upload it again, and look for what changed it",
                 metadata={"revision": record.name},
             ) from error
-        if signed.finding is not None:
-            raise RevisionRefusedError(
-                f"{record.name}: {signed.finding.message}; {signed.finding.advice}",
-                metadata={"revision": record.name, "reason": signed.finding.reason.value},
-            )
+        for finding in signed.findings:
+            if finding.fatal:
+                raise RevisionRefusedError(
+                    f"{record.name}: {finding.message}; {finding.advice}",
+                    metadata={"revision": record.name, "reason": finding.reason.value},
+                )
 
     async def validate(self, job: Job) -> None:
         """Do what is left of validation once all bytes are here: bytes again, and signature."""
@@ -122,9 +110,10 @@ class Assessment:
             await asyncio.to_thread(self._store.verify, record.name)
             signed = await self._signatures.look(record)
         except (CorruptRevisionError, RevisionNotFoundError) as error:
-            signed = Signed(finding=found(Reason.DIGEST_MISMATCH, error.message))
-        if signed.finding is not None:
-            await self._refuse(record, (*_kept(record), signed.finding))
+            signed = Verdict(findings=(found(Reason.DIGEST_MISMATCH, error.message),))
+        findings = (*_kept(record), *signed.findings)
+        if any(finding.fatal for finding in findings):
+            await self._refuse(record, findings)
             return
         state = SignatureState.VERIFIED if signed.signer else SignatureState.ABSENT
         by = f", signed by {signed.signer}" if signed.signer else ""
@@ -140,7 +129,7 @@ class Assessment:
                 Event.VALIDATED,
                 ROUTER,
                 f"files and digests are in order{by}",
-                findings=_kept(record),
+                findings=findings,
                 signature=state,
                 signer=signed.signer,
                 job=following,
@@ -177,13 +166,18 @@ class Assessment:
     async def abandon(self, job: Job) -> None:
         """Take back a publication whose process died: the label has moved, or it never will."""
         record = await self._waiting(job, State.PUBLISHING)
-        if record is None:
+        if record is None or await self._published_anew(job):
             return
         because = "the process that published it died; publish it again"
         await self._records.ask(
             lambda store: store.happen(record.name, Event.ABORTED, ROUTER, because)
         )
         self._feed.tell()
+
+    async def _published_anew(self, job: Job) -> bool:
+        """Tell whether a later call publishes the revision now; its own job looks after it."""
+        jobs = await self._records.ask(lambda store: store.open_jobs(job.revision))
+        return any(one.kind is JobKind.PUBLISH and one.job_id != job.job_id for one in jobs)
 
     async def give_up(self, job: Job, because: str) -> None:
         """Refuse a revision whose judgement cannot be brought to an end."""

@@ -34,9 +34,9 @@ class Feed:
         self._news.set()
         self._news = asyncio.Event()
 
-    async def last(self) -> int:
-        """Give the number of the last change; 0: there is none."""
-        return await self._records.ask(lambda store: store.last_sequence())
+    async def last(self, name: str = "") -> int:
+        """Give the number of the last change, or of the last of one revision; 0: there is none."""
+        return await self._records.ask(lambda store: store.last_sequence(name))
 
     async def changes(
         self, after: int, experts: Collection[str] | None, name: str = ""

@@ -183,3 +183,18 @@ class Job:
     attempts: int = 0
     error: str = ""
     done: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What makes a call the same as one before.
+
+    Attributes:
+        tenant: Whose call.
+        method: What was called.
+        request_id: Names the call; not empty.
+    """
+
+    tenant: str
+    method: str
+    request_id: str

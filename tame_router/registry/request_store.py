@@ -10,21 +10,6 @@ from tame_router.registry.row import microseconds
 from tame_router.registry.tables import REQUEST
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """What makes a call the same as one before.
-
-    Attributes:
-        tenant: Whose call.
-        method: What was called.
-        request_id: Names the call; not empty.
-    """
-
-    tenant: str
-    method: str
-    request_id: str
-
-
 class RequestStore(Ledger):
     """Keeps outcomes by tenant, method and request id."""
 

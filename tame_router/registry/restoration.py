@@ -1,16 +1,12 @@
 """Going back: an earlier revision answers again, at once where replicas still have it."""
 
-import json
 from dataclasses import dataclass
 
-from tame_router.errors import (
-    InvalidRequestError,
-    NothingToRestoreError,
-    RevisionNotFoundError,
-)
+from tame_router.errors import NothingToRestoreError, RevisionNotFoundError
 from tame_router.registry.label_mover import LabelMover, require_kept
 from tame_router.registry.record import Actor, Label
 from tame_router.registry.records import Records
+from tame_router.registry.record import Call
 from tame_router.registry.state import State
 
 
@@ -55,36 +51,23 @@ class Restorer:
             RolloutError: When it is not loaded any more, and too few replicas load it.
         """
         async with self._mover.alone(wanted.expert):
+            call = _call(wanted, actor)
             label = await self._records.ask(lambda store: store.label(wanted.expert))
-            if wanted.request_id and await self._done(wanted, label, actor):
+            if call and await self._records.ask(lambda store: store.recall(call.tenant, call.method, call.request_id)):
                 return label
             target = await self._target(wanted, label)
             if not self._mover.loaded(wanted.expert, target):
                 await self._mover.prepare(wanted.expert, target)
             own = self._mover.own(wanted.expert)
             because = wanted.because or "a rollback was asked for"
+            generation = label.generation
             moved = await self._records.ask(
-                lambda s: s.rollback(wanted.expert, target, own, label.generation, actor, because)
+                lambda store: store.rollback(
+                    wanted.expert, target, own, generation, actor, because, call=call
+                )
             )
             await self._mover.moved(moved, "rollback", actor)
             return moved
-
-    async def _done(self, wanted: Rollback, label: Label, actor: Actor) -> bool:
-        """Tell whether the same call has moved the label before."""
-        call = [wanted.expert, wanted.revision]
-        outcome = json.dumps({"call": call, "generation": label.generation})
-        kept = json.loads(
-            await self._records.ask(
-                lambda s: s.remember(actor.tenant, "rollback", wanted.request_id, outcome)
-            )
-        )
-        if kept["call"] != call:
-            raise InvalidRequestError(
-                f"request_id {wanted.request_id!r} named another call before; use a new one",
-                field="request_id",
-            )
-        # It was remembered before the label moved: where it did not, the call is made now.
-        return bool(kept["generation"] < label.generation)
 
     async def _target(self, wanted: Rollback, label: Label) -> str:
         """Tell what is to answer again; empty: the base model without adapter."""
@@ -116,3 +99,11 @@ class Restorer:
             " ListLabelHistory tells what did, and PublishAdapterRevision publishes a new one",
             metadata={"expert": wanted.expert, "revision": name[:80]},
         )
+
+
+def _call(wanted: Rollback, actor: Actor) -> Call | None:
+    """Name a call, so that it goes back once however often it is sent; None: it has no id."""
+    if not wanted.request_id:
+        return None
+    method = f"rollback {wanted.expert} {wanted.revision}".rstrip()
+    return Call(tenant=actor.tenant, method=method, request_id=wanted.request_id)

@@ -205,10 +205,17 @@ class RevisionRecords(Ledger):
         with self._database.transaction() as connection:
             return [read_state_change(row) for row in connection.execute(query)]
 
-    def last_sequence(self) -> int:
-        """Give the number of the last change of state; 0: there was none."""
+    def last_sequence(self, revision: str = "") -> int:
+        """Give the number of the last change of state; 0: there was none.
+
+        Args:
+            revision: Of this revision's; empty: of all.
+        """
+        query = select(func.max(STATE_CHANGE.c.sequence))
+        if revision:
+            query = query.where(STATE_CHANGE.c.revision == revision)
         with self._database.transaction() as connection:
-            return int(connection.execute(select(func.max(STATE_CHANGE.c.sequence))).scalar() or 0)
+            return int(connection.execute(query).scalar() or 0)
 
     def tenant_bytes(self, tenant: str) -> int:
         """Add up the bytes of a tenant's revisions that were not removed."""

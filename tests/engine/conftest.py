@@ -11,6 +11,7 @@ import pytest
 from bench.merged_ways import Merge, read_merge
 from tame_router import app, local_engine
 from tame_router.backends.engine import key_file, launch, stop, wait_ready
+from tame_router.backends.engine_plugin import AdapterStore
 from tame_router.backends.engine_state import EngineState
 from tame_router.catalog.expert import Catalog
 from tame_router.client.async_client import AsyncClient
@@ -20,6 +21,9 @@ from tame_router.trained_router import build_router
 from tests.router_fixture import changed
 
 ROOT = Path(__file__).resolve().parents[2]
+EXPERTS = ("electronics", "legal", "manufacturing", "medical")
+"""Whose revisions the engine loads by name."""
+
 BASE_MODEL = ROOT / ".tame/base_models/smollm2-135m-instruct"
 
 
@@ -66,6 +70,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory, merge: Merge) -> Iterator[E
     spec = replace(
         spec,
         adapters=(*spec.adapters, (merge.revision.name, merge.folder)),
+        adapter_store=AdapterStore(
+            url=str(folder / "store"), cache=folder / "copies", experts=EXPERTS
+        ),
         port=0,
         state_dir=folder,
         log_path=folder / "engine.log",
