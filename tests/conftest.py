@@ -14,6 +14,7 @@ pytest_plugins = (
     "tests.redis_fixture",
     "tests.router_fixture",
     "tests.replica_fixture",  # which imports it
+    "tests.registry_fixture",  # which imports both
     "tests.school",
     "tests.joined_fixture",  # builds on those before it
 )

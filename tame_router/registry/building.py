@@ -106,7 +106,7 @@ async def open_registry(
             max_tenant_bytes=section.max_tenant_bytes,
         ),
         Publisher(records, mover, assessment.check, owner=owner),
-        Restorer(records, mover),
+        Restorer(records, mover, assessment.check),
         Garbage(
             records,
             store,

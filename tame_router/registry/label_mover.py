@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 
 from tame_router.backends.fleet import Fleet
 from tame_router.catalog.expert import Expert
@@ -12,6 +13,9 @@ from tame_router.registry.labels import Labels
 from tame_router.registry.record import Actor, Label, RevisionRecord
 from tame_router.registry.state import State
 from tame_router.telemetry import log
+
+Check = Callable[[RevisionRecord], Awaitable[None]]
+"""Makes sure that a revision's bytes and signature are what they were."""
 
 
 class LabelMover:

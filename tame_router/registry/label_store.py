@@ -18,7 +18,8 @@ from tame_router.registry.label_move import called, check_was_live, lives, move_
 from tame_router.registry.ledger import Ledger
 from tame_router.registry.life import check_usable, find_revision, need_revision, step
 from tame_router.registry.page_token import read_token
-from tame_router.registry.record import Action, Actor, Label, LabelChange
+from tame_router.registry.record import Action, Actor, Call, Label, LabelChange
+from tame_router.registry.request_store import was_made
 from tame_router.registry.row import read_label, read_label_change
 from tame_router.registry.state import Event, State
 from tame_router.registry.tables import LABEL, LABEL_CHANGE
@@ -45,6 +46,8 @@ class LabelStore(Ledger):
         expected_generation: int | None,
         actor: Actor,
         because: str,
+        *,
+        call: Call | None = None,
     ) -> Label:
         """Let a revision answer that replicas are ready for. Published so already: no change.
 
@@ -55,9 +58,11 @@ class LabelStore(Ledger):
             expected_generation: Generation that the label must have; None: any.
             actor: Who wanted it.
             because: Why.
+            call: The call that wants it; the label stays where it was made before.
 
         Raises:
-            InvalidRequestError: When the share is out of its range.
+            InvalidRequestError: When the share is out of its range, or another call had the name
+                of this.
             RevisionNotFoundError: When there is none of that name.
             RevisionRefusedError: When it was withdrawn or removed.
             InvalidTransitionError: When it is not being published, or is live and wanted as a
@@ -72,6 +77,8 @@ class LabelStore(Ledger):
             )
         with self._changing() as writing:
             record = need_revision(writing.connection, name)
+            if call and was_made(writing.connection, actor.tenant, call):
+                return _label(writing.connection, record.expert)
             label = _expected(writing.connection, record.expert, expected_generation)
             live = _live(label, live_before)
             check_usable(record)
@@ -92,7 +99,7 @@ class LabelStore(Ledger):
             started = Event.PUBLISH if record.state is State.ACTIVE else Event.PREPARED
             step(writing, record, started, actor, because)
             action = Action.PUBLISH if canary_share is None else Action.CANARY
-            return move_label(writing, label, moved, live, action, actor, because)
+            return move_label(writing, label, moved, live, action, actor, because, call)
 
     def rollback(
         self,
@@ -102,6 +109,8 @@ class LabelStore(Ledger):
         expected_generation: int | None,
         actor: Actor,
         because: str,
+        *,
+        call: Call | None = None,
     ) -> Label:
         """Let what was live before be so again; going back to the live one ends a canary.
 
@@ -112,8 +121,10 @@ class LabelStore(Ledger):
             expected_generation: Generation that the label must have; None: any.
             actor: Who wanted it.
             because: Why.
+            call: The call that wants it; the label stays where it was made before.
 
         Raises:
+            InvalidRequestError: When another call had the name of this.
             NothingToRestoreError: When it is live alone already, or never was.
             RevisionNotFoundError: When it is another expert's.
             RevisionRefusedError: When it was rejected, withdrawn or removed.
@@ -121,6 +132,8 @@ class LabelStore(Ledger):
             LabelMovedError: When the label has another generation.
         """
         with self._changing() as writing:
+            if call and was_made(writing.connection, actor.tenant, call):
+                return _label(writing.connection, expert)
             label = _expected(writing.connection, expert, expected_generation)
             live = _live(label, live_before)
             if to == live and not label.canary:
@@ -132,7 +145,8 @@ class LabelStore(Ledger):
                 check_was_live(writing.connection, expert, to)
                 restart(writing, expert, to, actor, because)
             moved = Label(expert=expert, live=to)
-            return move_label(writing, label, moved, live, Action.ROLLBACK, actor, because)
+            action = Action.ROLLBACK
+            return move_label(writing, label, moved, live, action, actor, because, call)
 
     def history(
         self, expert: str, limit: int = 100, after: str = ""

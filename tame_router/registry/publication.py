@@ -6,24 +6,27 @@ under way then finishes on the revision that was live when it was admitted.
 
 import asyncio
 import contextlib
+import json
 import math
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from tame_router.errors import LabelMovedError, RevisionNotFoundError, RevisionRefusedError
-from tame_router.registry.label_mover import LabelMover, require_kept
-from tame_router.registry.record import ROUTER, Actor, Job, JobKind, Label, RevisionRecord
+from tame_router.errors import (
+    InvalidTransitionError,
+    LabelMovedError,
+    RevisionNotFoundError,
+    RevisionRefusedError,
+)
+from tame_router.registry.label_mover import Check, LabelMover, require_kept
+from tame_router.registry.record import ROUTER, Actor, Call, Job, JobKind, Label, RevisionRecord
 from tame_router.registry.records import Records
 from tame_router.registry.request import Publication, Published
 from tame_router.registry.state import Event, State
 
 MARGIN_S: Final = 30.0
 """Time beyond the preparation after which a publication counts as broken off."""
-
-Check = Callable[[RevisionRecord], Awaitable[None]]
-"""Makes sure that a revision's bytes and signature are what they were."""
 
 
 class Publisher:
@@ -52,13 +55,16 @@ class Publisher:
             LabelMovedError: When the label is not where the caller saw it.
             RolloutError: When too few replicas loaded it; nothing has changed.
             CorruptRevisionError: When its bytes are not what they were.
+            InvalidRequestError: When another call had its `request_id`.
         """
+        call = _call(wanted)
         expert = (await self._publishable(wanted.name)).expert
         async with self._mover.alone(expert):
             # Read under the lock: what waited for another publication sees what that has done.
             record = await self._publishable(wanted.name)
             label = await self._records.ask(lambda store: store.label(expert))
-            if _stands(label, wanted):
+            made = await self._records.ask(lambda store: store.made(actor.tenant, call))
+            if made or _stands(label, wanted):
                 return Published(label=label, record=record)
             _require_generation(label, wanted.expected_generation)
             async with self._attempt(record, actor):
@@ -117,9 +123,11 @@ class Publisher:
 
     async def _abort(self, name: str, because: str) -> None:
         """Take a revision back to where it can be published again."""
-        await asyncio.shield(
-            self._records.ask(lambda s: s.happen(name, Event.ABORTED, ROUTER, because))
-        )
+        # A caller that left just when the label moved has published: it is seen a little later.
+        with contextlib.suppress(InvalidTransitionError):
+            await asyncio.shield(
+                self._records.ask(lambda s: s.happen(name, Event.ABORTED, ROUTER, because))
+            )
 
     async def _move(
         self, record: RevisionRecord, label: Label, wanted: Publication, actor: Actor
@@ -128,10 +136,21 @@ class Publisher:
         share = wanted.canary_share
         because = "published" if share is None else f"published to {share:.0%} of the callers"
         moved = await self._records.ask(
-            lambda s: s.publish(record.name, share, own, label.generation, actor, because)
+            lambda s: s.publish(
+                record.name, share, own, label.generation, actor, because, call=_call(wanted)
+            )
         )
         await self._mover.moved(moved, "publish", actor)
         return moved
+
+
+def _call(wanted: Publication) -> Call | None:
+    """Name a call, so that it is made once; None: its caller did not."""
+    if not wanted.request_id:
+        return None
+    share = "" if wanted.canary_share is None else f" to {wanted.canary_share!r}"
+    said = f"publish {wanted.name}{share}"
+    return Call(method="publish", request_id=wanted.request_id, wanted=json.dumps(said))
 
 
 def _stands(label: Label, wanted: Publication) -> bool:

@@ -96,6 +96,21 @@ class Label:
     update_time: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call that moves a label, named so that it can be sent again and is done once.
+
+    Attributes:
+        method: What is called.
+        request_id: Names the call among those of its tenant; not empty.
+        wanted: What is asked for, in words of ours: another call must not have the same name.
+    """
+
+    method: str
+    request_id: str
+    wanted: str
+
+
 class Action(enum.StrEnum):
     """What moved a label."""
 
