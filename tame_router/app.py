@@ -37,7 +37,7 @@ from tame_router.config import Settings
 from tame_router.feedback.intake import Intake
 from tame_router.identity.build import build_authenticator
 from tame_router.identity.exposure import require_safe
-from tame_router.local_engine import base_model_dir, base_models
+from tame_router.local_engine import base_model_dir, base_models, store_url
 from tame_router.registry.building import open_registry
 from tame_router.telemetry import log
 from tame_router.telemetry.recorder import EncoderState, Recorder
@@ -112,7 +112,14 @@ async def running(
         stack.push_async_callback(usage.close)
         books = await stack.enter_async_context(open_books(settings, recorder))
         registry = await stack.enter_async_context(
-            open_registry(settings, base_models(settings), live, backends, base_model_dir(settings))
+            open_registry(
+                settings,
+                base_models(settings),
+                live,
+                backends,
+                store_url=store_url(settings),
+                base_model_dir=base_model_dir(settings),
+            )
         )
         if not settings.server.insecure:
             directory = directory or await office.open_directory(settings.tenants)

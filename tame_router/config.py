@@ -166,6 +166,12 @@ class EngineSettings(Section):
     )
     max_loras: int = Field(4, ge=1, description="Adapters in one batch.")
     max_lora_rank: int = Field(16, ge=1, description="Largest rank of an adapter.")
+    adapter_cache_bytes: int = Field(
+        16 * 2**30, ge=2**20, description="Most bytes of the local copies of published adapters."
+    )
+    adapter_experts: tuple[str, ...] = Field(
+        (), description="Experts whose published adapters it loads; none named: all."
+    )
     tool_call_parser: str = Field(
         "", description="vLLM's reader of tool calls; empty: the base model's, where it is known."
     )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tame_router.backends.base_model import BaseModel, choose_base_model, cuda_present
+from tame_router.backends.engine_plugin import AdapterStore
 from tame_router.backends.engine_spec import EngineSpec
 from tame_router.catalog.loader import load_catalog
 from tame_router.config import Settings
@@ -36,6 +37,23 @@ def base_model_dir(settings: Settings) -> Path | None:
     return folder if folder.is_dir() else None
 
 
+def store_url(settings: Settings) -> str:
+    """Tell where the bytes of adapters' revisions are kept, as `RevisionStore` takes it."""
+    url = settings.registry.url or str(settings.state_dir / "registry")
+    return url if "://" in url else str(Path(url).absolute())
+
+
+def adapter_store(settings: Settings) -> AdapterStore:
+    """Say where the local engine loads revisions from, and where it keeps copies."""
+    engine = settings.engine
+    return AdapterStore(
+        url=store_url(settings),
+        cache=settings.state_dir / "engine" / "adapters",
+        cache_bytes=engine.adapter_cache_bytes,
+        experts=engine.adapter_experts,
+    )
+
+
 def engine_spec(settings: Settings) -> EngineSpec:
     """Say how the local engine is to be started, with the experts' live adapters.
 
@@ -50,6 +68,7 @@ def engine_spec(settings: Settings) -> EngineSpec:
         base_model=base_model.source,
         served_name=base_model.served_name,
         adapters=tuple((e.live.name, e.live.folder) for e in experts if e.live and e.live.folder),
+        adapter_store=adapter_store(settings),
         host=engine.host,
         port=engine.port,
         tensor_parallel_size=engine.tensor_parallel_size,

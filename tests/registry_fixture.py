@@ -7,7 +7,7 @@ name, and each of them says its own name, so that a word from another one shows.
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,6 @@ from tame_router.client.adapter_folder import read_folder
 from tame_router.client.async_client import AsyncClient
 from tame_router.config import Settings
 from tame_router.registry.manifest import FileEntry, make_manifest
-from tame_router.tenancy.directory import Directory
 from tame_router.trained_router import plan_lesson, train_router
 from tests.fakes.vllm import BASE_MODEL, FakeVllm
 from tests.registry.validation.upload import SHAPES, name, write_base_model
@@ -79,11 +78,11 @@ class Site:
 
     @asynccontextmanager
     async def running(
-        self, settings: Settings | None = None, directory: Directory | None = None
+        self, settings: Settings | None = None, announce_http: Callable[[str], object] = len
     ) -> AsyncIterator[AsyncClient]:
         """Run a router, and give a client that does not try again."""
         async with (
-            app.running(settings or self.settings, directory) as address,
+            app.running(settings or self.settings, announce_http=announce_http) as address,
             AsyncClient(address, attempts=1) as client,
         ):
             yield client

@@ -18,9 +18,9 @@ from bench.fuzzing.proto_wire import varied as varied_message
 from bench.fuzzing.service import QUESTION
 from tame_router.api.grpc_server import OWN_SERVICES
 from tame_router.api.grpc_status import DETAILS_KEY
-from tame_router.v1 import admin_key_pb2 as keys
-from tame_router.v1 import admin_service_pb2 as admin
+from tame_router.v1 import adapter_registry_service_pb2 as adapters
 from tame_router.v1 import (
+    adapter_revision_pb2,
     chat_pb2,
     decision_pb2,
     expert_service_pb2,
@@ -28,10 +28,15 @@ from tame_router.v1 import (
     router_service_pb2,
     tenant_pb2,
 )
+from tame_router.v1 import admin_key_pb2 as keys
+from tame_router.v1 import admin_service_pb2 as admin
 
 GOOD_KEY = "{key}"
 """Stands for the good key in metadata."""
 TIMEOUT_S = 60.0
+ENDLESS = frozenset({"WatchAdapterRevision"})
+WATCHED_S = 0.05
+"""The deadline of methods that end when the caller does."""
 LARGEST_BYTES = 16 * 2**20 + 1
 FAULTS = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS})
 UNTOLD = frozenset(
@@ -53,6 +58,10 @@ _FORM = chat_pb2.ResponseFormat(
 _BINDING = tenant_pb2.Binding(
     kind=tenant_pb2.BINDING_KIND_CERTIFICATE_SAN, name="dns:fuzz.example", tenant="fuzz-a"
 )
+_REVISION = "legal--0123456789abcdef"
+_FILE = adapter_revision_pb2.AdapterFile(path="README.md", size_bytes=1, sha256=bytes(32))
+_ANNOUNCEMENT = adapters.UploadAnnouncement(expert="legal", files=[_FILE])
+_CHUNK = adapters.UploadChunk(data=b"x", running_crc32=1)
 VALID: tuple[Message, ...] = (
     router_service_pb2.RouteRequest(messages=_ASKED),
     router_service_pb2.RouteRequest(messages=_ASKED, explain=True),
@@ -89,6 +98,21 @@ VALID: tuple[Message, ...] = (
     admin.ListBindingsRequest(tenant="fuzz-a"),
     admin.GetUsageRequest(begin_day="2026-11-01", end_day="2026-11-24"),
     admin.ListAuditRecordsRequest(answer_id="fuzz-answer", page_size=10),
+    adapters.UploadAdapterRevisionRequest(announcement=_ANNOUNCEMENT),
+    adapters.UploadAdapterRevisionRequest(chunk=_CHUNK),
+    adapters.ValidateAdapterRevisionRequest(announcement=_ANNOUNCEMENT),
+    adapters.ValidateAdapterRevisionRequest(chunk=_CHUNK),
+    adapters.GetAdapterRevisionRequest(name=_REVISION),
+    adapters.ListAdapterRevisionsRequest(
+        expert="legal", states=[adapter_revision_pb2.AdapterRevision.STATE_APPROVED], page_size=2
+    ),
+    adapters.EvaluateAdapterRevisionRequest(name=_REVISION, request_id="request-03"),
+    adapters.PublishAdapterRevisionRequest(name=_REVISION, canary_share=0.1),
+    adapters.RollbackExpertRequest(expert="legal", because="fuzz"),
+    adapters.RetireAdapterRevisionRequest(name=_REVISION),
+    adapters.ListLabelHistoryRequest(expert="legal", page_size=2),
+    adapters.WatchAdapterRevisionRequest(name=_REVISION, after_sequence=0),
+    adapters.CollectAdapterGarbageRequest(dry_run=True),
 )
 """Valid messages; a message's fields are grown behind them."""
 
@@ -114,7 +138,7 @@ class Call:
 
 def methods() -> tuple[MethodDescriptor, ...]:
     """Give every method of our services."""
-    files = (router_service_pb2, expert_service_pb2, feedback_service_pb2, admin)
+    files = (router_service_pb2, expert_service_pb2, feedback_service_pb2, admin, adapters)
     services = [one for file in files for one in file.DESCRIPTOR.services_by_name.values()]
     if {one.full_name for one in services} != set(OWN_SERVICES):
         raise RuntimeError("the services that are fuzzed are not those that are served")
@@ -156,7 +180,9 @@ def _calls(method: MethodDescriptor) -> st.SearchStrategy[Call]:
         method=st.just(f"/{method.containing_service.full_name}/{method.name}"),
         data=data,
         metadata=st.builds(lambda key, more: (("authorization", key), *more), _keys, _more),
-        timeout_s=mostly(TIMEOUT_S, st.just(0.002), times=40),
+        timeout_s=mostly(
+            WATCHED_S if method.name in ENDLESS else TIMEOUT_S, st.just(0.002), times=40
+        ),
         stays=mostly(True, st.just(False), times=40),
     )
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from tame_router.backends.engine_log import EngineLog
+from tame_router.backends.engine_plugin import lay_out
 from tame_router.backends.engine_spec import EngineSpec, arguments, check_spec, environment
 from tame_router.backends.engine_state import (
     EngineState,
@@ -205,6 +206,8 @@ def stop(state_dir: Path, *, grace_s: float = STOP_GRACE_S) -> bool:
 def _spawn(spec: EngineSpec, argv: tuple[str, ...]) -> int:
     """Start a process that is the leader of a session of its own, and give its number."""
     variables = environment(spec, os.environ, ensure_key(spec.state_dir))
+    if spec.adapter_store is not None:
+        lay_out(spec.plugin)
     spec.log_path.parent.mkdir(parents=True, exist_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
     log = (os.POSIX_SPAWN_OPEN, 1, str(spec.log_path), flags, 0o644)

@@ -8,6 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tame_router.backends.engine_plugin import (
+    MIDDLEWARE,
+    RESOLVERS_OF_VLLM,
+    AdapterStore,
+    variables,
+)
 from tame_router.errors import ConfigError
 
 VLLM_SERVER = ("-m", "vllm.entrypoints.openai.api_server")
@@ -40,6 +46,7 @@ class EngineSpec:
         base_model: Folder or hub name of the base model.
         served_name: Name that callers use for it.
         adapters: Pairs of revision name and folder, loaded at the start.
+        adapter_store: Where further revisions are loaded from by name; None: none are.
         host: Address to listen on.
         port: Port to listen on; 0: any free one.
         tensor_parallel_size: GPUs that share the base model.
@@ -64,6 +71,7 @@ class EngineSpec:
     state_dir: Path
     log_path: Path
     adapters: tuple[tuple[str, Path], ...] = ()
+    adapter_store: AdapterStore | None = None
     host: str = "127.0.0.1"
     port: int = 0
     tensor_parallel_size: int = 1
@@ -77,6 +85,11 @@ class EngineSpec:
     extra_args: tuple[str, ...] = ()
     device: Literal["cpu", "cuda"] = "cpu"
     program: tuple[str, ...] = VLLM_SERVER
+
+    @property
+    def plugin(self) -> Path:
+        """Folder that the engine's path begins with, where it loads revisions by name."""
+        return self.state_dir / "engine" / "plugin"
 
     @property
     def base_model_folder(self) -> Path | None:
@@ -154,6 +167,8 @@ def arguments(spec: EngineSpec, port: int) -> tuple[str, ...]:
     argv += ["--max-lora-rank", str(spec.max_lora_rank)]
     if spec.adapters:
         argv += ["--lora-modules", *(f"{name}={path.absolute()}" for name, path in spec.adapters)]
+    if spec.adapter_store is not None:
+        argv += ["--middleware", MIDDLEWARE]
     return (*argv, *_conversation_arguments(spec), *spec.extra_args)
 
 
@@ -191,6 +206,10 @@ def environment(spec: EngineSpec, inherited: Mapping[str, str], api_key: str) ->
         ours["VLLM_CPU_KVCACHE_SPACE"] = str(CPU_CACHE_GIB)
     # Python variables that are meant for this interpreter would misguide the other one.
     foreign = {"PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV"}
+    held = {"VLLM_API_KEY": api_key, "PYTHONSAFEPATH": "1"}
+    if spec.adapter_store is not None:
+        foreign |= RESOLVERS_OF_VLLM
+        held |= variables(spec.adapter_store, spec.plugin, inherited)
     kept = {name: value for name, value in inherited.items() if name not in foreign}
     # Safe path: the folder we stand in holds names that are packages elsewhere (`adapters`).
-    return {**ours, **kept, "VLLM_API_KEY": api_key, "PYTHONSAFEPATH": "1"}
+    return {**ours, **kept, **held}

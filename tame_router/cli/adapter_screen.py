@@ -18,8 +18,8 @@ def show_revision(revision: "Revision") -> None:
     for name, value in _facts(revision):
         sys.stdout.write(f"{name:<12} {plain(value)}\n")
     for finding in revision.findings:
-        sys.stdout.write(plain(f"{'refused' if finding.fatal else 'note':<12} ") + " ")
-        sys.stdout.write(plain(finding_text(finding)).lstrip() + "\n")
+        word = "refused" if finding.fatal else "note"
+        sys.stdout.write(plain(f"{word:<12} {finding_text(finding)}") + "\n")
     for name, value in _report(revision):
         sys.stdout.write(plain(f"{name}: {value}") + "\n")
 

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
 from tame_router.catalog.live import LiveCatalog
@@ -19,27 +18,15 @@ from tame_router.registry.reason import Reason
 from tame_router.registry.record import ROUTER, Job, JobKind, RevisionRecord, SignatureState
 from tame_router.registry.records import Records
 from tame_router.registry.revision_store import RevisionStore
+from tame_router.registry.signature import Verdict
 from tame_router.registry.state import Event, State
 from tame_router.telemetry import log
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signed:
-    """What was found of a signature.
-
-    Attributes:
-        signer: Who signed; empty: nobody, and nobody has to.
-        finding: Why the revision is refused for it; None: it is not.
-    """
-
-    signer: str = ""
-    finding: Finding | None = None
 
 
 class Signatures(Protocol):
     """Looks at the signature of a revision whose bytes are in the store."""
 
-    async def look(self, record: RevisionRecord) -> Signed:
+    async def look(self, record: RevisionRecord) -> Verdict:
         """Tell who signed it, or why it is refused.
 
         Raises:
@@ -107,11 +94,12 @@ class Assessment:
                 " upload it again, and look for what changed it",
                 metadata={"revision": record.name},
             ) from error
-        if signed.finding is not None:
-            raise RevisionRefusedError(
-                f"{record.name}: {signed.finding.message}; {signed.finding.advice}",
-                metadata={"revision": record.name, "reason": signed.finding.reason.value},
-            )
+        for finding in signed.findings:
+            if finding.fatal:
+                raise RevisionRefusedError(
+                    f"{record.name}: {finding.message}; {finding.advice}",
+                    metadata={"revision": record.name, "reason": finding.reason.value},
+                )
 
     async def validate(self, job: Job) -> None:
         """Do what is left of validation once all bytes are here: bytes again, and signature."""
@@ -122,9 +110,10 @@ class Assessment:
             await asyncio.to_thread(self._store.verify, record.name)
             signed = await self._signatures.look(record)
         except (CorruptRevisionError, RevisionNotFoundError) as error:
-            signed = Signed(finding=found(Reason.DIGEST_MISMATCH, error.message))
-        if signed.finding is not None:
-            await self._refuse(record, (*_kept(record), signed.finding))
+            signed = Verdict(findings=(found(Reason.DIGEST_MISMATCH, error.message),))
+        findings = (*_kept(record), *signed.findings)
+        if any(finding.fatal for finding in findings):
+            await self._refuse(record, findings)
             return
         state = SignatureState.VERIFIED if signed.signer else SignatureState.ABSENT
         by = f", signed by {signed.signer}" if signed.signer else ""
@@ -140,7 +129,7 @@ class Assessment:
                 Event.VALIDATED,
                 ROUTER,
                 f"files and digests are in order{by}",
-                findings=_kept(record),
+                findings=findings,
                 signature=state,
                 signer=signed.signer,
                 job=following,

@@ -29,13 +29,9 @@ from tame_router.registry.registry import Registry
 from tame_router.registry.restoration import Restorer
 from tame_router.registry.revision_store import RevisionStore
 from tame_router.registry.signature_look import SignatureLook
+from tame_router.registry.signing_policy import SigningPolicies
 from tame_router.registry.uploads import Uploads
 from tame_router.registry.worker import Worker
-
-
-def store_url(settings: Settings) -> str:
-    """Tell where adapters' bytes are kept."""
-    return settings.registry.url or str((settings.state_dir / "registry").resolve())
 
 
 @asynccontextmanager
@@ -44,6 +40,8 @@ async def open_registry(
     base_models: Mapping[str, str],
     live: LiveCatalog,
     backends: Mapping[str, Backend],
+    *,
+    store_url: str,
     base_model_dir: Path | None,
 ) -> AsyncIterator[Registry]:
     """Open the registry: labels count, jobs are done, until the context is left.
@@ -53,6 +51,7 @@ async def open_registry(
         base_models: Base model of each backend, by the backend's name.
         live: The experts; their pointers are moved.
         backends: What runs them.
+        store_url: Where revisions' bytes are kept.
         base_model_dir: Folder of the base model that adapters must fit; None: not known.
 
     Raises:
@@ -61,7 +60,7 @@ async def open_registry(
     """
     section = settings.registry
     records = Records(settings.store, settings.state_dir)
-    store = RevisionStore(store_url(settings))
+    store = RevisionStore(store_url)
     fleet = Fleet(backends)
     labels = Labels(records, live, fleet, refresh_s=section.refresh_s)
     feed = Feed(records, poll_s=section.refresh_s)
@@ -71,7 +70,7 @@ async def open_registry(
     assessment = Assessment(
         records,
         store,
-        SignatureLook(store, section, settings.state_dir / "uploads"),
+        SignatureLook(store, SigningPolicies(section)),
         Gate(section.gate),
         ExaminationSets(live, store),
         fleet.examining,

@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Collection
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tame_router.registry.record import RevisionRecord, StateChange
-from tame_router.registry.record_store import RecordStore
 from tame_router.registry.records import Records
+
+if TYPE_CHECKING:  # the database's library is loaded with it
+    from tame_router.registry.record_store import RecordStore
 
 BATCH: Final = 100
 """Changes that are read at once."""
@@ -64,7 +66,7 @@ class Feed:
 
 
 def _read(
-    after: int, experts: Collection[str] | None, name: str, store: RecordStore
+    after: int, experts: Collection[str] | None, name: str, store: "RecordStore"
 ) -> list[tuple[StateChange, RevisionRecord]]:
     found = []
     for change in store.changes(after, experts, BATCH, revision=name):

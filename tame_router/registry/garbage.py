@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from tame_router.registry.record import RevisionRecord
-from tame_router.registry.record_store import RecordStore
 from tame_router.registry.records import Records
 from tame_router.registry.request import Collected
 from tame_router.registry.revision_store import RevisionStore
+
+if TYPE_CHECKING:  # the database's library is loaded with it
+    from tame_router.registry.record_store import RecordStore
 
 DropUploads = Callable[[datetime], Awaitable[int]]
 """Throws uploads away that began before a moment and were not finished; counts them."""
@@ -60,17 +63,17 @@ class Garbage:
         return Collected(revisions=names, freed_bytes=freed, uploads=uploads)
 
 
-def _told(store: RecordStore, now: datetime, retention: timedelta) -> tuple[tuple[str, ...], int]:
+def _told(store: "RecordStore", now: datetime, retention: timedelta) -> tuple[tuple[str, ...], int]:
     names = tuple(store.garbage(now, retention))
     records: list[RevisionRecord | None] = [store.get(name, with_report=False) for name in names]
     return names, sum(record.manifest.size_bytes for record in records if record)
 
 
-def _marked(store: RecordStore, now: datetime, retention: timedelta) -> tuple[str, ...]:
+def _marked(store: "RecordStore", now: datetime, retention: timedelta) -> tuple[str, ...]:
     return tuple(name for name in store.garbage(now, retention) if store.mark_removed(name))
 
 
-def _left(store: RecordStore, kept: Sequence[str]) -> tuple[str, ...]:
+def _left(store: "RecordStore", kept: Sequence[str]) -> tuple[str, ...]:
     """Name what was noted as removed by a process that died before its bytes were."""
     records = [store.get(name, with_report=False) for name in kept]
     return tuple(record.name for record in records if record and record.removed)

@@ -12,8 +12,7 @@ from tame_router.errors import (
 )
 from tame_router.registry.ledger import Writing
 from tame_router.registry.life import check_usable, find_revision, step
-from tame_router.registry.record import Action, Actor, Call, Label, LabelChange
-from tame_router.registry.request_store import keep_outcome
+from tame_router.registry.record import Action, Actor, Label, LabelChange
 from tame_router.registry.row import microseconds, write_label_change
 from tame_router.registry.state import Event, State
 from tame_router.registry.tables import LABEL, LABEL_CHANGE
@@ -104,7 +103,6 @@ def move_label(
     action: Action,
     actor: Actor,
     because: str,
-    call: Call | None = None,
 ) -> Label:
     """Put a label where it is to be, and retire what it names no more.
 
@@ -116,13 +114,10 @@ def move_label(
         action: What moves it.
         actor: Who wanted it.
         because: Why.
-        call: The call that wanted it, which is remembered as made; None: nothing names it.
 
     Returns:
         The label as it is kept.
     """
-    if call is not None:
-        keep_outcome(writing, actor.tenant, call.method, call.request_id, call.wanted)
     moved = dataclasses.replace(moved, generation=label.generation + 1, update_time=writing.now)
     for name in sorted({live_before, label.canary} - {moved.live, moved.canary, ""}):
         record = find_revision(writing.connection, name)

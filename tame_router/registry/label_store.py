@@ -4,6 +4,7 @@ A move is one transaction: the label, its history, and the states of the revisio
 and cease to answer change together or not at all.
 """
 
+import json
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
@@ -15,11 +16,18 @@ from tame_router.errors import (
     NothingToRestoreError,
 )
 from tame_router.registry.label_move import called, check_was_live, lives, move_label, restart
-from tame_router.registry.ledger import Ledger
+from tame_router.registry.ledger import Ledger, Writing
 from tame_router.registry.life import check_usable, find_revision, need_revision, step
 from tame_router.registry.page_token import read_token
-from tame_router.registry.record import Action, Actor, Call, Label, LabelChange
-from tame_router.registry.request_store import was_made
+from tame_router.registry.record import (
+    Action,
+    Actor,
+    Call,
+    Label,
+    LabelChange,
+    RevisionRecord,
+)
+from tame_router.registry.request_store import find_outcome, insert_outcome
 from tame_router.registry.row import read_label, read_label_change
 from tame_router.registry.state import Event, State
 from tame_router.registry.tables import LABEL, LABEL_CHANGE
@@ -37,6 +45,11 @@ class LabelStore(Ledger):
         """Give the labels that have moved, by expert, as they stand at one moment."""
         with self._database.transaction() as connection:
             return {row.expert: read_label(row) for row in connection.execute(select(LABEL))}
+
+    def done(self, call: Call | None) -> Label | None:
+        """Give the label as a call left it; None: it was not done yet, or nothing names it."""
+        with self._database.transaction() as connection:
+            return _done(connection, call)
 
     def publish(
         self,
@@ -58,11 +71,10 @@ class LabelStore(Ledger):
             expected_generation: Generation that the label must have; None: any.
             actor: Who wanted it.
             because: Why.
-            call: The call that wants it; the label stays where it was made before.
+            call: Done once: sent again, it gives the label as it was then; None: nothing.
 
         Raises:
-            InvalidRequestError: When the share is out of its range, or another call had the name
-                of this.
+            InvalidRequestError: When the share is out of its range.
             RevisionNotFoundError: When there is none of that name.
             RevisionRefusedError: When it was withdrawn or removed.
             InvalidTransitionError: When it is not being published, or is live and wanted as a
@@ -76,30 +88,20 @@ class LabelStore(Ledger):
                 field="canary_share",
             )
         with self._changing() as writing:
+            done = _done(writing.connection, call)
+            if done is not None:
+                return done
             record = need_revision(writing.connection, name)
-            if call and was_made(writing.connection, actor.tenant, call):
-                return _label(writing.connection, record.expert)
             label = _expected(writing.connection, record.expert, expected_generation)
             live = _live(label, live_before)
             check_usable(record)
-            if canary_share is None:
-                moved = Label(expert=record.expert, live=name)
-            elif live == name:
-                raise InvalidTransitionError(
-                    f"{name} answers all callers already, so it cannot answer a share of them as a"
-                    " canary; end the canary by a rollback instead",
-                    metadata={"revision": name},
-                )
-            else:
-                moved = Label(
-                    expert=record.expert, live=live, canary=name, canary_share=canary_share
-                )
-            if label.generation and _same(label, moved):
-                return label
-            started = Event.PUBLISH if record.state is State.ACTIVE else Event.PREPARED
-            step(writing, record, started, actor, because)
-            action = Action.PUBLISH if canary_share is None else Action.CANARY
-            return move_label(writing, label, moved, live, action, actor, because, call)
+            moved = _published(record, live, canary_share)
+            if not (label.generation and _same(label, moved)):
+                started = Event.PUBLISH if record.state is State.ACTIVE else Event.PREPARED
+                step(writing, record, started, actor, because)
+                action = Action.PUBLISH if canary_share is None else Action.CANARY
+                label = move_label(writing, label, moved, live, action, actor, because)
+            return _note(writing, call, label)
 
     def rollback(
         self,
@@ -121,10 +123,9 @@ class LabelStore(Ledger):
             expected_generation: Generation that the label must have; None: any.
             actor: Who wanted it.
             because: Why.
-            call: The call that wants it; the label stays where it was made before.
+            call: As for `publish`; a rollback that is sent again must not go further back.
 
         Raises:
-            InvalidRequestError: When another call had the name of this.
             NothingToRestoreError: When it is live alone already, or never was.
             RevisionNotFoundError: When it is another expert's.
             RevisionRefusedError: When it was rejected, withdrawn or removed.
@@ -132,8 +133,9 @@ class LabelStore(Ledger):
             LabelMovedError: When the label has another generation.
         """
         with self._changing() as writing:
-            if call and was_made(writing.connection, actor.tenant, call):
-                return _label(writing.connection, expert)
+            done = _done(writing.connection, call)
+            if done is not None:
+                return done
             label = _expected(writing.connection, expert, expected_generation)
             live = _live(label, live_before)
             if to == live and not label.canary:
@@ -145,8 +147,8 @@ class LabelStore(Ledger):
                 check_was_live(writing.connection, expert, to)
                 restart(writing, expert, to, actor, because)
             moved = Label(expert=expert, live=to)
-            action = Action.ROLLBACK
-            return move_label(writing, label, moved, live, action, actor, because, call)
+            label = move_label(writing, label, moved, live, Action.ROLLBACK, actor, because)
+            return _note(writing, call, label)
 
     def history(
         self, expert: str, limit: int = 100, after: str = ""
@@ -192,6 +194,38 @@ class LabelStore(Ledger):
                 if name != live and _restorable(connection, name):
                     return name
         return None
+
+
+def _done(connection: Connection, call: Call | None) -> Label | None:
+    """Give the label as a call left it; None: it was not done yet."""
+    outcome = None if call is None else find_outcome(connection, call)
+    if outcome is None:
+        return None
+    found = json.loads(outcome)
+    query = select(LABEL_CHANGE).where(LABEL_CHANGE.c.expert == found["expert"])
+    query = query.where(LABEL_CHANGE.c.generation == found["generation"])
+    return read_label_change(connection.execute(query).one()).label
+
+
+def _note(writing: Writing, call: Call | None, label: Label) -> Label:
+    """Keep what a call came to, in the transaction that does it, and give the label."""
+    if call is not None:
+        outcome = json.dumps({"expert": label.expert, "generation": label.generation})
+        insert_outcome(writing, call, outcome)
+    return label
+
+
+def _published(record: RevisionRecord, live: str, canary_share: float | None) -> Label:
+    """Say where the label is to be when a revision is published."""
+    if canary_share is None:
+        return Label(expert=record.expert, live=record.name)
+    if live == record.name:
+        raise InvalidTransitionError(
+            f"{live} answers all callers already, so it cannot answer a share of them as a"
+            " canary; end the canary by a rollback instead",
+            metadata={"revision": live},
+        )
+    return Label(expert=record.expert, live=live, canary=record.name, canary_share=canary_share)
 
 
 def _restorable(connection: Connection, name: str) -> bool:

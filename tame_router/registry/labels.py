@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tame_router.backends.fleet import Fleet
 from tame_router.catalog.expert import Canary, Catalog
@@ -11,9 +12,11 @@ from tame_router.catalog.live import LiveCatalog, Pointer
 from tame_router.catalog.revision import Revision
 from tame_router.errors import StoreUnavailableError
 from tame_router.registry.record import Label
-from tame_router.registry.record_store import RecordStore
 from tame_router.registry.records import Records
 from tame_router.telemetry import log
+
+if TYPE_CHECKING:  # the database's library is loaded with it
+    from tame_router.registry.record_store import RecordStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +99,7 @@ def wanted(catalog: Catalog) -> dict[str, frozenset[str]]:
     return {backend: frozenset(revisions) for backend, revisions in names.items()}
 
 
-def _read(store: RecordStore, generation: int) -> _Known | None:
+def _read(store: "RecordStore", generation: int) -> _Known | None:
     """Read all labels where one has moved since a generation."""
     now = store.generation()
     if now == generation:

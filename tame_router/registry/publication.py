@@ -6,7 +6,6 @@ under way then finishes on the revision that was live when it was admitted.
 
 import asyncio
 import contextlib
-import json
 import math
 import uuid
 from collections.abc import AsyncIterator
@@ -19,7 +18,13 @@ from tame_router.errors import (
     RevisionNotFoundError,
     RevisionRefusedError,
 )
-from tame_router.registry.label_mover import Check, LabelMover, require_kept
+from tame_router.registry.label_mover import (
+    Check,
+    LabelMover,
+    call_of,
+    require_kept,
+    require_same,
+)
 from tame_router.registry.record import ROUTER, Actor, Call, Job, JobKind, Label, RevisionRecord
 from tame_router.registry.records import Records
 from tame_router.registry.request import Publication, Published
@@ -57,20 +62,23 @@ class Publisher:
             CorruptRevisionError: When its bytes are not what they were.
             InvalidRequestError: When another call had its `request_id`.
         """
-        call = _call(wanted)
+        call = call_of(actor, "publish", wanted.request_id)
         expert = (await self._publishable(wanted.name)).expert
         async with self._mover.alone(expert):
             # Read under the lock: what waited for another publication sees what that has done.
             record = await self._publishable(wanted.name)
             label = await self._records.ask(lambda store: store.label(expert))
-            made = await self._records.ask(lambda store: store.made(actor.tenant, call))
-            if made or _stands(label, wanted):
+            done = await self._records.ask(lambda store: store.done(call))
+            if done is not None:
+                require_same(wanted.request_id, same=_stands(done, wanted))
+                return Published(label=done, record=record)
+            if _stands(label, wanted):
                 return Published(label=label, record=record)
             _require_generation(label, wanted.expected_generation)
             async with self._attempt(record, actor):
                 await self._check(record)
                 await self._mover.prepare(expert, record.name)
-                moved = await self._move(record, label, wanted, actor)
+                moved = await self._move(record, label, wanted, actor, call)
         found = await self._records.ask(lambda store: store.get(record.name, with_report=False))
         return Published(label=moved, record=found or record)
 
@@ -130,27 +138,23 @@ class Publisher:
             )
 
     async def _move(
-        self, record: RevisionRecord, label: Label, wanted: Publication, actor: Actor
+        self,
+        record: RevisionRecord,
+        label: Label,
+        wanted: Publication,
+        actor: Actor,
+        call: Call | None,
     ) -> Label:
         own = self._mover.own(record.expert)
         share = wanted.canary_share
         because = "published" if share is None else f"published to {share:.0%} of the callers"
         moved = await self._records.ask(
             lambda s: s.publish(
-                record.name, share, own, label.generation, actor, because, call=_call(wanted)
+                record.name, share, own, label.generation, actor, because, call=call
             )
         )
         await self._mover.moved(moved, "publish", actor)
         return moved
-
-
-def _call(wanted: Publication) -> Call | None:
-    """Name a call, so that it is made once; None: its caller did not."""
-    if not wanted.request_id:
-        return None
-    share = "" if wanted.canary_share is None else f" to {wanted.canary_share!r}"
-    said = f"publish {wanted.name}{share}"
-    return Call(method="publish", request_id=wanted.request_id, wanted=json.dumps(said))
 
 
 def _stands(label: Label, wanted: Publication) -> bool:

@@ -98,17 +98,17 @@ class Label:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A call that moves a label, named so that it can be sent again and is done once.
+    """What makes a call the same as one before.
 
     Attributes:
-        method: What is called.
-        request_id: Names the call among those of its tenant; not empty.
-        wanted: What is asked for, in words of ours: another call must not have the same name.
+        tenant: Whose call.
+        method: What was called.
+        request_id: Names the call; not empty.
     """
 
+    tenant: str
     method: str
     request_id: str
-    wanted: str
 
 
 class Action(enum.StrEnum):

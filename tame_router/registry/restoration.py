@@ -1,11 +1,16 @@
 """Going back: an earlier revision answers again, at once where replicas still have it."""
 
-import json
 from dataclasses import dataclass
 
 from tame_router.errors import NothingToRestoreError, RevisionNotFoundError
-from tame_router.registry.label_mover import Check, LabelMover, require_kept
-from tame_router.registry.record import Actor, Call, Label
+from tame_router.registry.label_mover import (
+    Check,
+    LabelMover,
+    call_of,
+    require_kept,
+    require_same,
+)
+from tame_router.registry.record import Actor, Label
 from tame_router.registry.records import Records
 from tame_router.registry.state import State
 
@@ -57,9 +62,12 @@ class Restorer:
         """
         async with self._mover.alone(wanted.expert):
             label = await self._records.ask(lambda store: store.label(wanted.expert))
-            call = _call(wanted)
-            if await self._records.ask(lambda store: store.made(actor.tenant, call)):
-                return label
+            call = call_of(actor, "rollback", wanted.request_id)
+            done = await self._records.ask(lambda store: store.done(call))
+            if done is not None:
+                same = done.expert == wanted.expert and wanted.revision in {"", done.live}
+                require_same(wanted.request_id, same=same)
+                return done
             target = await self._target(wanted, label)
             if not self._mover.loaded(wanted.expert, target):
                 await self._load(wanted.expert, target)
@@ -111,11 +119,3 @@ class Restorer:
             " ListLabelHistory tells what did, and PublishAdapterRevision publishes a new one",
             metadata={"expert": wanted.expert, "revision": name[:80]},
         )
-
-
-def _call(wanted: Rollback) -> Call | None:
-    """Name a call, so that it is made once; None: its caller did not."""
-    if not wanted.request_id:
-        return None
-    said = f"rollback {wanted.expert} {wanted.revision}"
-    return Call(method="rollback", request_id=wanted.request_id, wanted=json.dumps(said))

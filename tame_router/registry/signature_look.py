@@ -1,11 +1,14 @@
-"""Looks at a revision's signature, as its tenant's policy asks for it."""
+"""Looks at the signature of a revision whose bytes are kept, as its tenant's policy asks for it."""
 
-from pathlib import Path
+import asyncio
 
-from tame_router.config_registry import RegistrySettings
-from tame_router.registry.assessment import Signed
 from tame_router.registry.record import RevisionRecord
 from tame_router.registry.revision_store import RevisionStore
+from tame_router.registry.signature import SIGNATURE_PATH, Verdict, check_signature
+from tame_router.registry.signing_policy import SigningPolicies
+
+MOST_BYTES = 2**20
+"""A signature is a few kilobytes."""
 
 
 class SignatureLook:
@@ -13,15 +16,26 @@ class SignatureLook:
 
     Args:
         store: Where revisions' bytes are.
-        settings: Whose signatures count, by tenant.
-        folder: Where a revision's files may lie while they are looked at.
+        policies: Whose signatures count.
     """
 
-    def __init__(self, store: RevisionStore, settings: RegistrySettings, folder: Path) -> None:
+    def __init__(self, store: RevisionStore, policies: SigningPolicies) -> None:
         self._store = store
-        self._settings = settings
-        self._folder = folder
+        self._policies = policies
 
-    async def look(self, record: RevisionRecord) -> Signed:
-        """Tell who signed a revision, or why it is refused."""
-        return Signed()
+    async def look(self, record: RevisionRecord) -> Verdict:
+        """Tell who signed a revision, or why it is refused.
+
+        Keys and certificates are read anew, so that one that was taken out counts no more.
+
+        Raises:
+            CorruptRevisionError: When the signature is not what was uploaded.
+            RevisionNotFoundError: When the revision is not in the store.
+            ConfigError: When a file with a key or a certificate cannot be used now.
+        """
+        return await asyncio.to_thread(self._look, record)
+
+    def _look(self, record: RevisionRecord) -> Verdict:
+        signature = self._store.read(record.name, SIGNATURE_PATH, MOST_BYTES) or b""
+        policy = self._policies.of(record.tenant)
+        return check_signature(record.manifest, signature, policy, record.create_time)

@@ -18,6 +18,7 @@ from tame_router.api.admin_servicer import AdminServicer
 from tame_router.api.expert_servicer import ExpertServicer
 from tame_router.api.feedback_servicer import FeedbackServicer
 from tame_router.api.grpc_edge import EdgeInterceptor
+from tame_router.api.registry_servicer import RegistryServicer
 from tame_router.api.router_servicer import RouterServicer
 from tame_router.catalog.expert import Catalog
 from tame_router.catalog.live import LiveCatalog
@@ -31,6 +32,8 @@ from tame_router.routing.router import Router
 from tame_router.tenancy.office import Office
 from tame_router.tenancy.tenant import Limits, Scope, Tenant
 from tame_router.v1 import (
+    adapter_registry_service_pb2,
+    adapter_registry_service_pb2_grpc,
     admin_service_pb2,
     admin_service_pb2_grpc,
     chat_pb2,
@@ -42,6 +45,7 @@ from tame_router.v1 import (
     router_service_pb2_grpc,
 )
 from tests.admission.conftest import Recording
+from tests.scripted_registry import ScriptedRegistry
 
 pytestmark = pytest.mark.anyio
 
@@ -54,25 +58,49 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "StreamChat": ASKED,
     "GetExpert": {"name": "legal"},
     "SubmitFeedback": {"answer_id": "answer-1", "expert": "legal"},
+    "UploadAdapterRevision": {"announcement": {"expert": "legal"}},
+    "ValidateAdapterRevision": {"announcement": {"expert": "legal"}},
+    "GetAdapterRevision": {"name": "legal--0123456789abcdef"},
+    "EvaluateAdapterRevision": {"name": "legal--0123456789abcdef"},
+    "PublishAdapterRevision": {"name": "legal--0123456789abcdef"},
+    "RollbackExpert": {"expert": "legal"},
+    "RetireAdapterRevision": {"name": "legal--0123456789abcdef"},
+    "ListLabelHistory": {"expert": "legal"},
+    "WatchAdapterRevision": {"name": "legal--0123456789abcdef"},
 }
 """What is sent where an empty request would be refused for being empty."""
 
 OWN = ("GetUsage", "ListAuditRecords")
 """Methods of `AdminService` that `usage` opens too, for a caller's own tenant."""
 
-METHODS = [
-    pytest.param(method, {Scope.CHAT}, id=method.name)
-    for services in (router_service_pb2, expert_service_pb2, feedback_service_pb2)
-    for service in services.DESCRIPTOR.services_by_name.values()
-    for method in service.methods
-] + [
-    pytest.param(
-        method,
-        {Scope.ADMIN, Scope.USAGE} if method.name in OWN else {Scope.ADMIN},
-        id=method.name,
-    )
-    for method in admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].methods
-]
+METHODS = (
+    [
+        pytest.param(method, {Scope.CHAT}, id=method.name)
+        for services in (router_service_pb2, expert_service_pb2, feedback_service_pb2)
+        for service in services.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+    ]
+    + [
+        pytest.param(
+            method,
+            {Scope.ADMIN}
+            if method.name == "CollectAdapterGarbage"
+            else {Scope.ADMIN, Scope.PUBLISH},
+            id=method.name,
+        )
+        for method in adapter_registry_service_pb2.DESCRIPTOR.services_by_name[
+            "AdapterRegistryService"
+        ].methods
+    ]
+    + [
+        pytest.param(
+            method,
+            {Scope.ADMIN, Scope.USAGE} if method.name in OWN else {Scope.ADMIN},
+            id=method.name,
+        )
+        for method in admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].methods
+    ]
+)
 
 
 class Scoped:
@@ -96,7 +124,10 @@ async def channel(
     office = Office(StoreSettings(), tmp_path, catalog.names)
     intake = Intake(StoreSettings(), tmp_path)
     tenant = Tenant(
-        name=TENANT, read=frozenset({"*"}), limits=Limits(requests_per_day=REQUESTS_A_DAY)
+        name=TENANT,
+        read=frozenset({"*"}),
+        publish=frozenset({"legal"}),
+        limits=Limits(requests_per_day=REQUESTS_A_DAY),
     )
     await office.ask("test", lambda a: a.create(tenant))
     directory = await office.open_directory(TenantSettings())
@@ -109,6 +140,8 @@ async def channel(
     feedback = FeedbackServicer(desk, intake)
     feedback_service_pb2_grpc.add_FeedbackServiceServicer_to_server(feedback, server)
     admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(office), server)
+    registry = RegistryServicer(ScriptedRegistry("legal"))
+    adapter_registry_service_pb2_grpc.add_AdapterRegistryServiceServicer_to_server(registry, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
@@ -127,6 +160,7 @@ async def call(channel: grpc.aio.Channel, method: Any, scopes: str) -> grpc.Stat
     metadata = (("x-api-key", scopes),)
     read = GetMessageClass(method.output_type).FromString
     write = type(request).SerializeToString
+    # A stream of one message is the message itself on the wire.
     try:
         if method.server_streaming:
             stream = channel.unary_stream(path, write, read)

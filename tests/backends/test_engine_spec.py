@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tame_router.backends.engine_plugin import AdapterStore
 from tame_router.backends.engine_spec import EngineSpec, arguments, check_spec, environment
 from tame_router.errors import ConfigError
 
@@ -157,3 +158,43 @@ def test_a_missing_template_is_named(spec: EngineSpec) -> None:
     """Before vLLM has spent half a minute to say so."""
     with pytest.raises(ConfigError, match=r"engine\.chat_template: .*absent\.jinja does not exist"):
         check_spec(replace(spec, chat_template=Path("absent.jinja")))
+
+
+@pytest.fixture
+def loading(spec: EngineSpec) -> EngineSpec:
+    """Give a specification of an engine that loads revisions by name."""
+    store = AdapterStore(url="s3://adapters", cache=Path("copies"), experts=("legal", "medical"))
+    return replace(spec, adapter_store=store)
+
+
+def test_an_engine_that_loads_by_name_closes_its_other_doors(loading: EngineSpec) -> None:
+    """What lets vLLM ask the resolver opens routes too: the middleware always comes with it."""
+    line = " ".join(arguments(loading, 8100))
+    variables = environment(loading, {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "0"}, "key")
+    assert "--middleware tame_router.vllm_plugin.middleware.ClosedLoraRoutes" in line
+    assert variables["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "True"
+    assert variables["PYTHONPATH"] == str(loading.state_dir / "engine" / "plugin")
+    assert variables["PYTHONSAFEPATH"] == "1"
+    assert variables["TAME_ADAPTER_STORE"] == "s3://adapters"
+    assert variables["TAME_ADAPTER_CACHE"] == str(Path("copies").absolute())
+    assert variables["TAME_ADAPTER_EXPERTS"] == "legal,medical"
+    assert "VLLM_PLUGINS" not in variables
+
+
+def test_vllms_own_resolvers_stay_out(loading: EngineSpec) -> None:
+    """They load by unchecked paths, or from the hub, and would be asked for what ours refuses."""
+    inherited = {"VLLM_LORA_RESOLVER_CACHE_DIR": "/x", "VLLM_LORA_RESOLVER_HF_REPO_LIST": "a/b"}
+    assert not set(inherited) & set(environment(loading, inherited, "key"))
+
+
+def test_a_list_of_plugins_is_kept_and_gets_ours(loading: EngineSpec) -> None:
+    """Whoever names plugins leaves the others out, and would leave out this one."""
+    variables = environment(loading, {"VLLM_PLUGINS": "mine"}, "key")
+    assert variables["VLLM_PLUGINS"] == "mine,tame_adapters"
+
+
+def test_without_a_store_nothing_is_loaded_by_name(spec: EngineSpec) -> None:
+    """Neither plugin nor middleware, and no variable that opens a route."""
+    assert "--middleware" not in arguments(spec, 8100)
+    variables = environment(spec, {}, "key")
+    assert not {"VLLM_ALLOW_RUNTIME_LORA_UPDATING", "PYTHONPATH"} & set(variables)

@@ -4,12 +4,13 @@ import json
 from typing import Any
 
 import pytest
+from google.protobuf.descriptor_pb2 import MethodOptions
 
 from tame_router.chat import Message, Role, Sampling
 from tame_router.client.connection import channel_options
 from tame_router.client.request import chat_request, route_request
 from tame_router.errors import InvalidRequestError
-from tame_router.v1 import chat_pb2, router_service_pb2
+from tame_router.v1 import adapter_registry_service_pb2, chat_pb2, router_service_pb2
 
 
 def test_a_question_is_a_conversation_of_one() -> None:
@@ -81,11 +82,22 @@ def test_text_that_cannot_be_sent_is_named() -> None:
 
 
 def test_retries_are_grpcs_own() -> None:
-    """UNAVAILABLE is tried again with back-off; one attempt means no retry policy at all."""
+    """UNAVAILABLE is tried again with back-off; one attempt means no retry policy at all.
+
+    Of what is done with adapters only what changes nothing is.
+    """
     several = json.loads(str(dict(channel_options(3))["grpc.service_config"]))
     policy = several["methodConfig"][0]["retryPolicy"]
     assert (policy["maxAttempts"], policy["retryableStatusCodes"]) == (3, ["UNAVAILABLE"])
-    names = [name["service"] for name in several["methodConfig"][0]["name"]]
+    tried = several["methodConfig"][0]["name"]
+    names = [name["service"] for name in tried if "method" not in name]
     services = ("RouterService", "ExpertService", "FeedbackService")
     assert names == [f"tame_router.v1.{service}" for service in services]
+    (service,) = adapter_registry_service_pb2.DESCRIPTOR.services_by_name.values()
+    harmless = MethodOptions.NO_SIDE_EFFECTS
+    assert [(name["service"], name["method"]) for name in tried if "method" in name] == [
+        (service.full_name, method.name)
+        for method in service.methods
+        if method.GetOptions().idempotency_level == harmless
+    ]
     assert json.loads(str(dict(channel_options(1))["grpc.service_config"])) == {}

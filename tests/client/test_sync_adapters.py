@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import anyio.to_thread
 import grpc
@@ -186,10 +186,8 @@ class Nameless(adapter_registry_service_pb2_grpc.AdapterRegistryServiceServicer)
 @pytest.mark.parametrize("kind", ["asyncio", "threads"])
 async def test_a_router_that_names_no_revision_is_told(folder: Path, kind: str) -> None:
     """An upload never ends well without a revision."""
-    server = grpc.aio.server()
-    adapter_registry_service_pb2_grpc.add_AdapterRegistryServiceServicer_to_server(
-        Nameless(), server
-    )
+    server, nameless = grpc.aio.server(), cast(Any, Nameless)()
+    adapter_registry_service_pb2_grpc.add_AdapterRegistryServiceServicer_to_server(nameless, server)
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
 

@@ -10,6 +10,7 @@ from tame_router.errors import BackendUnavailableError, DeadlineExceededError, R
 from tests.fakes.vllm import FakeVllm
 from tests.fakes.vllm_resolver import Hold
 from tests.fakes.vllm_script import Received
+from tests.http_wire import connect, get, read_response
 from tests.registry_fixture import Site, answering, approved, label, states
 from tests.router_fixture import happened
 
@@ -115,12 +116,14 @@ async def test_a_quorum_goes_on_without_one(pool_site: Site) -> None:
 
 async def test_one_that_comes_back_is_brought_up_first(pool_site: Site) -> None:
     """A replica that was away while the label moved loads what is live before it answers."""
-    away = pool_site.fakes[2]
-    async with pool_site.running(pool_site.changed(quorum=QUORUM)) as client:
+    away, http = pool_site.fakes[2], list[str]()
+    settings = pool_site.changed(quorum=QUORUM)
+    async with pool_site.running(settings, announce_http=http.append) as client:
         first = await approved(client, pool_site.adapter(1))
         second = await approved(client, pool_site.adapter(2))
         await client.adapters.publish(first)
         away.kill()
+        await ejected(http[0])
         assert (await client.adapters.publish(second)).label.live == second
         assert await answering(client) == second
         away.received.clear()
@@ -174,6 +177,21 @@ async def answered(client: AsyncClient) -> str:
                 return await answering(client)
             except BackendUnavailableError:
                 continue
+
+
+async def ejected(address: str) -> None:
+    """Look until a router has given up a replica that is away."""
+    async with asyncio.timeout(20):
+        while 'state="ejected"} 1.0' not in await page(address, "/metrics"):
+            pass
+
+
+async def page(address: str, path: str) -> str:
+    """Get a page of text."""
+    async with await connect(address) as stream:
+        await stream.send(get(path))
+        _, _, body = await read_response(stream)
+    return body.decode()
 
 
 def forget(site: Site, name: str) -> None:

@@ -237,4 +237,5 @@ async def _replace_under_load(site: Site) -> None:
         assert load.wrong == []
         assert load.answers >= 10 * CLIENTS
         assert await states(client, first, second) == [RevisionState.ACTIVE, RevisionState.RETIRED]
-        assert (await label(client)).generation == 9
+        # Of three rounds of three, two publish what answers already.
+        assert (await label(client)).generation == 7

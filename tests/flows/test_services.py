@@ -29,7 +29,8 @@ from tests.small_experts import NOTICES, QUESTIONS
 
 pytestmark = pytest.mark.anyio
 
-OWN = tuple(f"tame_router.v1.{name}Service" for name in ("Router", "Expert", "Feedback"))
+NAMES = ("Router", "Expert", "Feedback", "Admin", "AdapterRegistry")
+OWN = tuple(f"tame_router.v1.{name}Service" for name in NAMES)
 STATUSES = health_pb2.HealthCheckResponse
 
 

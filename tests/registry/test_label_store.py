@@ -1,6 +1,5 @@
 """A label moves together with the states of its revisions, and its history tells every move."""
 
-import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -281,9 +280,3 @@ def test_history_comes_in_pages(store: RecordStore) -> None:
     assert ([change.label.generation for change in page], token) == ([3, 2, 1], "")
     with pytest.raises(InvalidRequestError):
         store.history("legal", 2, "last")
-
-
-def test_a_label_compares_by_value(store: RecordStore) -> None:
-    """What publishing gives is what is kept, to the microsecond."""
-    label = publish(store, approve(store), 0.1)
-    assert dataclasses.replace(label) == store.label("legal") == store.labels()["legal"]

@@ -3,12 +3,9 @@
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from tame_router.catalog.evaluation import EvaluationCase
 from tame_router.catalog.expert import Expert
-
-_NONE: Mapping[str, tuple[EvaluationCase, ...]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

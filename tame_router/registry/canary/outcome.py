@@ -1,0 +1,48 @@
+"""What became of one answer, as far as a canary is judged by it."""
+
+from dataclasses import dataclass
+
+from tame_router.answering.event import ExpertFinish
+from tame_router.chat import FinishReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One answer.
+
+    Attributes:
+        bad: It failed, is empty, was cut by the backend, holds Simplified Chinese where that was
+            not wanted, or somebody disliked it.
+        token_s: Seconds a token; None: none was written, or it cannot be told.
+    """
+
+    bad: bool
+    token_s: float | None = None
+
+
+FAILED = Outcome(bad=True)
+"""There is no answer: the backend refused, broke or kept silent."""
+
+
+def outcome_of(finish: ExpertFinish, *, simplified: int = 0, disliked: bool = False) -> Outcome:
+    """Judge an answer that ended.
+
+    An answer that ends at its `max_tokens` is what the caller asked for, and not bad.
+
+    Args:
+        finish: How it ended.
+        simplified: Simplified characters that were found in it.
+        disliked: Somebody said that it was no good.
+    """
+    tokens = finish.usage.completion_tokens
+    first = finish.time_to_first_token_s
+    token_s = None
+    if first is not None and tokens > 1:
+        token_s = (finish.elapsed_s - first) / (tokens - 1)
+    bad = (
+        first is None
+        or simplified > 0
+        or disliked
+        or finish.finish_reason is FinishReason.CONTENT_FILTER
+    )
+    return Outcome(bad=bad, token_s=token_s)
