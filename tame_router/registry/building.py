@@ -105,7 +105,7 @@ async def open_registry(
         prepare_timeout_s=section.prepare_timeout_s,
         quorum=section.quorum,
     )
-    restorer = Restorer(records, mover)
+    restorer = Restorer(records, mover, assessment.check)
 
     async def drop_uploads(before: datetime) -> int:
         return await uploads.collect((datetime.now(UTC) - before).total_seconds())

@@ -117,12 +117,10 @@ class Registry:
         """
         record = await self._known(name)
         kind = JobKind.VALIDATE if record.state is State.REJECTED else JobKind.EVALUATE
-        # A job's id is unique: the same call again finds its job, and changes nothing.
+        # A job's id is unique: the same call again finds its job, and changes nothing. What kind
+        # it is does not count, as the first call has changed where the revision stands.
         given = f"{actor.tenant}-{request_id}" if request_id else uuid.uuid4().hex
-        job = Job(job_id=f"{kind}-{name}-{given}", kind=kind, revision=name, actor=actor)
-        done = await self._records.ask(lambda store: store.job(job.job_id))
-        if done is not None:
-            return record
+        job = Job(job_id=f"again-{name}-{given}", kind=kind, revision=name, actor=actor)
         because = "an evaluation was asked for"
         record = await self._records.ask(
             lambda s: s.happen(name, Event.EVALUATE, actor, because, job=job)
@@ -184,12 +182,10 @@ class Registry:
         Args:
             name: Of this revision; empty: of all.
             experts: Of these experts' revisions; None: of all.
-            after_sequence: Those with a higher number come first; None: those to come, after
-                the last of the revision that is named.
+            after_sequence: Those with a higher number come first; None: those to come, behind the
+                present state of the revision that is named.
         """
-        after = after_sequence
-        if after is None:
-            after = max(await self._feed.last(name) - bool(name), 0)
+        after = await self._feed.start(name) if after_sequence is None else after_sequence
         async with aclosing(self._feed.changes(after, experts, name)) as changes:
             yield changes
 
