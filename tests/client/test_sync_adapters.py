@@ -134,7 +134,7 @@ async def test_no_thread_is_left_where_an_upload_is_refused(
     # What sends is a daemon of gRPC's; the thread that did the work is kept for the next.
     for thread in {one for one in threading.enumerate() if one.daemon} - before:
         if "channel_spin" not in thread.name and not thread.name.startswith("AnyIO"):
-            await threaded(lambda one=thread: one.join(20))
+            await anyio.to_thread.run_sync(thread.join, 20)
             assert not thread.is_alive()
 
 
