@@ -19,8 +19,7 @@ from tame_router.registry.label_move import called, check_was_live, lives, move_
 from tame_router.registry.ledger import Ledger, Writing
 from tame_router.registry.life import check_usable, find_revision, need_revision, step
 from tame_router.registry.page_token import read_token
-from tame_router.registry.record import Action, Actor, Label, LabelChange, RevisionRecord
-from tame_router.registry.record import Call
+from tame_router.registry.record import Action, Actor, Call, Label, LabelChange, RevisionRecord
 from tame_router.registry.request_store import find_outcome, insert_outcome
 from tame_router.registry.row import read_label, read_label_change
 from tame_router.registry.state import Event, State

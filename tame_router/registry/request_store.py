@@ -1,11 +1,11 @@
 """Where the outcomes of calls are kept, so that a call that is sent again is done once."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, select
 
 from tame_router.registry.ledger import Ledger, Writing
+from tame_router.registry.record import Call
 from tame_router.registry.row import microseconds
 from tame_router.registry.tables import REQUEST
 

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from tame_router.errors import NothingToRestoreError, RevisionNotFoundError
 from tame_router.registry.label_mover import LabelMover, require_kept
-from tame_router.registry.record import Actor, Label
+from tame_router.registry.record import Actor, Call, Label
 from tame_router.registry.records import Records
-from tame_router.registry.record import Call
 from tame_router.registry.state import State
 
 
@@ -53,7 +52,7 @@ class Restorer:
         async with self._mover.alone(wanted.expert):
             call = _call(wanted, actor)
             label = await self._records.ask(lambda store: store.label(wanted.expert))
-            if call and await self._records.ask(lambda store: store.recall(call.tenant, call.method, call.request_id)):
+            if await self._done(call):
                 return label
             target = await self._target(wanted, label)
             if not self._mover.loaded(wanted.expert, target):
@@ -68,6 +67,14 @@ class Restorer:
             )
             await self._mover.moved(moved, "rollback", actor)
             return moved
+
+    async def _done(self, call: Call | None) -> bool:
+        """Tell whether the same call has moved the label before."""
+        if call is None:
+            return False
+        tenant, method, request_id = call.tenant, call.method, call.request_id
+        kept = await self._records.ask(lambda s: s.recall(tenant, method, request_id))
+        return kept is not None
 
     async def _target(self, wanted: Rollback, label: Label) -> str:
         """Tell what is to answer again; empty: the base model without adapter."""

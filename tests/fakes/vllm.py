@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -94,7 +94,7 @@ class FakeVllm:
         self.plain_faults: dict[str, Response] = {}
         self._faults: deque[Fault] = deque()
 
-    def __enter__(self) -> "FakeVllm":
+    def __enter__(self) -> Self:
         """Start."""
         self._thread.__enter__()
         return self
