@@ -60,7 +60,8 @@ OWN = (*(choice(n) for n in range(6)), *(free(n) for n in range(6)))
 
 @pytest.fixture(scope="session")
 def _scoring_server() -> Iterator[ScoringVllm]:
-    with ScoringVllm() as fake:
+    fake = ScoringVllm()
+    with fake:
         yield fake
 
 
