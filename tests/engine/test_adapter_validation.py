@@ -135,8 +135,9 @@ def test_what_is_taken_loads(case: str, base: BaseModelShape, told: dict[str, ob
     """The engine loads it, with a rank and a scale for each module that the upload adapts."""
     upload = TAKEN[case]
     assert fatal(upload.send(base)) == set()
-    assert isinstance(told[case], dict), told[case]
-    assert len(told[case]) >= 6
+    loaded = told[case]
+    assert isinstance(loaded, dict), loaded
+    assert len(loaded) >= 6
 
 
 @pytest.mark.parametrize("case", REFUSED)
