@@ -47,7 +47,7 @@ class Loaded:
 
     async def prepare(self, name: str) -> None:
         """Have the engine load a revision and answer."""
-        deadline = asyncio.get_running_loop().time() + 60
+        deadline = asyncio.get_running_loop().time() + 120
         await self.fleet.prepare("local", name, deadline)
 
     async def models(self) -> set[str]:
