@@ -215,6 +215,13 @@ async def seen(client: AsyncClient, revision: str) -> None:
             pass
 
 
+def forget(site: Site, name: str) -> None:
+    """Let servers forget a revision that the gate had loaded."""
+    for fake in site.fakes:
+        if name in fake.resolver.loaded:
+            fake.resolver.loaded.remove(name)
+
+
 def _site(taught: Path, folder: Path, fakes: Sequence[FakeVllm]) -> Site:
     state_dir = folder / "state"
     shutil.copytree(taught / "state", state_dir)

@@ -11,7 +11,7 @@ from tests.fakes.vllm import FakeVllm
 from tests.fakes.vllm_resolver import Hold
 from tests.fakes.vllm_script import Received
 from tests.http_wire import connect, get, read_response
-from tests.registry_fixture import Site, answering, approved, label, states
+from tests.registry_fixture import Site, answering, approved, forget, label, states
 from tests.router_fixture import happened
 
 pytestmark = pytest.mark.anyio
@@ -192,13 +192,6 @@ async def page(address: str, path: str) -> str:
         await stream.send(get(path))
         _, _, body = await read_response(stream)
     return body.decode()
-
-
-def forget(site: Site, name: str) -> None:
-    """Let servers forget a revision that the gate had loaded."""
-    for fake in site.fakes:
-        if name in fake.resolver.loaded:
-            fake.resolver.loaded.remove(name)
 
 
 def probe(chat: Received) -> bool:
