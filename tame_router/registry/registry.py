@@ -110,9 +110,10 @@ class Registry:
         """
         record = await self._known(name)
         kind = JobKind.VALIDATE if record.state is State.REJECTED else JobKind.EVALUATE
-        # A job's id is unique: the same call again finds its job, and changes nothing.
+        # A job's id is unique: the same call again finds its job, and changes nothing. What the
+        # call begins is not part of the id: it is another thing once the revision was refused.
         given = f"{actor.tenant}-{request_id}" if request_id else uuid.uuid4().hex
-        job = Job(job_id=f"{kind}-{name}-{given}", kind=kind, revision=name, actor=actor)
+        job = Job(job_id=f"asked-{name}-{given}", kind=kind, revision=name, actor=actor)
         done = await self._records.ask(lambda store: store.job(job.job_id))
         if done is not None:
             return record
