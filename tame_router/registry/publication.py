@@ -8,22 +8,27 @@ import asyncio
 import contextlib
 import math
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Final
 
-from tame_router.errors import LabelMovedError, RevisionNotFoundError, RevisionRefusedError
-from tame_router.registry.label_mover import LabelMover, require_kept
-from tame_router.registry.record import ROUTER, Actor, Job, JobKind, Label, RevisionRecord
+from tame_router.errors import (
+    InvalidTransitionError,
+    LabelMovedError,
+    RevisionNotFoundError,
+    RevisionRefusedError,
+)
+from tame_router.registry.label_mover import (
+    Check,
+    LabelMover,
+    call_of,
+    require_kept,
+    require_same,
+)
+from tame_router.registry.lease import extended
+from tame_router.registry.record import ROUTER, Actor, Call, Job, JobKind, Label, RevisionRecord
 from tame_router.registry.records import Records
 from tame_router.registry.request import Publication, Published
 from tame_router.registry.state import Event, State
-
-MARGIN_S: Final = 30.0
-"""Time beyond the preparation after which a publication counts as broken off."""
-
-Check = Callable[[RevisionRecord], Awaitable[None]]
-"""Makes sure that a revision's bytes and signature are what they were."""
 
 
 class Publisher:
@@ -34,13 +39,17 @@ class Publisher:
         mover: Prepares replicas, and lets a moved label count.
         check: Makes sure of a revision before a replica loads it; raises `RegistryError`.
         owner: Names this process among those that share the records.
+        lease_s: Time after which a publication counts as broken off when this process dies.
     """
 
-    def __init__(self, records: Records, mover: LabelMover, check: Check, *, owner: str) -> None:
+    def __init__(
+        self, records: Records, mover: LabelMover, check: Check, *, owner: str, lease_s: float
+    ) -> None:
         self._records = records
         self._mover = mover
         self._check = check
         self._owner = owner
+        self._lease_s = lease_s
 
     async def publish(self, wanted: Publication, actor: Actor) -> Published:
         """Let a revision answer, once every replica does under its name.
@@ -52,19 +61,25 @@ class Publisher:
             LabelMovedError: When the label is not where the caller saw it.
             RolloutError: When too few replicas loaded it; nothing has changed.
             CorruptRevisionError: When its bytes are not what they were.
+            InvalidRequestError: When another call had its `request_id`.
         """
+        call = call_of(actor, "publish", wanted.request_id)
         expert = (await self._publishable(wanted.name)).expert
         async with self._mover.alone(expert):
             # Read under the lock: what waited for another publication sees what that has done.
             record = await self._publishable(wanted.name)
             label = await self._records.ask(lambda store: store.label(expert))
+            done = await self._records.ask(lambda store: store.done(call))
+            if done is not None:
+                require_same(wanted.request_id, same=_stands(done, wanted))
+                return Published(label=done, record=record)
             if _stands(label, wanted):
                 return Published(label=label, record=record)
             _require_generation(label, wanted.expected_generation)
             async with self._attempt(record, actor):
                 await self._check(record)
                 await self._mover.prepare(expert, record.name)
-                moved = await self._move(record, label, wanted, actor)
+                moved = await self._move(record, label, wanted, actor, call)
         found = await self._records.ask(lambda store: store.get(record.name, with_report=False))
         return Published(label=moved, record=found or record)
 
@@ -90,14 +105,13 @@ class Publisher:
         if record.state is State.ACTIVE:  # a canary that becomes live: it stays what it is
             yield
             return
-        lease = timedelta(seconds=self._mover.prepare_timeout_s + MARGIN_S)
         job = Job(
             job_id=f"publish-{uuid.uuid4().hex}",
             kind=JobKind.PUBLISH,
             revision=name,
             actor=actor,
             owner=self._owner,
-            lease_time=datetime.now(UTC) + lease,
+            lease_time=datetime.now(UTC) + timedelta(seconds=self._lease_s),
         )
         # The job first: a publication without one would be nobody's after a crash.
         await self._records.ask(lambda store: store.add_job(job))
@@ -106,7 +120,8 @@ class Publisher:
             because = "publication was asked for"
             await self._records.ask(lambda s: s.happen(name, Event.PUBLISH, actor, because))
             begun = True
-            yield
+            async with extended(self._records, job.job_id, self._owner, self._lease_s):
+                yield
         except BaseException as error:
             if begun:
                 await self._abort(name, getattr(error, "message", "it was broken off"))
@@ -117,18 +132,27 @@ class Publisher:
 
     async def _abort(self, name: str, because: str) -> None:
         """Take a revision back to where it can be published again."""
-        await asyncio.shield(
-            self._records.ask(lambda s: s.happen(name, Event.ABORTED, ROUTER, because))
-        )
+        # A caller that left just when the label moved has published: it is seen a little later.
+        with contextlib.suppress(InvalidTransitionError):
+            await asyncio.shield(
+                self._records.ask(lambda s: s.happen(name, Event.ABORTED, ROUTER, because))
+            )
 
     async def _move(
-        self, record: RevisionRecord, label: Label, wanted: Publication, actor: Actor
+        self,
+        record: RevisionRecord,
+        label: Label,
+        wanted: Publication,
+        actor: Actor,
+        call: Call | None,
     ) -> Label:
         own = self._mover.own(record.expert)
         share = wanted.canary_share
         because = "published" if share is None else f"published to {share:.0%} of the callers"
         moved = await self._records.ask(
-            lambda s: s.publish(record.name, share, own, label.generation, actor, because)
+            lambda s: s.publish(
+                record.name, share, own, label.generation, actor, because, call=call
+            )
         )
         await self._mover.moved(moved, "publish", actor)
         return moved

@@ -176,7 +176,9 @@ class Upload:
 
     def _close(self) -> None:
         if self._staging:
-            unwanted = self._discarded or self._receiver.refused
+            # An announcement alone is nothing to keep.
+            empty = not self._receiver.progress.received_bytes
+            unwanted = self._discarded or self._receiver.refused or empty
             self._staging.close(discard=unwanted or isinstance(self._error, StorageFullError))
 
     async def _in_thread(self, work: Callable[[], None]) -> None:
