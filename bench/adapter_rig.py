@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -17,6 +17,10 @@ from bench.made_adapter import write_base
 from deploy.local.router_process import read_addresses, start
 from tame_router import app
 from tame_router.config import Settings
+from tame_router.local_engine import store_url
+from tame_router.registry.record_store import RecordStore
+from tame_router.registry.state import State
+from tame_router.store import Database
 from tame_router.trained_router import plan_lesson, train_router
 from tests.fakes.vllm import BASE_MODEL, FakeVllm
 from tests.small_experts import QUESTIONS, write_experts
@@ -47,6 +51,31 @@ class Rig:
     def adapters(self) -> Path:
         """Folder for adapters that are still to be uploaded."""
         return self.root / "made"
+
+    @property
+    def store(self) -> Path:
+        """Folder of the bytes that the registry keeps."""
+        return Path(store_url(self.settings))
+
+    @contextlib.contextmanager
+    def records(self) -> Iterator[RecordStore]:
+        """Open the records beside the service."""
+        database = Database(self.settings.store, self.settings.state_dir)
+        try:
+            yield RecordStore(database)
+        finally:
+            database.close()
+
+    def evaluations(self, name: str) -> int:
+        """Count how often an evaluation of a revision was begun."""
+        with self.records() as records:
+            changes = records.changes(0, revision=name)
+        return sum(change.state is State.EVALUATING for change in changes)
+
+    def open_jobs(self) -> list[str]:
+        """Name the jobs that are not over."""
+        with self.records() as records:
+            return [job.job_id for job in records.open_jobs()]
 
 
 def build(root: Path, fake: FakeVllm, registry: Mapping[str, Any]) -> Rig:
@@ -98,7 +127,11 @@ def build(root: Path, fake: FakeVllm, registry: Mapping[str, Any]) -> Rig:
 class Service:
     """The service of a rig as a process; a context manager that ends it.
 
+    Args:
+        rig: The rig.
+
     Attributes:
+        rig: The rig.
         address: Where its gRPC listens.
         pid: Its process.
 
@@ -107,6 +140,7 @@ class Service:
     """
 
     def __init__(self, rig: Rig) -> None:
+        self.rig = rig
         self._log: IO[str] = (rig.root / "service.log").open("a", encoding="utf-8")
         self._process: subprocess.Popen[str] = start({"TAME_CONFIG": str(rig.config)}, self._log)
         self.pid = self._process.pid
@@ -142,6 +176,12 @@ class Service:
         status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
         line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024 / 1e6
+
+    def cpu_s(self) -> float:
+        """Tell how much of the processors' time it has taken, all threads together."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2]
+        user, system = fields.split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def _gone(self) -> None:
         self._process.wait()

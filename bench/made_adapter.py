@@ -12,13 +12,15 @@ from typing import Any, Final
 
 import numpy as np
 
+LAYERS: Final = 32
+
 BASE: Final[dict[str, Any]] = {
     "architectures": ["LlamaForCausalLM"],
     "hidden_size": 4096,
     "intermediate_size": 14336,
     "num_attention_heads": 32,
     "num_key_value_heads": 8,
-    "num_hidden_layers": 32,
+    "num_hidden_layers": LAYERS,
     "vocab_size": 128256,
 }
 """What the configuration of an 8-billion Llama says of its shapes."""
@@ -96,7 +98,7 @@ def write_adapter(folder: Path, base_model: str, size: Size, seed: int) -> Path:
     draw = np.random.default_rng(seed)
     numbers = draw.standard_normal(_BLOCK, np.float32) * np.float32(_SPREAD)
     # The upper half of a float32 is the BF16 that is next to it towards zero.
-    block = memoryview((numbers.view(np.uint32) >> 16).astype("<u2")).cast("B")
+    block = memoryview((numbers.view(np.uint32) >> 16).astype("<u2").tobytes())
     with (folder / "adapter_model.safetensors").open("wb") as file:
         file.write(struct.pack("<Q", len(written)) + written)
         for rows, columns in shapes.values():

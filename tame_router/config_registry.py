@@ -113,6 +113,11 @@ class RegistrySettings(Section):
     refresh_s: Seconds = Field(
         1, description="Time after which other routers see a moved label, at most."
     )
+    lease_s: Seconds = Field(
+        15,
+        description="Time after which what a router that died was doing is taken up by another, or"
+        " by itself when it is back.",
+    )
     upload_hours: float = Field(
         48, gt=0, description="Age at which an unfinished upload is thrown away."
     )

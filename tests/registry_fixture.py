@@ -78,7 +78,9 @@ class Site:
 
     @asynccontextmanager
     async def running(
-        self, settings: Settings | None = None, announce_http: Callable[[str], object] = len
+        self,
+        settings: Settings | None = None,
+        announce_http: Callable[[str], None] = lambda _: None,
     ) -> AsyncIterator[AsyncClient]:
         """Run a router, and give a client that does not try again."""
         async with (

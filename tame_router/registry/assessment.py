@@ -166,13 +166,18 @@ class Assessment:
     async def abandon(self, job: Job) -> None:
         """Take back a publication whose process died: the label has moved, or it never will."""
         record = await self._waiting(job, State.PUBLISHING)
-        if record is None:
+        if record is None or await self._published_anew(job):
             return
         because = "the process that published it died; publish it again"
         await self._records.ask(
             lambda store: store.happen(record.name, Event.ABORTED, ROUTER, because)
         )
         self._feed.tell()
+
+    async def _published_anew(self, job: Job) -> bool:
+        """Tell whether a later call publishes the revision now; its own job looks after it."""
+        jobs = await self._records.ask(lambda store: store.open_jobs(job.revision))
+        return any(one.kind is JobKind.PUBLISH and one.job_id != job.job_id for one in jobs)
 
     async def give_up(self, job: Job, because: str) -> None:
         """Refuse a revision whose judgement cannot be brought to an end."""

@@ -10,7 +10,6 @@ import math
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Final
 
 from tame_router.errors import (
     InvalidTransitionError,
@@ -25,13 +24,11 @@ from tame_router.registry.label_mover import (
     require_kept,
     require_same,
 )
+from tame_router.registry.lease import extended
 from tame_router.registry.record import ROUTER, Actor, Call, Job, JobKind, Label, RevisionRecord
 from tame_router.registry.records import Records
 from tame_router.registry.request import Publication, Published
 from tame_router.registry.state import Event, State
-
-MARGIN_S: Final = 30.0
-"""Time beyond the preparation after which a publication counts as broken off."""
 
 
 class Publisher:
@@ -42,13 +39,17 @@ class Publisher:
         mover: Prepares replicas, and lets a moved label count.
         check: Makes sure of a revision before a replica loads it; raises `RegistryError`.
         owner: Names this process among those that share the records.
+        lease_s: Time after which a publication counts as broken off when this process dies.
     """
 
-    def __init__(self, records: Records, mover: LabelMover, check: Check, *, owner: str) -> None:
+    def __init__(
+        self, records: Records, mover: LabelMover, check: Check, *, owner: str, lease_s: float
+    ) -> None:
         self._records = records
         self._mover = mover
         self._check = check
         self._owner = owner
+        self._lease_s = lease_s
 
     async def publish(self, wanted: Publication, actor: Actor) -> Published:
         """Let a revision answer, once every replica does under its name.
@@ -104,14 +105,13 @@ class Publisher:
         if record.state is State.ACTIVE:  # a canary that becomes live: it stays what it is
             yield
             return
-        lease = timedelta(seconds=self._mover.prepare_timeout_s + MARGIN_S)
         job = Job(
             job_id=f"publish-{uuid.uuid4().hex}",
             kind=JobKind.PUBLISH,
             revision=name,
             actor=actor,
             owner=self._owner,
-            lease_time=datetime.now(UTC) + lease,
+            lease_time=datetime.now(UTC) + timedelta(seconds=self._lease_s),
         )
         # The job first: a publication without one would be nobody's after a crash.
         await self._records.ask(lambda store: store.add_job(job))
@@ -120,7 +120,8 @@ class Publisher:
             because = "publication was asked for"
             await self._records.ask(lambda s: s.happen(name, Event.PUBLISH, actor, because))
             begun = True
-            yield
+            async with extended(self._records, job.job_id, self._owner, self._lease_s):
+                yield
         except BaseException as error:
             if begun:
                 await self._abort(name, getattr(error, "message", "it was broken off"))

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 
 from tame_router.errors import RevisionNotFoundError
+from tame_router.registry.canary.witness import Witness
 from tame_router.registry.feed import Feed
 from tame_router.registry.garbage import Garbage
 from tame_router.registry.intake import Intake, Session
@@ -43,6 +44,10 @@ class Registry:
         garbage: Removes what nothing needs.
         feed: Tells changes.
         worker: Does long steps.
+        witness: Sees answers, for the sake of canaries.
+
+    Attributes:
+        witness: As above.
     """
 
     def __init__(
@@ -54,6 +59,7 @@ class Registry:
         garbage: Garbage,
         feed: Feed,
         worker: Worker,
+        witness: Witness,
     ) -> None:
         self._records = records
         self._intake = intake
@@ -62,6 +68,7 @@ class Registry:
         self._garbage = garbage
         self._feed = feed
         self._worker = worker
+        self.witness = witness
 
     def uploading(
         self, announced: Announcement, actor: Actor, *, dry: bool = False

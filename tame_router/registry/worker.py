@@ -5,15 +5,15 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tame_router.errors import RegistryError, ServiceError, TameError
 from tame_router.registry.record import Job, JobKind
 from tame_router.registry.records import Records
 from tame_router.telemetry import log
 
-LEASE_S: Final = 15.0
-"""Time for which a job is one process's; extended while it works."""
+if TYPE_CHECKING:  # the database's library is loaded with it
+    from tame_router.registry.record_store import RecordStore
 
 MOST_ATTEMPTS: Final = 8
 """Times a job is begun before it counts as failed."""
@@ -36,6 +36,7 @@ class Worker:
         steps: What does each kind of job.
         give_up: What becomes of a job that cannot be done.
         owner: Names this process among those that share the records.
+        lease_s: Time for which a job is one process's; extended while it works.
         poll_s: Time after which jobs of others are seen, at most.
     """
 
@@ -46,12 +47,14 @@ class Worker:
         give_up: GiveUp,
         *,
         owner: str,
+        lease_s: float,
         poll_s: float,
     ) -> None:
         self._records = records
         self._steps = steps
         self._give_up = give_up
         self._owner = owner
+        self._lease_s = lease_s
         self._poll_s = poll_s
         self._news = asyncio.Event()
 
@@ -66,7 +69,7 @@ class Worker:
             with contextlib.suppress(ServiceError):  # the log says so already
                 if await self._records.present():
                     job = await self._records.ask(
-                        lambda store: store.claim(self._owner, datetime.now(UTC), LEASE_S)
+                        lambda store: store.claim(self._owner, datetime.now(UTC), self._lease_s)
                     )
             if job is None:
                 await self._rest()
@@ -97,10 +100,11 @@ class Worker:
     async def _keep(self, job: Job) -> None:
         """Keep a job this process's while it works."""
         while True:
-            await asyncio.sleep(LEASE_S / 3)
-            await self._records.ask(
-                lambda store: store.extend(job.job_id, self._owner, datetime.now(UTC), LEASE_S)
-            )
+            await asyncio.sleep(self._lease_s / 3)
+            await self._records.ask(lambda store: self._extend(store, job))
+
+    def _extend(self, store: "RecordStore", job: Job) -> None:
+        store.extend(job.job_id, self._owner, datetime.now(UTC), self._lease_s)
 
     async def _do(self, job: Job) -> None:
         if job.attempts > MOST_ATTEMPTS:
