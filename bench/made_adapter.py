@@ -98,7 +98,7 @@ def write_adapter(folder: Path, base_model: str, size: Size, seed: int) -> Path:
     draw = np.random.default_rng(seed)
     numbers = draw.standard_normal(_BLOCK, np.float32) * np.float32(_SPREAD)
     # The upper half of a float32 is the BF16 that is next to it towards zero.
-    block = memoryview((numbers.view(np.uint32) >> 16).astype("<u2")).cast("B")
+    block = memoryview((numbers.view(np.uint32) >> 16).astype("<u2").tobytes())
     with (folder / "adapter_model.safetensors").open("wb") as file:
         file.write(struct.pack("<Q", len(written)) + written)
         for rows, columns in shapes.values():

@@ -129,6 +129,7 @@ async def running(
             live,
             pipeline,
             books,
+            registry.witness,
             policy=router.policy,
             max_answers=settings.server.max_answers,
             reserved_completion_tokens=settings.quota.reserved_completion_tokens,

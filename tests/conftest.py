@@ -12,8 +12,10 @@ pytest_plugins = (
     "tests.admin_fixture",
     "tests.database_fixture",
     "tests.redis_fixture",
+    "tests.s3_fixture",
     "tests.router_fixture",
     "tests.replica_fixture",  # which imports it
+    "tests.registry_fixture",  # which imports both
     "tests.school",
     "tests.joined_fixture",  # builds on those before it
 )

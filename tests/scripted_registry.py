@@ -130,6 +130,8 @@ class ScriptedRegistry:
         """Evaluate again."""
         self._known(caller, name)
         found = self._life.happen(name, Event.EVALUATE, _actor(caller, peer), "asked for")
+        if found.state is State.VALIDATING:
+            self._life.happen(name, Event.VALIDATED, ROUTER, "its files are in order")
         if not self.script.hold:
             self._life.decide(name)
         await self._tell()

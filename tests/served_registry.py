@@ -29,7 +29,7 @@ async def serving_registry(
     """
     server = grpc.aio.server(
         interceptors=[EdgeInterceptor(Reception(authenticator or Insecure()))],
-        options=[("grpc.so_reuseport", 0)],
+        options=[("grpc.so_reuseport", 0), ("grpc.http2.max_frame_size", 2**20)],
     )
     adapter_registry_service_pb2_grpc.add_AdapterRegistryServiceServicer_to_server(
         RegistryServicer(registry), server

@@ -23,6 +23,7 @@ from tame_router.catalog.expert import Catalog
 from tame_router.catalog.live import LiveCatalog
 from tame_router.chat import Message
 from tame_router.errors import OverloadedError, PermissionDeniedError, TameError
+from tame_router.registry.canary.witness import Witness
 from tame_router.routing.decision import Constraints, Decision, Join
 from tame_router.routing.selection import SelectionPolicy
 from tame_router.telemetry.recording import Recording, current
@@ -36,6 +37,7 @@ class Desk:
         live: The experts.
         pipeline: Answers questions.
         books: Where use is counted, recorded and receipted.
+        witness: Sees what becomes of answers, for the sake of canaries; None: nobody does.
         policy: The operator's rules of routing, for their digest.
         max_answers: Answers under way at once; more are refused.
         reserved_completion_tokens: Tokens reserved where the caller names no `max_tokens`.
@@ -46,6 +48,7 @@ class Desk:
         live: LiveCatalog,
         pipeline: Pipeline,
         books: Books | None = None,
+        witness: Witness | None = None,
         *,
         policy: SelectionPolicy | None = None,
         max_answers: int = 256,
@@ -54,6 +57,7 @@ class Desk:
         self._live = live
         self._pipeline = pipeline
         self._books = books or Books()
+        self._witness = witness or Witness()
         self._policy = policy or SelectionPolicy()
         self._max_answers = max_answers
         self._answers = 0
@@ -135,6 +139,7 @@ class Desk:
 
         async def pass_on(event: Event) -> None:
             seen.see(event)
+            self._witness.see(event)
             if isinstance(event, DecisionMade):
                 self._decided(recording, question.catalog or catalog, event.decision)
             elif isinstance(event, Final):
@@ -162,6 +167,7 @@ class Desk:
                     await reservation.settle(due(ended, seen))
         except BaseException as error:
             account.close(_outcome(error))
+            self._witness.failed(error)
             raise
 
     @asynccontextmanager

@@ -168,6 +168,8 @@ class ExpertFinish:
         notice: Notice to show beside the answer; may be empty.
         other_reasons: Why its second and further answers ended, in their order.
         part: What its words are to the answer.
+        simplified: Simplified characters that the guard found in its words; for judging
+            canaries, not sent.
     """
 
     expert: str
@@ -179,6 +181,7 @@ class ExpertFinish:
     notice: str
     other_reasons: tuple[FinishReason, ...] = ()
     part: Part = Part.LEAD
+    simplified: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

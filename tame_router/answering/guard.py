@@ -79,7 +79,9 @@ class Guard:
         elif isinstance(event, DecisionMade):
             self._passes |= event.decision.language == SIMPLIFIED or _wants(self._question)
         elif isinstance(event, ExpertFinish | Note):
-            await self._finish(event.expert)
+            simplified = await self._finish(event.expert)
+            if simplified and isinstance(event, ExpertFinish):
+                event = replace(event, simplified=simplified)
         elif isinstance(event, FinalEvent):
             await self.flush()
         await self._emit(event)
@@ -109,8 +111,8 @@ class Guard:
         if delta is not None and text:
             await self._emit(delta if text == delta.text else replace(delta, text=text))
 
-    async def _finish(self, expert: str) -> None:
-        """End an expert's texts, and count them."""
+    async def _finish(self, expert: str) -> int:
+        """End an expert's texts, count them, and give the Simplified characters in them."""
         seen = simplified = 0
         action = self._action(expert)
         for key in [key for key in self._conversions if key[0] == expert]:
@@ -124,6 +126,7 @@ class Guard:
             simplified += conversion.changed
         if seen:
             current().guarded(expert, action.value, seen=seen, simplified=simplified)
+        return simplified
 
     def _conversion(self, key: tuple[str, int]) -> Conversion | None:
         if key not in self._conversions:

@@ -159,6 +159,8 @@ def _options(settings: ServerSettings) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         # Tokens have up to 8 KiB, and other metadata stands beside them.
         ("grpc.max_metadata_size", 12 * 2**10),
+        # Uploads in frames of 16 KiB, the usual size, cost who sends them much more.
+        ("grpc.http2.max_frame_size", 2**20),
         ("grpc.max_concurrent_streams", settings.max_streams_per_connection),
         ("grpc.keepalive_time_ms", keepalive_ms),
         ("grpc.keepalive_timeout_ms", 20_000),

@@ -80,7 +80,8 @@ def read_chunk(proto: Sent) -> Chunk:
             "a message after the first holds no chunk; send the files' bytes", field="chunk"
         )
     chunk = proto.chunk
-    size = len(chunk.data)
+    data = chunk.data  # each look at it copies it
+    size = len(data)
     if size > MAX_CHUNK_BYTES:
         raise RequestTooLargeError(
             f"chunk.data has {size} bytes, at most {MAX_CHUNK_BYTES} are read at once; send"
@@ -97,9 +98,7 @@ def read_chunk(proto: Sent) -> Chunk:
             f"the chunk is for file {chunk.file} at {chunk.offset}; expected numbers from 0",
             field="chunk.file" if chunk.file < 0 else "chunk.offset",
         )
-    return Chunk(
-        file=chunk.file, offset=chunk.offset, data=chunk.data, running_crc32=chunk.running_crc32
-    )
+    return Chunk(file=chunk.file, offset=chunk.offset, data=data, running_crc32=chunk.running_crc32)
 
 
 def read_revision_name(text: str) -> str:

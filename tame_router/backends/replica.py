@@ -163,6 +163,7 @@ class Replica:
     async def _check_start(self) -> None:
         try:
             await self.backend.check()
+            self.adapters.forget()
             await self._bring(self._prepare_timeout_s)
         except TameError as error:
             self._move(ReplicaEvent.FAILED, _word(error), error.message)
@@ -189,6 +190,8 @@ class Replica:
             await self.backend.check()
             await self._probe()
             self.standing.forget()  # it may be another process
+            # What it could not do while it was away is no refusal: it is asked again.
+            self.adapters.forget()
             await self._bring(self._prepare_timeout_s)
             passed = True
         except TameError as error:

@@ -7,7 +7,6 @@ Source: https://docs.vllm.ai/en/latest/serving/openai_compatible_server/ (`logpr
 """
 
 import asyncio
-import re
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,10 @@ from tame_router.chat import Message, Sampling
 from tame_router.errors import BackendProtocolError
 
 _MAX_BODY_BYTES: Final = 2**28  # log-probabilities of every token of several long prompts
-_RESIDENT: Final = re.compile(rb"^process_resident_memory_bytes(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
+
+
+TIMED_TOKENS: Final = 8
+"""Tokens of an answer whose speed says something: they arrive in bursts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ class Written:
     @property
     def token_s(self) -> float | None:
         """Seconds a token behind the first; None where there are too few to tell."""
-        if self.first_token_s is None or self.tokens < 2:
+        if self.first_token_s is None or self.tokens < TIMED_TOKENS:
             return None
         return (self.elapsed_s - self.first_token_s) / (self.tokens - 1)
 
@@ -208,14 +210,11 @@ class VllmScorer:
         )
 
     async def memory_bytes(self) -> int | None:
-        """Tell the memory of the process that answers `/metrics`; None where it does not say.
+        """Tell nothing: vLLM's `/metrics` knows the memory of its API server alone.
 
-        Raises:
-            BackendError: When the server cannot be reached.
+        Room for adapters is reserved when the engine starts, for `max_loras` of the largest rank.
         """
-        source = await self._http.get("/metrics")
-        found = _RESIDENT.search(await source.read_all(_MAX_BODY_BYTES))
-        return int(float(found[1])) if found else None
+        return None
 
     async def close(self) -> None:
         """Close the connections."""

@@ -4,6 +4,7 @@ from tame_router.cli import (
     adapter_change,
     adapter_history,
     adapter_show,
+    adapter_sign,
     adapter_upload,
 )
 from tame_router.cli.arguments import Commands, add_command
@@ -34,5 +35,6 @@ def add(commands: Commands) -> None:
         adapter_show,
         adapter_change,
         adapter_history,
+        adapter_sign,
     ):
         module.add(below)

@@ -38,7 +38,9 @@ NAME = "the revision's name"
 
 def add(commands: Commands) -> None:
     """Add the commands."""
-    evaluate = _command(commands, "evaluate", "evaluate an approved revision again", run_evaluate)
+    evaluate = _command(
+        commands, "evaluate", "evaluate an approved or refused revision again", run_evaluate
+    )
     evaluate.add_argument("name", help=NAME)
     add_waiting(evaluate, "the verdict")
     publish = _command(commands, "publish", "let an approved revision answer", run_publish)

@@ -12,6 +12,7 @@ from tame_router.cli.tenant_desk import time_text
 if TYPE_CHECKING:
     from tame_router.client.adapter import Finding, Label, Revision
     from tame_router.client.client import Client
+    from tame_router.registry.finding import Finding as Found
 
 LONGEST_TIMEOUT_S = 86_400
 DECIDE_S = 3600
@@ -140,7 +141,7 @@ def label_text(label: "Label") -> str:
     return text
 
 
-def finding_text(finding: "Finding") -> str:
+def finding_text(finding: "Finding | Found") -> str:
     """Tell in a line what was found."""
     place = f" ({finding.path})" if finding.path else ""
     return f"{finding.reason}{place}: {finding.message}; {finding.advice}"

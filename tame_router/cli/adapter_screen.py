@@ -20,7 +20,15 @@ def show_revision(revision: "Revision") -> None:
     for finding in revision.findings:
         word = "refused" if finding.fatal else "note"
         sys.stdout.write(plain(f"{word:<12} {finding_text(finding)}") + "\n")
-    for name, value in _report(revision):
+    page = _page(revision)
+    if page and sys.stdout.isatty():
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        Console(highlight=False).print(Markdown(page))
+    elif page:
+        sys.stdout.write("\n" + page)
+    for name, value in _figures(revision):
         sys.stdout.write(plain(f"{name}: {value}") + "\n")
 
 
@@ -46,10 +54,14 @@ def markdown(revision: "Revision") -> str:
             f" | {_cell(f.message)} | {_cell(f.advice)} |"
             for f in revision.findings
         ]
-    report = list(_report(revision))
-    if report:
+    figures = list(_figures(revision))
+    if figures:
         lines += ["", "## Evaluation", "", "| figure | value |", "|---|---|"]
-        lines += [f"| {_cell(name)} | {_cell(value)} |" for name, value in report]
+        lines += [f"| {_cell(name)} | {_cell(value)} |" for name, value in figures]
+    page = _page(revision)
+    if page:
+        # One level below the revision's own heading.
+        lines += ["", *(f"#{line}" if line.startswith("#") else line for line in page.splitlines())]
     return "\n".join(lines) + "\n"
 
 
@@ -65,23 +77,35 @@ def _facts(revision: "Revision") -> Iterator[tuple[str, str]]:
     yield "changed", time_text(revision.update_time)
 
 
-def _report(revision: "Revision") -> Iterator[tuple[str, str]]:
-    """Give the figures of a report, whatever it holds, each with the way to it."""
-    if not revision.report:
+def _page(revision: "Revision") -> str:
+    """Give the gate's report as a page; empty: there is none, or one of another form."""
+    from tame_router.registry.gate.report import read_report
+    from tame_router.registry.gate.report_page import page
+
+    try:
+        lines = page(read_report(revision.report)).splitlines()
+    except ValueError:
+        return ""
+    return "".join(f"{plain(line)}\n" for line in lines)
+
+
+def _figures(revision: "Revision") -> Iterator[tuple[str, str]]:
+    """Give the figures of a report of another form, whatever it holds, each with the way to it."""
+    if not revision.report or _page(revision):
         return
     try:
-        yield from _figures("", json.loads(revision.report))
+        yield from _below("", json.loads(revision.report))
     except ValueError:
         yield "report", revision.report
 
 
-def _figures(path: str, value: Any) -> Iterator[tuple[str, str]]:
+def _below(path: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for name, below in value.items():
-            yield from _figures(f"{path}.{name}" if path else name, below)
+            yield from _below(f"{path}.{name}" if path else name, below)
     elif isinstance(value, list):
         for number, below in enumerate(value):
-            yield from _figures(f"{path}[{number}]", below)
+            yield from _below(f"{path}[{number}]", below)
     else:
         yield path, f"{value:.4g}" if isinstance(value, float) else str(value)
 

@@ -79,14 +79,12 @@ def announcement(
     return request
 
 
-def chunk(piece: Piece) -> pb.UploadChunk:
-    """Write a piece of a file."""
-    return pb.UploadChunk(
-        file=piece.file,
-        offset=piece.offset,
-        data=piece.data,
-        running_crc32=piece.running_crc32,
-    )
+def write_chunk(proto: pb.UploadChunk, piece: Piece) -> None:
+    """Write a piece of a file into a message, where its bytes are copied once."""
+    proto.file = piece.file
+    proto.offset = piece.offset
+    proto.data = piece.data
+    proto.running_crc32 = piece.running_crc32
 
 
 def place(proto: pb.UploadProgress) -> Place:

@@ -145,6 +145,8 @@ class _Outgoing:
             return
         try:
             for piece in self._folder.pieces(place):
-                yield make(chunk=adapter_request.chunk(piece))
+                request = make()
+                adapter_request.write_chunk(request.chunk, piece)
+                yield request
         except InvalidRequestError as error:
             self.error = error

@@ -146,7 +146,7 @@ class AsyncAdapters:
     async def evaluate(
         self, name: str, *, request_id: str = "", timeout_s: float | None = None
     ) -> Revision:
-        """Have an approved revision evaluated again; `watch` tells the end."""
+        """Have an approved or refused revision evaluated again; `watch` tells the end."""
         request = adapter_request.evaluation(name, request_id)
         response = await self._ask(self._stub.EvaluateAdapterRevision, request, timeout_s)
         return read_revision(response.revision)

@@ -24,6 +24,10 @@ BLOCK_BYTES = 8 * 2**20
 _S3_UPLOAD = {"chunksize": 16 * 2**20, "max_concurrency": 2}
 """Parts are held in memory: two of 16 MiB, not ten of 50. 10,000 parts are S3's most."""
 
+_S3_TRIES = 2
+_S3_CONFIG = {"retries": {"mode": "standard", "total_max_attempts": 2}}
+"""Two libraries try again, each on its own: with their defaults a 503 takes minutes to tell."""
+
 
 class BlobBucket:
     """A bucket, or a folder in one.
@@ -41,17 +45,20 @@ class BlobBucket:
     spare_s = SPARE_S
 
     def __init__(self, url: str) -> None:
+        s3 = url.startswith("s3:")
+        options = {"config_kwargs": _S3_CONFIG} if s3 else {}
         try:
-            self._files, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+            self._files, root = fsspec.core.url_to_fs(url, use_listings_cache=False, **options)
         except (ImportError, ValueError) as error:
             raise ConfigError(
                 f"TAME_REGISTRY__URL: nothing here reads {url.partition('://')[0]!r} addresses:"
                 " give a folder or s3://bucket/prefix, and install 'tame-router[s3]' for it"
             ) from error
         self._root = root.rstrip("/")
-        s3 = url.startswith("s3:")
         self._upload: dict[str, Any] = _S3_UPLOAD if s3 else {}
         self._only_new: dict[str, Any] = {"mode": "create"} if s3 else {}
+        if s3:
+            self._files.retries = _S3_TRIES
 
     def keep_file(self, key: str, source: Path, *, take: bool) -> None:
         """Upload a file."""

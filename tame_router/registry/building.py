@@ -4,16 +4,19 @@ import asyncio
 import os
 import platform
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from tame_router.backends.backend import Backend
 from tame_router.backends.fleet import Fleet
 from tame_router.catalog.live import LiveCatalog
 from tame_router.config import Settings
 from tame_router.registry.assessment import Assessment
+from tame_router.registry.canary.warden import Warden
+from tame_router.registry.canary.witness import Witness
 from tame_router.registry.checkers import Checkers
 from tame_router.registry.examination_sets import ExaminationSets
 from tame_router.registry.feed import Feed
@@ -23,10 +26,10 @@ from tame_router.registry.intake import Intake
 from tame_router.registry.label_mover import LabelMover
 from tame_router.registry.labels import Labels
 from tame_router.registry.publication import Publisher
-from tame_router.registry.record import JobKind
+from tame_router.registry.record import Actor, JobKind, Label
 from tame_router.registry.records import Records
 from tame_router.registry.registry import Registry
-from tame_router.registry.restoration import Restorer
+from tame_router.registry.restoration import Restorer, Rollback
 from tame_router.registry.revision_store import RevisionStore
 from tame_router.registry.signature_look import SignatureLook
 from tame_router.registry.signing_policy import SigningPolicies
@@ -62,7 +65,12 @@ async def open_registry(
     records = Records(settings.store, settings.state_dir)
     store = RevisionStore(store_url)
     fleet = Fleet(backends)
-    labels = Labels(records, live, fleet, refresh_s=section.refresh_s)
+
+    async def go_back(wanted: Rollback, actor: Actor) -> Label:
+        return await restorer.rollback(wanted, actor)
+
+    warden = Warden(section.canary, go_back)
+    labels = Labels(records, live, fleet, warden.follow, refresh_s=section.refresh_s)
     feed = Feed(records, poll_s=section.refresh_s)
     owner = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     checkers = Checkers(settings, base_models, live, base_model_dir)
@@ -97,6 +105,7 @@ async def open_registry(
         prepare_timeout_s=section.prepare_timeout_s,
         quorum=section.quorum,
     )
+    restorer = Restorer(records, mover, assessment.check)
 
     async def drop_uploads(before: datetime) -> int:
         return await uploads.collect((datetime.now(UTC) - before).total_seconds())
@@ -112,7 +121,7 @@ async def open_registry(
             max_tenant_bytes=section.max_tenant_bytes,
         ),
         Publisher(records, mover, assessment.check, owner=owner, lease_s=section.lease_s),
-        Restorer(records, mover),
+        restorer,
         Garbage(
             records,
             store,
@@ -122,21 +131,22 @@ async def open_registry(
         ),
         feed,
         worker,
+        Witness(warden.watch),
     )
     try:
         await labels.begin()
-        async with _beside(labels, worker):
+        async with _beside(labels.follow, worker.run, warden.run):
             yield registry
     finally:
         await records.close()
 
 
 @asynccontextmanager
-async def _beside(labels: Labels, worker: Worker) -> AsyncIterator[None]:
-    """Follow labels and do jobs, as long as the context lasts."""
+async def _beside(*loops: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Follow labels, do jobs, watch canaries: as long as the context lasts."""
     failure: Exception | None = None
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(labels.follow()), group.create_task(worker.run())]
+        tasks = [group.create_task(loop()) for loop in loops]
         try:
             yield
         except Exception as error:  # a group would wrap it, and hide what it is

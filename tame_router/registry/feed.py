@@ -34,9 +34,15 @@ class Feed:
         self._news.set()
         self._news = asyncio.Event()
 
-    async def last(self, name: str = "") -> int:
-        """Give the number of the last change, or of the last of one revision; 0: there is none."""
-        return await self._records.ask(lambda store: store.last_sequence(name))
+    async def start(self, name: str) -> int:
+        """Give the number behind which a watcher begins that has seen nothing yet.
+
+        Args:
+            name: The revision that is watched, whose present state comes first; empty: all are,
+                and only changes to come are told.
+        """
+        last = await self._records.ask(lambda store: store.last_sequence(name))
+        return max(last - 1, 0) if name else last
 
     async def changes(
         self, after: int, experts: Collection[str] | None, name: str = ""

@@ -6,7 +6,12 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from tame_router.errors import ExpertNotFoundError, StorageFullError
+from tame_router.errors import (
+    CorruptRevisionError,
+    ExpertNotFoundError,
+    RevisionNotFoundError,
+    StorageFullError,
+)
 from tame_router.registry.manifest import Manifest, make_manifest
 from tame_router.registry.record import Actor, Job, JobKind, RevisionRecord
 from tame_router.registry.records import Records
@@ -101,7 +106,10 @@ class Intake:
             yield _Receiving(upload, lambda got: self._keep(announced, got, actor, tell))
 
     async def _same(self, announced: Announcement) -> RevisionRecord | None:
-        """Give the revision of the same bytes; None: there is none, or its bytes are gone."""
+        """Give the revision of the same bytes; None: there is none, or its bytes are not right.
+
+        They are read: who uploads again may do so because they were damaged here.
+        """
         try:
             manifest = make_manifest(announced.files)
         except ValueError:
@@ -110,8 +118,14 @@ class Intake:
         record = await self._records.ask(lambda store: store.get(name))
         if record is None or record.removed or record.digest != manifest.digest:
             return None
-        there = await asyncio.to_thread(self._store.contains, name)
-        return record if there else None
+        return record if await asyncio.to_thread(self._whole, name) else None
+
+    def _whole(self, name: str) -> bool:
+        try:
+            self._store.verify(name)
+        except (CorruptRevisionError, RevisionNotFoundError):
+            return False
+        return True
 
     async def _require_room(self, announced: Announcement, actor: Actor) -> None:
         used = await self._records.ask(lambda store: store.tenant_bytes(actor.tenant))

@@ -3,15 +3,19 @@
 import asyncio
 import logging
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 
 from tame_router.backends.fleet import Fleet
 from tame_router.catalog.expert import Expert
 from tame_router.catalog.live import LiveCatalog
-from tame_router.errors import RevisionRefusedError
+from tame_router.errors import InvalidRequestError, RevisionRefusedError
 from tame_router.registry.labels import Labels
-from tame_router.registry.record import Actor, Label, RevisionRecord
+from tame_router.registry.record import Actor, Call, Label, RevisionRecord
 from tame_router.registry.state import State
 from tame_router.telemetry import log
+
+Check = Callable[[RevisionRecord], Awaitable[None]]
+"""Makes sure that a revision's bytes and signature are what they were."""
 
 
 class LabelMover:
@@ -109,3 +113,23 @@ def require_kept(record: RevisionRecord) -> None:
     for refused, why in told:
         if refused:
             raise RevisionRefusedError(f"{record.name} {why}", metadata={"revision": record.name})
+
+
+def call_of(actor: Actor, method: str, request_id: str) -> Call | None:
+    """Name a call, so that it is done once; None: its caller did not."""
+    if not request_id:
+        return None
+    return Call(tenant=actor.tenant, method=method, request_id=request_id)
+
+
+def require_same(request_id: str, *, same: bool) -> None:
+    """Make sure that a call that was done is the one that is asked for again.
+
+    Raises:
+        InvalidRequestError: When another call had its name.
+    """
+    if not same:
+        raise InvalidRequestError(
+            f"request_id {request_id!r} named another call before; use a new one",
+            field="request_id",
+        )

@@ -19,8 +19,15 @@ from tame_router.registry.label_move import called, check_was_live, lives, move_
 from tame_router.registry.ledger import Ledger, Writing
 from tame_router.registry.life import check_usable, find_revision, need_revision, step
 from tame_router.registry.page_token import read_token
-from tame_router.registry.record import Action, Actor, Label, LabelChange, RevisionRecord
-from tame_router.registry.request_store import Call, find_outcome, insert_outcome
+from tame_router.registry.record import (
+    Action,
+    Actor,
+    Call,
+    Label,
+    LabelChange,
+    RevisionRecord,
+)
+from tame_router.registry.request_store import find_outcome, insert_outcome
 from tame_router.registry.row import read_label, read_label_change
 from tame_router.registry.state import Event, State
 from tame_router.registry.tables import LABEL, LABEL_CHANGE
@@ -38,6 +45,11 @@ class LabelStore(Ledger):
         """Give the labels that have moved, by expert, as they stand at one moment."""
         with self._database.transaction() as connection:
             return {row.expert: read_label(row) for row in connection.execute(select(LABEL))}
+
+    def done(self, call: Call | None) -> Label | None:
+        """Give the label as a call left it; None: it was not done yet, or nothing names it."""
+        with self._database.transaction() as connection:
+            return _done(connection, call)
 
     def publish(
         self,

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,15 +35,23 @@ class Labels:
         records: The records.
         live: The experts; their pointers are moved.
         fleet: The replicas; they are told which adapters they must have.
+        tell: Called with the experts whenever a label has moved.
         refresh_s: Time after which a change by another router is seen, at most.
     """
 
     def __init__(
-        self, records: Records, live: LiveCatalog, fleet: Fleet, *, refresh_s: float
+        self,
+        records: Records,
+        live: LiveCatalog,
+        fleet: Fleet,
+        tell: Callable[[Catalog], None],
+        *,
+        refresh_s: float,
     ) -> None:
         self._records = records
         self._live = live
         self._fleet = fleet
+        self._tell = tell
         self._refresh_s = refresh_s
         self._generation = 0
         self._reading = asyncio.Lock()
@@ -71,6 +79,7 @@ class Labels:
             }
             self._live.point(pointers)
             self._fleet.desired(wanted(self._live.current))
+            self._tell(self._live.current)
 
     async def begin(self) -> None:
         """Go by what the records say, where there are any, before the first question.

@@ -8,19 +8,27 @@ import asyncio
 import contextlib
 import math
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-from tame_router.errors import LabelMovedError, RevisionNotFoundError, RevisionRefusedError
-from tame_router.registry.label_mover import LabelMover, require_kept
+from tame_router.errors import (
+    InvalidTransitionError,
+    LabelMovedError,
+    RevisionNotFoundError,
+    RevisionRefusedError,
+)
+from tame_router.registry.label_mover import (
+    Check,
+    LabelMover,
+    call_of,
+    require_kept,
+    require_same,
+)
 from tame_router.registry.lease import extended
-from tame_router.registry.record import ROUTER, Actor, Job, JobKind, Label, RevisionRecord
+from tame_router.registry.record import ROUTER, Actor, Call, Job, JobKind, Label, RevisionRecord
 from tame_router.registry.records import Records
 from tame_router.registry.request import Publication, Published
 from tame_router.registry.state import Event, State
-
-Check = Callable[[RevisionRecord], Awaitable[None]]
-"""Makes sure that a revision's bytes and signature are what they were."""
 
 
 class Publisher:
@@ -53,19 +61,25 @@ class Publisher:
             LabelMovedError: When the label is not where the caller saw it.
             RolloutError: When too few replicas loaded it; nothing has changed.
             CorruptRevisionError: When its bytes are not what they were.
+            InvalidRequestError: When another call had its `request_id`.
         """
+        call = call_of(actor, "publish", wanted.request_id)
         expert = (await self._publishable(wanted.name)).expert
         async with self._mover.alone(expert):
             # Read under the lock: what waited for another publication sees what that has done.
             record = await self._publishable(wanted.name)
             label = await self._records.ask(lambda store: store.label(expert))
+            done = await self._records.ask(lambda store: store.done(call))
+            if done is not None:
+                require_same(wanted.request_id, same=_stands(done, wanted))
+                return Published(label=done, record=record)
             if _stands(label, wanted):
                 return Published(label=label, record=record)
             _require_generation(label, wanted.expected_generation)
             async with self._attempt(record, actor):
                 await self._check(record)
                 await self._mover.prepare(expert, record.name)
-                moved = await self._move(record, label, wanted, actor)
+                moved = await self._move(record, label, wanted, actor, call)
         found = await self._records.ask(lambda store: store.get(record.name, with_report=False))
         return Published(label=moved, record=found or record)
 
@@ -118,18 +132,27 @@ class Publisher:
 
     async def _abort(self, name: str, because: str) -> None:
         """Take a revision back to where it can be published again."""
-        await asyncio.shield(
-            self._records.ask(lambda s: s.happen(name, Event.ABORTED, ROUTER, because))
-        )
+        # A caller that left just when the label moved has published: it is seen a little later.
+        with contextlib.suppress(InvalidTransitionError):
+            await asyncio.shield(
+                self._records.ask(lambda s: s.happen(name, Event.ABORTED, ROUTER, because))
+            )
 
     async def _move(
-        self, record: RevisionRecord, label: Label, wanted: Publication, actor: Actor
+        self,
+        record: RevisionRecord,
+        label: Label,
+        wanted: Publication,
+        actor: Actor,
+        call: Call | None,
     ) -> Label:
         own = self._mover.own(record.expert)
         share = wanted.canary_share
         because = "published" if share is None else f"published to {share:.0%} of the callers"
         moved = await self._records.ask(
-            lambda s: s.publish(record.name, share, own, label.generation, actor, because)
+            lambda s: s.publish(
+                record.name, share, own, label.generation, actor, because, call=call
+            )
         )
         await self._mover.moved(moved, "publish", actor)
         return moved

@@ -13,11 +13,10 @@ from tame_router.registry.finding import Finding
 from tame_router.registry.manifest import FileEntry
 from tame_router.registry.reason import Reason
 from tame_router.registry.request import Announcement, Chunk, Progress
+from tame_router.registry.revision_file import MOST_SIGNATURE_BYTES, SIGNATURE_PATH
 from tame_router.registry.sink import Nowhere, Sink
 from tame_router.registry.upload_refusal import refusal
 from tame_router.registry.validation.checker import Checker
-
-SIGNATURE_PATH = "model.sig"
 
 
 class Receiver:
@@ -32,7 +31,7 @@ class Receiver:
     Attributes:
         findings: What was found so far.
         refused: Something fatal was found: the bytes are not wanted any more.
-        signature: Bytes of `model.sig`, as far as they have come.
+        signature: Bytes of `model.sig`, as far as they have come, and as far as one can be long.
     """
 
     def __init__(
@@ -177,7 +176,7 @@ class Receiver:
 
     def _advance(self, entry: FileEntry, data: bytes, crc32: int) -> None:
         self._digest.update(data)
-        if entry.path == SIGNATURE_PATH:
+        if entry.path == SIGNATURE_PATH and len(self.signature) <= MOST_SIGNATURE_BYTES:
             self.signature += data
         self._offset += len(data)
         self._crc32 = crc32

@@ -96,6 +96,21 @@ class Label:
     update_time: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What makes a call the same as one before.
+
+    Attributes:
+        tenant: Whose call.
+        method: What was called.
+        request_id: Names the call; not empty.
+    """
+
+    tenant: str
+    method: str
+    request_id: str
+
+
 class Action(enum.StrEnum):
     """What moved a label."""
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 
 from tame_router.errors import RevisionNotFoundError
+from tame_router.registry.canary.witness import Witness
 from tame_router.registry.feed import Feed
 from tame_router.registry.garbage import Garbage
 from tame_router.registry.intake import Intake, Session
@@ -43,6 +44,10 @@ class Registry:
         garbage: Removes what nothing needs.
         feed: Tells changes.
         worker: Does long steps.
+        witness: Sees answers, for the sake of canaries.
+
+    Attributes:
+        witness: As above.
     """
 
     def __init__(
@@ -54,6 +59,7 @@ class Registry:
         garbage: Garbage,
         feed: Feed,
         worker: Worker,
+        witness: Witness,
     ) -> None:
         self._records = records
         self._intake = intake
@@ -62,6 +68,7 @@ class Registry:
         self._garbage = garbage
         self._feed = feed
         self._worker = worker
+        self.witness = witness
 
     def uploading(
         self, announced: Announcement, actor: Actor, *, dry: bool = False
@@ -110,13 +117,10 @@ class Registry:
         """
         record = await self._known(name)
         kind = JobKind.VALIDATE if record.state is State.REJECTED else JobKind.EVALUATE
-        # A job's id is unique: the same call again finds its job, and changes nothing. What the
-        # call begins is not part of the id: it is another thing once the revision was refused.
+        # A job's id is unique: the same call again finds its job, and changes nothing. What kind
+        # it is does not count, as the first call has changed where the revision stands.
         given = f"{actor.tenant}-{request_id}" if request_id else uuid.uuid4().hex
-        job = Job(job_id=f"asked-{name}-{given}", kind=kind, revision=name, actor=actor)
-        done = await self._records.ask(lambda store: store.job(job.job_id))
-        if done is not None:
-            return record
+        job = Job(job_id=f"again-{name}-{given}", kind=kind, revision=name, actor=actor)
         because = "an evaluation was asked for"
         record = await self._records.ask(
             lambda s: s.happen(name, Event.EVALUATE, actor, because, job=job)
@@ -178,12 +182,10 @@ class Registry:
         Args:
             name: Of this revision; empty: of all.
             experts: Of these experts' revisions; None: of all.
-            after_sequence: Those with a higher number come first; None: those to come, after
-                the last of the revision that is named.
+            after_sequence: Those with a higher number come first; None: those to come, behind the
+                present state of the revision that is named.
         """
-        after = after_sequence
-        if after is None:
-            after = max(await self._feed.last(name) - bool(name), 0)
+        after = await self._feed.start(name) if after_sequence is None else after_sequence
         async with aclosing(self._feed.changes(after, experts, name)) as changes:
             yield changes
 

@@ -1,28 +1,13 @@
 """Where the outcomes of calls are kept, so that a call that is sent again is done once."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, select
 
 from tame_router.registry.ledger import Ledger, Writing
+from tame_router.registry.record import Call
 from tame_router.registry.row import microseconds
 from tame_router.registry.tables import REQUEST
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """What makes a call the same as one before.
-
-    Attributes:
-        tenant: Whose call.
-        method: What was called.
-        request_id: Names the call; not empty.
-    """
-
-    tenant: str
-    method: str
-    request_id: str
 
 
 class RequestStore(Ledger):

@@ -1,14 +1,15 @@
 """Going back: an earlier revision answers again, at once where replicas still have it."""
 
-import json
 from dataclasses import dataclass
 
-from tame_router.errors import (
-    InvalidRequestError,
-    NothingToRestoreError,
-    RevisionNotFoundError,
+from tame_router.errors import NothingToRestoreError, RevisionNotFoundError
+from tame_router.registry.label_mover import (
+    Check,
+    LabelMover,
+    call_of,
+    require_kept,
+    require_same,
 )
-from tame_router.registry.label_mover import LabelMover, require_kept
 from tame_router.registry.record import Actor, Label
 from tame_router.registry.records import Records
 from tame_router.registry.state import State
@@ -38,11 +39,13 @@ class Restorer:
     Args:
         records: The records.
         mover: Prepares replicas, and lets a moved label count.
+        check: Makes sure of a revision before a replica loads it; raises `RegistryError`.
     """
 
-    def __init__(self, records: Records, mover: LabelMover) -> None:
+    def __init__(self, records: Records, mover: LabelMover, check: Check) -> None:
         self._records = records
         self._mover = mover
+        self._check = check
 
     async def rollback(self, wanted: Rollback, actor: Actor) -> Label:
         """Let an earlier revision answer again.
@@ -53,38 +56,37 @@ class Restorer:
             RevisionRefusedError: When it was withdrawn or removed.
             LabelMovedError: When another router moved the label meanwhile.
             RolloutError: When it is not loaded any more, and too few replicas load it.
+            CorruptRevisionError: When it is not loaded any more, and its bytes are not what they
+                were.
+            InvalidRequestError: When another call had its `request_id`.
         """
         async with self._mover.alone(wanted.expert):
             label = await self._records.ask(lambda store: store.label(wanted.expert))
-            if wanted.request_id and await self._done(wanted, label, actor):
-                return label
+            call = call_of(actor, "rollback", wanted.request_id)
+            done = await self._records.ask(lambda store: store.done(call))
+            if done is not None:
+                same = done.expert == wanted.expert and wanted.revision in {"", done.live}
+                require_same(wanted.request_id, same=same)
+                return done
             target = await self._target(wanted, label)
             if not self._mover.loaded(wanted.expert, target):
-                await self._mover.prepare(wanted.expert, target)
+                await self._load(wanted.expert, target)
             own = self._mover.own(wanted.expert)
             because = wanted.because or "a rollback was asked for"
             moved = await self._records.ask(
-                lambda s: s.rollback(wanted.expert, target, own, label.generation, actor, because)
+                lambda s: s.rollback(
+                    wanted.expert, target, own, label.generation, actor, because, call=call
+                )
             )
             await self._mover.moved(moved, "rollback", actor)
             return moved
 
-    async def _done(self, wanted: Rollback, label: Label, actor: Actor) -> bool:
-        """Tell whether the same call has moved the label before."""
-        call = [wanted.expert, wanted.revision]
-        outcome = json.dumps({"call": call, "generation": label.generation})
-        kept = json.loads(
-            await self._records.ask(
-                lambda s: s.remember(actor.tenant, "rollback", wanted.request_id, outcome)
-            )
-        )
-        if kept["call"] != call:
-            raise InvalidRequestError(
-                f"request_id {wanted.request_id!r} named another call before; use a new one",
-                field="request_id",
-            )
-        # It was remembered before the label moved: where it did not, the call is made now.
-        return bool(kept["generation"] < label.generation)
+    async def _load(self, expert: str, target: str) -> None:
+        """Have replicas load a revision that they have let go of, once its bytes are looked at."""
+        record = await self._records.ask(lambda store: store.get(target, with_report=False))
+        if record is not None:  # one from the expert's folder is none of the store's
+            await self._check(record)
+        await self._mover.prepare(expert, target)
 
     async def _target(self, wanted: Rollback, label: Label) -> str:
         """Tell what is to answer again; empty: the base model without adapter."""
@@ -107,7 +109,8 @@ class Restorer:
         record = await self._records.ask(lambda store: store.get(name, with_report=False))
         if record is not None and record.expert == wanted.expert:
             require_kept(record)
-            if record.state in {State.RETIRED, State.ACTIVE}:
+            # Approved again: it has answered, and a later publication of it failed.
+            if record.state in {State.RETIRED, State.ACTIVE, State.APPROVED}:
                 return name
         if name == self._mover.own(wanted.expert):
             return name

@@ -13,6 +13,12 @@ SAFE_PATH = re.compile(
 )
 """Matched whole before it becomes part of any path: no `..`, nothing absolute or hidden."""
 
+SIGNATURE_PATH = "model.sig"
+"""The file that signs all others."""
+
+MOST_SIGNATURE_BYTES = 2**20
+"""Larger is no signature: one names each file in about 150 bytes."""
+
 
 def unsafe_paths(manifest: Manifest) -> list[str]:
     """Give the paths that a file of a revision may not have."""

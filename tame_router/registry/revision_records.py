@@ -134,7 +134,8 @@ class RevisionRecords(Ledger):
             report: Likewise.
             signature: Likewise.
             signer: Likewise.
-            job: What is to be done next, added with the change.
+            job: What is to be done next, added with the change. Where it is known by its id this
+                is the same call again, and nothing happens.
 
         Raises:
             RevisionNotFoundError: When there is none of that name.
@@ -156,7 +157,8 @@ class RevisionRecords(Ledger):
             record = need_revision(writing.connection, name)
             if event is Event.PUBLISH:
                 check_usable(record)
-            _add_job(writing, job)
+            if not _add_job(writing, job):
+                return record
             if next_state(record.state, event) is record.state:
                 return update_revision(writing, record, **values)
             return step(writing, record, event, actor, because, **values)
@@ -209,7 +211,7 @@ class RevisionRecords(Ledger):
         """Give the number of the last change of state; 0: there was none.
 
         Args:
-            revision: Of this revision's; empty: of all.
+            revision: Of this; empty: of all.
         """
         query = select(func.max(STATE_CHANGE.c.sequence))
         if revision:
@@ -225,6 +227,6 @@ class RevisionRecords(Ledger):
             return int(connection.execute(query).scalar_one())
 
 
-def _add_job(writing: Writing, job: Job | None) -> None:
-    if job is not None:
-        insert_job(writing, job)
+def _add_job(writing: Writing, job: Job | None) -> bool:
+    """Add a job, where there is one; False: it is known."""
+    return job is None or insert_job(writing, job) is job

@@ -12,12 +12,10 @@ from datetime import datetime
 from tame_router.registry.finding import Finding
 from tame_router.registry.manifest import Manifest
 from tame_router.registry.reason import Reason
+from tame_router.registry.revision_file import SIGNATURE_PATH
 from tame_router.registry.signature_bundle import Bundle, read_bundle
 from tame_router.registry.signing_library import verify_with_authorities, verify_with_key
 from tame_router.registry.signing_policy import SigningPolicy
-
-SIGNATURE_PATH = "model.sig"
-"""The one file of a revision that is not signed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

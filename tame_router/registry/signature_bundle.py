@@ -14,8 +14,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-MOST_BYTES = 2**20
-"""Larger is no signature: one names each file in about 150 bytes."""
+from tame_router.registry.revision_file import MOST_SIGNATURE_BYTES
 
 METHOD = ("files", "sha256")
 """How the library digests by default, and manifests always."""
@@ -65,8 +64,8 @@ def read_bundle(signature: bytes) -> Bundle:
     Raises:
         ValueError: When it is none.
     """
-    if len(signature) > MOST_BYTES:
-        raise ValueError(f"it has {len(signature)} bytes, {MOST_BYTES} are read at most")
+    if len(signature) > MOST_SIGNATURE_BYTES:
+        raise ValueError(f"it has {len(signature)} bytes, {MOST_SIGNATURE_BYTES} are read at most")
     try:
         document = json.loads(signature)
         material = document["verificationMaterial"]

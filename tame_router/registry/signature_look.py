@@ -3,12 +3,10 @@
 import asyncio
 
 from tame_router.registry.record import RevisionRecord
+from tame_router.registry.revision_file import MOST_SIGNATURE_BYTES, SIGNATURE_PATH
 from tame_router.registry.revision_store import RevisionStore
-from tame_router.registry.signature import SIGNATURE_PATH, Verdict, check_signature
+from tame_router.registry.signature import Verdict, check_signature
 from tame_router.registry.signing_policy import SigningPolicies
-
-MOST_BYTES = 2**20
-"""A signature is a few kilobytes."""
 
 
 class SignatureLook:
@@ -36,6 +34,6 @@ class SignatureLook:
         return await asyncio.to_thread(self._look, record)
 
     def _look(self, record: RevisionRecord) -> Verdict:
-        signature = self._store.read(record.name, SIGNATURE_PATH, MOST_BYTES) or b""
+        signature = self._store.read(record.name, SIGNATURE_PATH, MOST_SIGNATURE_BYTES) or b""
         policy = self._policies.of(record.tenant)
         return check_signature(record.manifest, signature, policy, record.create_time)

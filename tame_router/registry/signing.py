@@ -7,8 +7,8 @@ from pathlib import Path
 from tame_router.errors import ConfigError
 from tame_router.registry.file_digest import sha256_of
 from tame_router.registry.manifest import FileEntry, Manifest, make_manifest
-from tame_router.registry.signature import SIGNATURE_PATH, Verdict, check_signature
-from tame_router.registry.signature_bundle import MOST_BYTES
+from tame_router.registry.revision_file import MOST_SIGNATURE_BYTES, SIGNATURE_PATH
+from tame_router.registry.signature import Verdict, check_signature
 from tame_router.registry.signing_library import sign_files
 from tame_router.registry.signing_policy import SigningPolicy
 
@@ -65,7 +65,7 @@ def check_folder(
         signature = b""
         if path.exists():
             with path.open("rb") as file:
-                signature = file.read(MOST_BYTES + 1)
+                signature = file.read(MOST_SIGNATURE_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"{folder} cannot be checked: {error}") from error
     return check_signature(manifest, signature, policy, moment)

@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from tame_router.durable_file import flush_folder
@@ -62,6 +63,25 @@ class Staging:
             raise StorageFullError(
                 f"{size_bytes} bytes are to come, and the disk for uploads has room for"
                 f" {max(free, 0)}; nothing was taken: free some, or give it more"
+            )
+
+    def require_share(self, size_bytes: int, room_bytes: int) -> None:
+        """See that an upload fits beside the others in the folder that it lies in.
+
+        Args:
+            size_bytes: What it takes when it is complete.
+            room_bytes: What all of them may take.
+
+        Raises:
+            StorageFullError: When it does not fit.
+        """
+        beside = (folder for folder in self._folder.parent.iterdir() if folder != self._folder)
+        others = sum(map(_size_of, beside))
+        if others + size_bytes > room_bytes:
+            raise StorageFullError(
+                f"your unfinished uploads take {others} bytes, and this one would take"
+                f" {size_bytes}; {max(room_bytes, 0)} are left for both: finish those, or have old"
+                " revisions removed"
             )
 
     def staged(self, path: str) -> Iterator[bytes]:
@@ -128,6 +148,8 @@ class Staging:
         self._close_file()
         if discard:
             shutil.rmtree(self._folder, ignore_errors=True)
+            with suppress(OSError):  # others lie beside it, or it is gone
+                self._folder.parent.rmdir()
         os.close(self._lock)
 
     def _flush(self, descriptor: int, progress: Progress, *, file_done: bool) -> None:
@@ -147,20 +169,32 @@ class Staging:
 def _held(folder: Path) -> int:
     """Make a folder and lock it; the lock is gone with the process."""
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder, os.O_RDONLY)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # whoever held it removes it, with the folder around it, just now
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Whoever held it may have removed it just now: then this is the lock of nothing.
-            if os.path.samestat(os.fstat(lock), folder.stat()):
-                os.utime(folder)
-                return lock
-        except FileNotFoundError:
-            pass
         except BlockingIOError:
             os.close(lock)
             raise UploadInterruptedError(
                 "another process receives this upload now; try again when its stream has ended",
                 retry_after_s=BUSY_RETRY_AFTER_S,
             ) from None
+        # Whoever held it may have removed it just now: then this is the lock of nothing.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock), folder.stat()):
+                os.utime(folder)
+                return lock
         os.close(lock)
+
+
+def _size_of(folder: Path) -> int:
+    """Add up what lies in a folder, from which somebody may be removing it."""
+    size = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                size += Path(place, name).lstat().st_size
+    return size

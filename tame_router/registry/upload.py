@@ -52,12 +52,21 @@ class Upload:
         announced: What is to come.
         receiver: Receives it.
         folder: Where it goes; None: nowhere, a dry run.
+        room_bytes: Bytes that all uploads beside it may take, with it; None: no limit.
     """
 
-    def __init__(self, announced: Announcement, receiver: Receiver, folder: Path | None) -> None:
+    def __init__(
+        self,
+        announced: Announcement,
+        receiver: Receiver,
+        folder: Path | None,
+        *,
+        room_bytes: int | None = None,
+    ) -> None:
         self._announced = announced
         self._receiver = receiver
         self._folder = folder
+        self._room_bytes = room_bytes
         self._staging: Staging | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="upload")
         self._waiting: deque[tuple[Future[None], int]] = deque()
@@ -159,13 +168,17 @@ class Upload:
             self._receiver.begin(Nowhere())
             return
         self._staging = Staging(self._folder)
+        if self._room_bytes is not None:
+            self._staging.require_share(self._announced.size_bytes, self._room_bytes)
         self._receiver.begin(self._staging)
         progress = self._receiver.progress
         self._staging.make_room(progress.size_bytes - progress.received_bytes)
 
     def _close(self) -> None:
         if self._staging:
-            unwanted = self._discarded or self._receiver.refused
+            # An announcement alone is nothing to keep.
+            empty = not self._receiver.progress.received_bytes
+            unwanted = self._discarded or self._receiver.refused or empty
             self._staging.close(discard=unwanted or isinstance(self._error, StorageFullError))
 
     async def _in_thread(self, work: Callable[[], None]) -> None:

@@ -33,7 +33,12 @@ class Uploads:
 
     @asynccontextmanager
     async def receiving(
-        self, tenant: str, announced: Announcement, *, dry: bool = False
+        self,
+        tenant: str,
+        announced: Announcement,
+        *,
+        dry: bool = False,
+        room_bytes: int | None = None,
     ) -> AsyncIterator[Upload]:
         """Open an upload, or go on with one; a stream that has it open is interrupted.
 
@@ -44,16 +49,19 @@ class Uploads:
             tenant: Whose it is.
             announced: What is to come.
             dry: Check only, and keep nothing.
+            room_bytes: Bytes that all unfinished uploads of the tenant may take, this one
+                included; None: as many as the disk has.
 
         Raises:
             UploadError: When what is announced, or lies here already, is refused.
             UploadInterruptedError: When another process receives it.
-            StorageFullError: When the disk has no room for it.
+            StorageFullError: When the tenant, or the disk, has no room for it.
             StorageUnavailableError: When the disk cannot be used.
         """
         upload_id = upload_id_of(tenant, announced)
         receiver = Receiver(upload_id, announced, lambda: self._checker_for(announced), dry=dry)
-        upload = Upload(announced, receiver, None if dry else self._folder / upload_id)
+        place = None if dry else self._folder / _folder_of(tenant) / upload_id
+        upload = Upload(announced, receiver, place, room_bytes=room_bytes)
         if not dry:
             await self._take_over(upload_id, upload)
         try:
@@ -87,13 +95,18 @@ class Uploads:
 
     def _collect(self, before: float) -> int:
         removed = 0
-        for folder in self._folder.glob("*/"):
+        for folder in self._folder.glob("*/*/"):
             # An upload that is open is locked, whoever has it open.
             with suppress(UploadInterruptedError, FileNotFoundError):
                 if folder.stat().st_mtime < before:
                     Staging(folder).close(discard=True)
                     removed += 1
         return removed
+
+
+def _folder_of(tenant: str) -> str:
+    """Name the folder of a tenant's uploads; its own name need not be fit for one."""
+    return hashlib.sha256(tenant.encode()).hexdigest()[:16]
 
 
 def upload_id_of(tenant: str, announced: Announcement) -> str:

@@ -269,6 +269,9 @@ async def test_a_revision_is_evaluated_again(
     registry.script.verdict = (WORSE,)
     (facts,) = map(json.loads, (await adapter("evaluate", name, "--json")).out.splitlines())
     assert facts["state"] == "rejected"
+    registry.script.verdict = ()
+    assert (await adapter("evaluate", name)).code == 0
+    await adapter("publish", name)
     failed = await adapter("evaluate", name)
     assert (failed.code, "INVALID_TRANSITION" in failed.err) == (1, True)
 

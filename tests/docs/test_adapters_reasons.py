@@ -6,7 +6,7 @@ from pathlib import Path
 from tame_router.registry.advice import ADVICE
 from tame_router.registry.reason import Reason
 from tame_router.registry.validation.adapter_tensors import MOST_UPDATE
-from tame_router.registry.validation.file_rules import FILES
+from tame_router.registry.validation.file_rules import FILES, MOST_LINES
 from tame_router.registry.validation.safetensors_header import MOST_HEADER_BYTES, MOST_TENSORS
 from tame_router.registry.validation.safetensors_stream import MOST_NORM
 
@@ -33,6 +33,7 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert (
         set(re.findall(r"`([\w.-]+\.(?:json|jsonl|md|txt|yaml|safetensors|sig))`", table)) == FILES
     )
+    assert f"at most {MOST_LINES:,} lines" in PAGE
     assert f"at most {MOST_HEADER_BYTES // 2**20} MiB" in PAGE
     assert f"{MOST_TENSORS:,} tensors" in PAGE
     assert f"norm is at\nmost {MOST_NORM:,.0f}" in PAGE

@@ -11,15 +11,23 @@ import pytest
 from bench.merged_ways import Merge, read_merge
 from tame_router import app, local_engine
 from tame_router.backends.engine import key_file, launch, stop, wait_ready
+from tame_router.backends.engine_plugin import AdapterStore
 from tame_router.backends.engine_state import EngineState
 from tame_router.catalog.expert import Catalog
+from tame_router.catalog.revision import Revision
 from tame_router.client.async_client import AsyncClient
 from tame_router.config import Settings
 from tame_router.config_file import load_settings
 from tame_router.trained_router import build_router
+from tests.engine.harmed_adapter import scale_adapter
 from tests.router_fixture import changed
 
 ROOT = Path(__file__).resolve().parents[2]
+EXPERTS = ("electronics", "legal", "manufacturing", "medical")
+"""Whose revisions the engine loads by name."""
+
+COPY = "legal--c0c0c0c0c0c0c0c0"
+"""The legal adapter once more, under another name."""
 BASE_MODEL = ROOT / ".tame/base_models/smollm2-135m-instruct"
 
 
@@ -59,13 +67,28 @@ def merge(tmp_path_factory: pytest.TempPathFactory) -> Merge:
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory, merge: Merge) -> Iterator[EngineState]:
+def harmed(tmp_path_factory: pytest.TempPathFactory) -> Revision:
+    """Give the legal adapter with all that it adds made three times as large."""
+    folder = tmp_path_factory.mktemp("harmed") / "legal"
+    return scale_adapter(ROOT / "adapters/legal", folder, "legal", 3.0)
+
+
+@pytest.fixture(scope="session")
+def engine(
+    tmp_path_factory: pytest.TempPathFactory, merge: Merge, harmed: Revision
+) -> Iterator[EngineState]:
     """Run a vLLM on a free port, and stop it at the end whatever happens."""
     folder = tmp_path_factory.mktemp("engine")
     spec = local_engine.engine_spec(real_settings())
+    legal = ROOT / "adapters/legal"
+    merged = (merge.revision.name, merge.folder)
+    added = (merged, (harmed.name, harmed.folder), (COPY, legal))
     spec = replace(
         spec,
-        adapters=(*spec.adapters, (merge.revision.name, merge.folder)),
+        adapters=(*spec.adapters, *((name, folder) for name, folder in added if folder)),
+        adapter_store=AdapterStore(
+            url=str(folder / "store"), cache=folder / "copies", experts=EXPERTS
+        ),
         port=0,
         state_dir=folder,
         log_path=folder / "engine.log",

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -94,7 +94,7 @@ class FakeVllm:
         self.plain_faults: dict[str, Response] = {}
         self._faults: deque[Fault] = deque()
 
-    def __enter__(self) -> "FakeVllm":
+    def __enter__(self) -> Self:
         """Start."""
         self._thread.__enter__()
         return self
@@ -233,10 +233,12 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--tokens-per-event", type=int, default=1)
     parser.add_argument("--adapter", action="append", help="name of an adapter that is loaded")
+    parser.add_argument("--resolve", action="store_true", help="load revisions by their names")
     parser.add_argument("--burst", action="store_true", help="the whole answer in one write")
     arguments = parser.parse_args()
     with FakeVllm(arguments.port) as fake:
         fake.adapters = tuple(arguments.adapter or ADAPTERS)
+        fake.resolver.active = arguments.resolve
         fake.pace = Pace(
             first_token_s=arguments.first_token_ms / 1000,
             token_s=arguments.token_ms / 1000,

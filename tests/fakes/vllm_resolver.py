@@ -13,7 +13,7 @@ from tests.fakes import vllm_wire as wire
 if TYPE_CHECKING:
     from tests.fakes.vllm import FakeVllm
 
-_HOLD_S = 10
+_HOLD_S = 60
 
 
 @dataclass(frozen=True, slots=True)

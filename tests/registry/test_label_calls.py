@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from tame_router.errors import InvalidTransitionError
+from tame_router.registry.record import Call
 from tame_router.registry.record_store import RecordStore
-from tame_router.registry.request_store import Call
 from tame_router.registry.state import Event
 from tame_router.store import Database
 from tests.registry.known import FOLDER, PARTNER, Clock, approve

@@ -55,15 +55,10 @@ class Records(RuleBasedStateMachine):
         """Let something happen to one."""
         self._try("happen", name, event, PARTNER, "")
 
-    @rule(name=NAMES)
-    def withdraw(self, name: str) -> None:
-        """Withdraw one."""
-        self._try("withdraw", name, PARTNER, "")
-
-    @rule(name=NAMES)
-    def remove(self, name: str) -> None:
-        """Collect its bytes."""
-        self._try("mark_removed", name)
+    @rule(name=NAMES, method=st.sampled_from(["withdraw", "mark_removed"]))
+    def set_aside(self, name: str, method: str) -> None:
+        """Withdraw one, or collect its bytes."""
+        self._try(method, name, *([PARTNER, ""] if method == "withdraw" else []))
 
     @rule(known=st.sampled_from(REVISIONS), share=st.none() | st.just(0.2))
     def go_live(self, known: RevisionRecord, share: float | None) -> None:
@@ -84,20 +79,16 @@ class Records(RuleBasedStateMachine):
 
     @rule(
         expert=st.sampled_from(EXPERTS),
-        to=NAMES | st.sampled_from([FOLDER, ""]),
-        generation=st.none() | st.integers(0, 3),
+        anything=NAMES | st.sampled_from([FOLDER, ""]),
+        data=st.data(),
     )
-    def rollback(self, expert: str, to: str, generation: int | None) -> None:
-        """Roll an expert back to anything."""
-        self._try("rollback", expert, to, FOLDER, generation, PARTNER, "")
-
-    @rule(expert=st.sampled_from(EXPERTS), data=st.data())
-    def restore(self, expert: str, data: st.DataObject) -> None:
-        """Roll an expert back to what was live once, or is: which ends a canary."""
+    def rollback(self, expert: str, anything: str, data: st.DataObject) -> None:
+        """Roll an expert back to what was live once, or is, which ends a canary; or to anything."""
         changes, _ = self.store.history(expert)
         lives = {change.live_before for change in changes} | {c.label.live for c in changes}
-        to = data.draw(st.sampled_from(sorted(lives or {FOLDER})))
-        self._try("rollback", expert, to, FOLDER, None, PARTNER, "")
+        to = data.draw(st.sampled_from([*sorted(lives), anything]))
+        generation = data.draw(st.none() | st.integers(0, 9))
+        self._try("rollback", expert, to, FOLDER, generation, PARTNER, "")
 
     @rule(expert=st.sampled_from(EXPERTS))
     def back(self, expert: str) -> None:
@@ -166,4 +157,4 @@ class Records(RuleBasedStateMachine):
 
 def test_label_history_and_states_agree_always() -> None:
     """After any sequence of steps, allowed or refused."""
-    run_state_machine_as_test(Records, settings=settings(max_examples=25, stateful_step_count=40))
+    run_state_machine_as_test(Records, settings=settings(max_examples=15, stateful_step_count=50))

@@ -122,6 +122,23 @@ async def test_an_empty_file_must_have_the_digest_of_nothing(trial: Trial) -> No
             pass
 
 
+async def test_a_tenant_has_room_for_so_much_at_once(trial: Trial) -> None:
+    """Uploads that are not finished count; another tenant's, and this one's own try, do not."""
+    half = {"adapter_config.json": b"x" * 1000}
+    async with trial.uploads.receiving("acme", announce(half), room_bytes=1000) as upload:
+        await upload.write(next(chunks_of(half, size=600)))
+    async with trial.uploads.receiving("acme", announce(half), room_bytes=1000) as upload:
+        assert upload.progress.received_bytes == 600
+    other = {"README.md": b"y" * 500}
+    with pytest.raises(StorageFullError, match="take 600 bytes"):
+        async with trial.uploads.receiving("acme", announce(other), room_bytes=1000):
+            pass
+    async with trial.uploads.receiving("other", announce(other), room_bytes=1000):
+        pass
+    async with trial.uploads.receiving("acme", announce(other), room_bytes=1100):
+        pass
+
+
 async def test_what_has_no_room_is_refused_before_it_comes(trial: Trial) -> None:
     """An upload larger than the disk takes no byte, and leaves no folder."""
     huge = FileEntry(path=MODEL, size_bytes=2**60, sha256="0" * 64)

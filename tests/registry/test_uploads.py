@@ -177,7 +177,8 @@ async def test_many_streams_at_once_leave_one(trial: Trial) -> None:
 
 async def test_another_processes_upload_is_left_alone(trial: Trial) -> None:
     """Where another holds the folder the caller is told when to try again."""
-    held = staging.Staging(trial.folder / upload_id_of("acme", announce()))
+    await trial.upload(dict(FILES))
+    held = staging.Staging(next(trial.folder.glob("*/*/")))
     with pytest.raises(UploadInterruptedError, match="another process") as caught:
         await trial.upload(dict(FILES))
     assert caught.value.retry_after_s

@@ -15,7 +15,11 @@ SMALL: Mapping[str, bytes] = {
 
 
 def keep(
-    store: Path, aside: Path, expert: str = "legal", files: Mapping[str, bytes] = SMALL, **more: str
+    store: Path,
+    aside: Path,
+    expert: str = "legal",
+    files: Mapping[str, bytes] = SMALL,
+    note: str = "",
 ) -> str:
     """Put a revision into a store, and give its name.
 
@@ -24,9 +28,9 @@ def keep(
         aside: A folder for the files, made here.
         expert: Whose it is.
         files: Contents by path.
-        more: Contents that make it another revision, by path without `.md`.
+        note: What makes it another revision with the same files.
     """
-    contents = {**files, **{f"{name}.md": text.encode() for name, text in more.items()}}
+    contents = {**files, **({"note.md": note.encode()} if note else {})}
     folder = aside / hashlib.sha256(repr(sorted(contents.items())).encode()).hexdigest()
     for path, data in contents.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)

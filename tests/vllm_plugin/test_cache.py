@@ -33,9 +33,9 @@ class Place:
         self.aside = folder / "aside"
         self._open: list[AdapterCache] = []
 
-    def keep(self, **more: str) -> str:
+    def keep(self, note: str = "") -> str:
         """Put a revision into the store, and give its name."""
-        return keep(self.store, self.aside, **more)
+        return keep(self.store, self.aside, note=note)
 
     def cache(self, most_bytes: int = LARGE) -> AdapterCache:
         """Give what one process has of the copies."""

@@ -13,8 +13,8 @@ from tame_router.catalog.evaluation import TextCase
 from tame_router.routing.simplified import count_simplified
 
 TIE = 0.02
-"""Probability by which a right choice may stand behind the likeliest: an engine that computes in
-bfloat16 gives equal adapters values that differ by less."""
+"""Probability by which a right choice may stand behind the likeliest, so that an engine's rounding
+does not decide."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

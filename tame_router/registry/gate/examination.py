@@ -19,12 +19,6 @@ from tame_router.registry.gate.probe import EngineProbe
 LETTERS: Final = "ABCDEFGH"
 """What choices are called; an evaluation set has at most eight."""
 
-REFERENCE_TOKENS: Final = 32
-"""Tokens of a reference that are looked at, drawn by lot where it is longer."""
-
-HARM_TOKENS: Final = 8
-"""The same on other experts' sets: there are more of those."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
@@ -43,7 +37,7 @@ class CaseResult:
     live: CaseScore
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Examination:
     """Asks both sides.
 
@@ -52,6 +46,7 @@ class Examination:
         candidate: The new revision.
         live: What answers today.
         max_tokens: Tokens of a free answer.
+        reference_tokens: Tokens of a reference that are read, ≥ 4; of others' sets a quarter.
         at_once: Cases under way at the same time, each with both sides.
         seed: Of the lot.
     """
@@ -60,6 +55,7 @@ class Examination:
     candidate: Contender
     live: Contender
     max_tokens: int
+    reference_tokens: int
     at_once: int
     seed: int
 
@@ -97,7 +93,8 @@ class Examination:
     async def _ask(self, side: Contender, case: EvaluationCase, *, own: bool) -> CaseScore:
         if isinstance(case, ChoiceCase):
             return await self._choose(side, case)
-        loss = await self._loss(side, case, REFERENCE_TOKENS if own else HARM_TOKENS)
+        most = self.reference_tokens if own else self.reference_tokens // 4
+        loss = await self._loss(side, case, most)
         if not own:
             return CaseScore(loss=loss)
         sampling = replace(

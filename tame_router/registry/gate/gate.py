@@ -35,6 +35,9 @@ from tame_router.registry.gate.report import Memory, Report, report_cases
 SEED: Final = 20_261_128
 """Of lots and intervals: the same revision has the same questions and the same draws."""
 
+REFERENCE_TOKENS: Final = 32
+"""Each token read costs a request of its own: more of them cost time, fewer a wider interval."""
+
 _REFUSALS: Final = (
     AdapterNotLoadedError,
     BackendFailedError,
@@ -49,11 +52,20 @@ class Gate:
     Args:
         settings: What it must reach.
         seed: Of lots and intervals.
+        reference_tokens: Tokens of a reference that are read, drawn by lot where it is longer,
+            ≥ 4; on other experts' sets, of which there are more, a quarter of them.
     """
 
-    def __init__(self, settings: GateSettings, *, seed: int = SEED) -> None:
+    def __init__(
+        self,
+        settings: GateSettings,
+        *,
+        seed: int = SEED,
+        reference_tokens: int = REFERENCE_TOKENS,
+    ) -> None:
         self._settings = settings
         self._seed = seed
+        self._reference_tokens = reference_tokens
 
     async def evaluate(
         self,
@@ -99,7 +111,13 @@ class Gate:
     ) -> Report:
         settings = self._settings
         examination = Examination(
-            engine, candidate, live, settings.max_tokens, settings.at_once, self._seed
+            engine=engine,
+            candidate=candidate,
+            live=live,
+            max_tokens=settings.max_tokens,
+            reference_tokens=self._reference_tokens,
+            at_once=settings.at_once,
+            seed=self._seed,
         )
         await _say_something(engine, live)
         before = await engine.memory_bytes()

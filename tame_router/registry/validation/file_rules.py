@@ -27,14 +27,17 @@ NEW_EXPERT: Final = frozenset({EXPERT, PROMPT, *UTTERANCES, *JOINT})
 MOST_BYTES: Final = {
     CONFIG: 256 * 2**10,
     CARD: 2**20,
-    EVALUATION: 16 * 2**20,
+    EVALUATION: 8 * 2**20,
     TRAINING: 2**20,
     SIGNATURE: 2**20,
-    EXPERT: 64 * 2**10,
+    EXPERT: 32 * 2**10,
     PROMPT: 256 * 2**10,
-    **dict.fromkeys((*UTTERANCES, *JOINT), 4 * 2**20),
+    **dict.fromkeys((*UTTERANCES, *JOINT), 2 * 2**20),
 }
 """Sizes of texts: they are read whole, so these bound the memory of an upload."""
+
+MOST_LINES: Final = 10_000
+"""Cases of an evaluation set, or teaching lines of a file: each wrong one would be told."""
 
 FILES: Final = frozenset({WEIGHTS, *MOST_BYTES})
 """All that an upload may hold."""

@@ -17,6 +17,7 @@ from tame_router.registry.validation.file_rules import (
     EVALUATION,
     EXPERT,
     JOINT,
+    MOST_LINES,
     PROMPT,
     UTTERANCES,
     shown,
@@ -28,6 +29,14 @@ TEXTS: Final = frozenset({CARD, EVALUATION, EXPERT, PROMPT, *UTTERANCES, *JOINT}
 
 _MOST_TOLD = 5
 _LONGEST_TOLD = 300
+_DEEPEST = 16
+_OPENING = (
+    yaml.BlockMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.FlowSequenceStartToken,
+)
+_CLOSING = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
 
 
 def check_text(path: str, data: bytes, expert: str, backends: Mapping[str, str]) -> list[Finding]:
@@ -45,13 +54,10 @@ def check_text(path: str, data: bytes, expert: str, backends: Mapping[str, str])
         message = f"{path}: byte {error.start} (0x{data[error.start]:02x}) is not UTF-8"
         return [found(Reason.TEXT_NOT_UTF8, message, path)]
     findings: Iterable[Finding] = ()
-    if path == EVALUATION:
-        _, problems = parse_evaluation(data, Path(path))
-        findings = _from_problems(Reason.EVALUATION_MALFORMED, path, problems)
+    if path in (EVALUATION, *UTTERANCES, *JOINT):
+        findings = _check_lines(path, data, expert)
     elif path == EXPERT:
         findings = _check_expert(text, expert, backends)
-    elif path in (*UTTERANCES, *JOINT):
-        findings = _check_lines(path, data, expert)
     elif not text.strip():
         reason = Reason.CARD_MISSING if path == CARD else Reason.EXPERT_MALFORMED
         findings = [found(reason, f"{path} holds nothing", path, fatal=path != CARD)]
@@ -68,33 +74,48 @@ def _from_problems(reason: Reason, path: str, problems: Iterable[Problem]) -> It
 
 
 def _check_expert(text: str, expert: str, backends: Mapping[str, str]) -> Iterator[Finding]:
-    try:
-        if _shares(text):
-            # Ten lines of anchors can stand for a billion values.
-            message = f"{EXPERT}: anchors (&) and aliases (*) are not taken; write values out"
-            yield found(Reason.EXPERT_MALFORMED, message, EXPERT)
-            return
-        problems, adapters = document_problems(text, Path(expert) / EXPERT, backends)
-    except RecursionError:
-        yield found(Reason.EXPERT_MALFORMED, f"{EXPERT}: nests too deep", EXPERT)
+    risk = _risk(text)
+    if risk:
+        yield found(Reason.EXPERT_MALFORMED, f"{EXPERT}: {risk}", EXPERT)
         return
+    problems, adapters = document_problems(text, Path(expert) / EXPERT, backends)
     yield from _from_problems(Reason.EXPERT_MALFORMED, EXPERT, problems)
     if adapters:
         message = f"{EXPERT}: `adapters` names folders of the router's machine; leave it out"
         yield found(Reason.EXPERT_MALFORMED, message, EXPERT)
 
 
-def _shares(text: str) -> bool:
+def _risk(text: str) -> str:
+    """Say why a YAML text is not to be parsed; empty: it may be."""
+    depth = 0
     try:
-        return any(
-            isinstance(token, yaml.AnchorToken | yaml.AliasToken)
-            for token in yaml.scan(text, Loader=yaml.SafeLoader)
-        )
+        for token in yaml.scan(text, Loader=yaml.SafeLoader):
+            if isinstance(token, yaml.AnchorToken | yaml.AliasToken):
+                # Ten lines of anchors can stand for a billion values.
+                return "anchors (&) and aliases (*) are not taken; write the values out"
+            depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+            if depth > _DEEPEST:
+                return f"it nests deeper than {_DEEPEST} levels"
     except yaml.YAMLError:
-        return False  # what is wrong is said where it is parsed
+        pass  # what is wrong is said where it is parsed
+    return ""
 
 
 def _check_lines(path: str, data: bytes, expert: str) -> Iterator[Finding]:
+    reason = Reason.EVALUATION_MALFORMED if path == EVALUATION else Reason.UTTERANCES_MALFORMED
+    # A line may end in either, and counting makes nothing of them.
+    count = data.count(b"\n") + data.count(b"\r")
+    if count > MOST_LINES:
+        message = f"{path} has {count:,} lines; at most {MOST_LINES:,} are taken"
+        yield found(reason, message, path)
+    elif path == EVALUATION:
+        _, problems = parse_evaluation(data, Path(path))
+        yield from _from_problems(reason, path, problems)
+    else:
+        yield from _check_utterances(path, data, expert)
+
+
+def _check_utterances(path: str, data: bytes, expert: str) -> Iterator[Finding]:
     lines, problems = parse_lines(data, Path(path))
     yield from _from_problems(Reason.UTTERANCES_MALFORMED, path, problems)
     if not lines and not problems:

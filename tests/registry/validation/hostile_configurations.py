@@ -41,6 +41,14 @@ CASES: dict[str, tuple[Callable[[], Upload], Reason]] = {
         lambda: raw_config(b'{"lora_alpha": NaN}'),
         Reason.CONFIG_NOT_JSON,
     ),
+    "half a character in a configuration": (
+        lambda: raw_config(b'{"r": "\\ud800"}'),
+        Reason.CONFIG_NOT_JSON,
+    ),
+    "a training.json that is no JSON": (
+        lambda: with_file("training.json", b"{"),
+        Reason.CONFIG_MALFORMED,
+    ),
     "a deep configuration": (lambda: raw_config(b"[" * 100_000), Reason.CONFIG_NOT_JSON),
     "a configuration that is a list": (lambda: raw_config(b"[]"), Reason.CONFIG_MALFORMED),
     "a pattern that is no object": (lambda: configured(rank_pattern=[1]), Reason.CONFIG_MALFORMED),

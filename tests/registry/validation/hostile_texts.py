@@ -92,6 +92,10 @@ CASES: dict[str, tuple[Callable[[], Upload], Reason]] = {
         Reason.EXPERT_MALFORMED,
     ),
     "no YAML": (lambda: new_expert(expert__yaml=b"a: [b"), Reason.EXPERT_MALFORMED),
+    "a YAML of tabs": (
+        lambda: new_expert(expert__yaml=b"a:\n\t@b"),
+        Reason.EXPERT_MALFORMED,
+    ),
     "lines of headings": (
         lambda: new_expert(utterances__en__txt=b"# contracts\n\n"),
         Reason.UTTERANCES_MALFORMED,
@@ -99,6 +103,18 @@ CASES: dict[str, tuple[Callable[[], Upload], Reason]] = {
     "a line of 3,000 characters": (
         lambda: new_expert(utterances__en__txt=b"a" * 3000),
         Reason.UTTERANCES_MALFORMED,
+    ),
+    "a million lines": (
+        lambda: new_expert(utterances__en__txt=b"x\n" * 2**20),
+        Reason.UTTERANCES_MALFORMED,
+    ),
+    "a million cases": (
+        lambda: with_file("evaluation.jsonl", b"x\r" * 2**20),
+        Reason.EVALUATION_MALFORMED,
+    ),
+    "a YAML that nests without end": (
+        lambda: new_expert(expert__yaml=b"[a, " * 8000),
+        Reason.EXPERT_MALFORMED,
     ),
     "a joint line without another": (
         lambda: new_expert(joint__en__txt=b"Who pays?\n"),

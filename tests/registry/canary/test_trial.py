@@ -1,0 +1,86 @@
+"""Canaries, simulated with a fixed seed: the laws that the statistics must keep."""
+
+import pytest
+
+from bench.canary import World, tally
+from tame_router.registry.canary.outcome import FAILED, Outcome
+from tame_router.registry.canary.trial import LEAST_ANSWERS, Arm, CanaryTrial, Verdict
+
+RUNS = 200
+FINE = Outcome(bad=False, token_s=0.02)
+
+
+@pytest.mark.parametrize("bad", [0.05, 0.3])
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_equal_canaries_are_seldom_rolled_back(bad: float, share: float) -> None:
+    """Of 200 canaries that are as good as the live revision at most 5 % are rolled back."""
+    world = World(name="equal", live_bad=bad, canary_bad=bad)
+    assert tally(world, share, RUNS, seed=1).rolled_back <= RUNS * 0.05
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        World(name="worse", live_bad=0.05, canary_bad=0.25),
+        World(name="worse", live_bad=0.3, canary_bad=0.5),
+        World(name="slow", live_bad=0.05, canary_bad=0.05, slowness=2),
+    ],
+)
+def test_a_clearly_worse_canary_is_caught(world: World) -> None:
+    """20 points more bad answers, or twice the time: caught within 200 answers, in 95 % of runs."""
+    found = tally(world, 0.1, RUNS, seed=1)
+    assert found.rolled_back >= RUNS * 0.95
+    assert found.good == 0
+
+
+def test_a_good_canary_is_called_good() -> None:
+    """Answers without a fault end the trial as soon as there are enough of them."""
+    trial = CanaryTrial()
+    for _ in range(LEAST_ANSWERS - 1):
+        trial.observe(Arm.LIVE, FINE)
+        assert trial.observe(Arm.CANARY, FINE) is Verdict.CONTINUE
+    trial.observe(Arm.LIVE, FINE)
+    assert trial.observe(Arm.CANARY, FINE) is Verdict.GOOD
+
+
+def test_a_dead_canary_is_caught_at_once() -> None:
+    """A canary that never answers, beside a live one that always does, lasts a dozen answers."""
+    trial = CanaryTrial()
+    while trial.verdict is Verdict.CONTINUE:
+        trial.observe(Arm.LIVE, FINE)
+        trial.observe(Arm.CANARY, FAILED)
+    assert trial.verdict is Verdict.ROLL_BACK
+    assert trial.answers[Arm.CANARY] <= 12
+
+
+def test_one_side_alone_says_nothing() -> None:
+    """Without answers of the live revision nothing is known, however bad the canary's are."""
+    trial = CanaryTrial()
+    for _ in range(500):
+        assert trial.observe(Arm.CANARY, FAILED) is Verdict.CONTINUE
+
+
+def test_a_verdict_is_final() -> None:
+    """What comes after a verdict changes nothing."""
+    trial = CanaryTrial()
+    while trial.verdict is Verdict.CONTINUE:
+        trial.observe(Arm.LIVE, FINE)
+        trial.observe(Arm.CANARY, FAILED)
+    for _ in range(300):
+        trial.observe(Arm.LIVE, FAILED)
+        assert trial.observe(Arm.CANARY, FINE) is Verdict.ROLL_BACK
+
+
+def test_a_judge_alone_can_roll_back() -> None:
+    """Answers that are fine in form but always lose the comparison are worse."""
+    trial = CanaryTrial()
+    for _ in range(60):
+        trial.prefer(-1)
+    assert trial.verdict is Verdict.ROLL_BACK
+
+
+def test_a_judge_that_prefers_the_canary_changes_nothing() -> None:
+    """Winning comparisons is no reason to roll back."""
+    trial = CanaryTrial()
+    for _ in range(200):
+        assert trial.prefer(1) is Verdict.CONTINUE
