@@ -132,6 +132,7 @@ async def open_registry(
         feed,
         worker,
         Witness(warden.watch),
+        mover.own,
     )
     try:
         await labels.begin()

@@ -4,14 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
-from tame_router.errors import (
-    CorruptRevisionError,
-    ExpertNotFoundError,
-    RevisionNotFoundError,
-    StorageFullError,
-)
+from tame_router.errors import ExpertNotFoundError, RevisionNotFoundError
+from tame_router.errors_registry import CorruptRevisionError, StorageFullError
 from tame_router.registry.manifest import Manifest, make_manifest
 from tame_router.registry.record import Actor, Job, JobKind, RevisionRecord
 from tame_router.registry.records import Records
@@ -144,12 +141,16 @@ class Intake:
         name = manifest.name(announced.expert)
         if folder is None:
             return Checked(name=name, findings=got.findings)
-        await asyncio.to_thread(self._store.put, announced.expert, manifest, folder, take=True)
+        put = partial(self._store.put, announced.expert, manifest, folder, take=True)
+        await asyncio.to_thread(put)
         record = _record(announced.expert, manifest, got, actor)
         job = Job(job_id=f"validate-{name}", kind=JobKind.VALIDATE, revision=name, actor=actor)
         record = await self._records.ask(
             lambda store: store.add(record, actor, "it was uploaded", job=job)
         )
+        # Garbage of the same bytes may have been collected between the two.
+        if not await asyncio.to_thread(self._store.contains, name):
+            await asyncio.to_thread(put)
         tell()
         return record
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from tame_router.errors import NothingToRestoreError, RevisionNotFoundError
+from tame_router.errors import RevisionNotFoundError
+from tame_router.errors_registry import NothingToRestoreError
 from tame_router.registry.label_mover import (
     Check,
     LabelMover,

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from tame_router.errors import RegistryError, ServiceError, TameError
+from tame_router.errors import ServiceError, TameError
+from tame_router.errors_registry import RegistryError
 from tame_router.registry.record import Job, JobKind
 from tame_router.registry.records import Records
 from tame_router.telemetry import log

@@ -6,7 +6,7 @@ import pytest
 
 from tame_router.client.adapter import RevisionState
 from tame_router.client.async_client import AsyncClient
-from tame_router.errors import InvalidTransitionError, RevisionRefusedError
+from tame_router.errors_registry import InvalidTransitionError, RevisionRefusedError
 from tests.registry_fixture import (
     Site,
     answering,

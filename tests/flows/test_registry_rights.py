@@ -16,10 +16,10 @@ from tame_router.errors import (
     PermissionDeniedError,
     QuotaExceededError,
     RevisionNotFoundError,
-    StorageFullError,
     TameError,
     UnauthenticatedError,
 )
+from tame_router.errors_registry import StorageFullError
 from tame_router.identity import api_key
 from tame_router.tenancy.snapshot import Snapshot
 from tame_router.tenancy.tenant import EVERY_EXPERT, Limits, Scope, Tenant
