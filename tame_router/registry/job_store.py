@@ -98,6 +98,20 @@ class JobStore(Ledger):
         """
         return self._change(job_id, owner, owner="", lease_time_us=None)
 
+    def postpone(self, job_id: str, owner: str, now: datetime, wait_s: float) -> bool:
+        """Give a job back that is not over, for the next process to begin after a while.
+
+        Args:
+            job_id: The job.
+            owner: The process that has it.
+            now: The present moment, UTC.
+            wait_s: How long nobody begins it; others are begun meanwhile.
+
+        Returns:
+            Whether it was this process' own.
+        """
+        return self._change(job_id, owner, owner="", lease_time_us=_lease(now, wait_s))
+
     def finish(self, job_id: str, error: str = "", *, owner: str = "") -> bool:
         """End a job.
 

@@ -67,6 +67,7 @@ class Worker:
         """Do jobs as they come, until cancelled; the one under way is then left to the next."""
         while True:
             job = None
+            self._news.clear()  # before looking: what comes in the meantime is not missed
             with contextlib.suppress(ServiceError):  # the log says so already
                 if await self._records.present():
                     job = await self._records.ask(
@@ -78,7 +79,6 @@ class Worker:
                 await self._take(job)
 
     async def _rest(self) -> None:
-        self._news.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._poll_s):
                 await self._news.wait()
@@ -115,14 +115,22 @@ class Worker:
             await self._steps[job.kind](job)
         except ServiceError:
             raise  # the records are gone: the job stays
-        except RegistryError as error:
-            await self._end(job, error.message)
         except TameError as error:
-            log.event(logging.WARNING, "adapter.job_failed", job=job.job_id, because=error.message)
-            await asyncio.sleep(min(self._poll_s * 2**job.attempts, LONGEST_WAIT_S))
-            await self._records.ask(lambda store: store.release(job.job_id, self._owner))
+            # A storage that is away comes back; what else the registry refuses it refuses for good.
+            if isinstance(error, RegistryError) and error.retry_after_s is None:
+                await self._end(job, error.message)
+            else:
+                await self._postpone(job, error.message)
         else:
             await self._records.ask(lambda store: store.finish(job.job_id))
+
+    async def _postpone(self, job: Job, because: str) -> None:
+        """Let others go first, and begin a job again later."""
+        log.event(logging.WARNING, "adapter.job_failed", job=job.job_id, because=because)
+        wait_s = min(self._poll_s * 2**job.attempts, LONGEST_WAIT_S)
+        await self._records.ask(
+            lambda store: store.postpone(job.job_id, self._owner, datetime.now(UTC), wait_s)
+        )
 
     async def _end(self, job: Job, because: str) -> None:
         log.event(logging.WARNING, "adapter.job_given_up", job=job.job_id, because=because)
