@@ -30,11 +30,11 @@ GiveUp = Callable[[Job, str], Awaitable[None]]
 
 
 class Worker:
-    """Does jobs, one at a time.
+    """Does jobs of some kinds, one at a time.
 
     Args:
         records: The records.
-        steps: What does each kind of job.
+        steps: What does each kind of job; others are left to others.
         give_up: What becomes of a job that cannot be done.
         owner: Names this process among those that share the records.
         lease_s: Time for which a job is one process's; extended while it works.
@@ -70,9 +70,7 @@ class Worker:
             self._news.clear()  # before looking: what comes in the meantime is not missed
             with contextlib.suppress(ServiceError):  # the log says so already
                 if await self._records.present():
-                    job = await self._records.ask(
-                        lambda store: store.claim(self._owner, datetime.now(UTC), self._lease_s)
-                    )
+                    job = await self._records.ask(self._claim)
             if job is None:
                 await self._rest()
             else:
@@ -103,6 +101,9 @@ class Worker:
         while True:
             await asyncio.sleep(self._lease_s / 3)
             await self._records.ask(lambda store: self._extend(store, job))
+
+    def _claim(self, store: "RecordStore") -> Job | None:
+        return store.claim(self._owner, datetime.now(UTC), self._lease_s, self._steps.keys())
 
     def _extend(self, store: "RecordStore", job: Job) -> None:
         store.extend(job.job_id, self._owner, datetime.now(UTC), self._lease_s)
