@@ -17,6 +17,9 @@ from tame_router.registry.revision_store import RevisionStore
 UNDER_WAY: Final = UNDECIDED | {RevisionState.PUBLISHING}
 """States that something still has to end."""
 
+_NEVER: Final = {RevisionState.REJECTED, RevisionState.UNKNOWN}
+"""All that is uploaded here is in order."""
+
 _POLL_S: Final = 0.05
 
 
@@ -57,6 +60,7 @@ async def check(client: AsyncClient, rig: Rig) -> list[str]:
     named = {label.live, label.canary} - {""} if label.generation else set()
     active = {one.name for one in revisions if one.state is RevisionState.ACTIVE}
     recorded = {one.name for one in revisions}
+    wrong += [f"{one.name} was refused" for one in revisions if one.state in _NEVER]
     if active != named & recorded:
         wrong.append(f"active are {sorted(active)}, and the label names {sorted(named)}")
     own = {change.live_before for change in changes if change.label.generation == 1}

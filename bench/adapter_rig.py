@@ -177,6 +177,12 @@ class Service:
         line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024 / 1e6
 
+    def cpu_s(self) -> float:
+        """Tell how much of the processors' time it has taken, all threads together."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2]
+        user, system = fields.split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def _gone(self) -> None:
         self._process.wait()
         if self._process.stdout:

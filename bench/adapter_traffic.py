@@ -97,9 +97,9 @@ class Traffic:
                     case ExpertFinish():
                         revisions.add(event.revision)
                         finished = True
-        self._judge("".join(texts) if finished else "", revisions, None if moved else live)
+        self.judge("".join(texts) if finished else "", revisions, None if moved else live)
 
-    def _judge(self, text: str, revisions: set[str], live: str | None) -> None:
+    def judge(self, text: str, revisions: set[str], live: str | None) -> None:
         """Count an answer that is not what it must be; live None: the label was moving."""
         if len(revisions) != 1:
             why = f"from {len(revisions)} revisions"

@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -67,7 +68,10 @@ class Beside:
     Attributes:
         upload_mb: Size of the upload.
         uploads_mb_s: Each upload's rate.
+        uploads_mb_cpu_s: The same by the processors' time that the service took, all threads
+            together: what others do on the machine weighs less there.
         sha256sums_mb_s: Each reading's.
+        sha256sums_mb_cpu_s: Likewise.
         idle_mb: Most memory that the service had taken before the first upload.
         peak_mb: Most that it took while it received.
         publish_large_ms: A publication of what was uploaded, the reading of its bytes included.
@@ -79,7 +83,9 @@ class Beside:
 
     upload_mb: float = 0.0
     uploads_mb_s: list[float] = field(default_factory=list)
+    uploads_mb_cpu_s: list[float] = field(default_factory=list)
     sha256sums_mb_s: list[float] = field(default_factory=list)
+    sha256sums_mb_cpu_s: list[float] = field(default_factory=list)
     idle_mb: float = 0.0
     peak_mb: float = 0.0
     publish_large_ms: float = 0.0
@@ -126,17 +132,18 @@ class Measurement:
             folder = self._rig.adapters / f"large-{number}"
             await asyncio.to_thread(write_adapter, folder, BASE_MODEL, size, number)
             weights = folder / "adapter_model.safetensors"
-            beside.sha256sums_mb_s.append(await asyncio.to_thread(sha256sum_mb_s, weights))
+            await asyncio.to_thread(self._sha256sum, weights)
             read = await asyncio.to_thread(read_folder, folder)
             beside.upload_mb = read.size_bytes / 1e6
             if not number:
                 beside.idle_mb = self._service.peak_mb()
             self._service.reset_peak()
-            begun = time.monotonic()
+            begun, begun_cpu = time.monotonic(), self._service.cpu_s()
             done = await self._client.adapters.upload(read, EXPERT)
             beside.uploads_mb_s.append(beside.upload_mb / (time.monotonic() - begun))
+            beside.uploads_mb_cpu_s.append(beside.upload_mb / (self._service.cpu_s() - begun_cpu))
             beside.peak_mb = max(beside.peak_mb, self._service.peak_mb())
-            beside.sha256sums_mb_s.append(await asyncio.to_thread(sha256sum_mb_s, weights))
+            await asyncio.to_thread(self._sha256sum, weights)
             name = done.name
             await Upload(read).do(self._client)  # known by now: waits until it is judged
             weights.unlink()
@@ -168,6 +175,14 @@ class Measurement:
         """Ask for pages of 10,000 revisions."""
         self.figures.list_10000_ms = await list_ms(self._rig, self._service.address)
 
+    def _sha256sum(self, path: Path) -> None:
+        """Have `sha256sum` read a file that is in memory already."""
+        begun, begun_cpu = time.monotonic(), children_cpu_s()
+        subprocess.run(["sha256sum", str(path)], check=True, stdout=subprocess.DEVNULL)  # noqa: S607
+        size_mb = path.stat().st_size / 1e6
+        self.beside.sha256sums_mb_s.append(size_mb / (time.monotonic() - begun))
+        self.beside.sha256sums_mb_cpu_s.append(size_mb / (children_cpu_s() - begun_cpu))
+
     async def _one_move(self, traffic: Traffic, names: Sequence[str]) -> None:
         beside, adapters = self.beside, self._client.adapters
         await traffic.more()
@@ -195,11 +210,10 @@ async def timed_ms(work: Awaitable[T]) -> tuple[float, T]:
     return (time.monotonic() - begun) * 1e3, done
 
 
-def sha256sum_mb_s(path: Path) -> float:
-    """Have `sha256sum` read a file that is in memory already, and give its rate."""
-    begun = time.monotonic()
-    subprocess.run(["sha256sum", str(path)], check=True, stdout=subprocess.DEVNULL)  # noqa: S607
-    return path.stat().st_size / 1e6 / (time.monotonic() - begun)
+def children_cpu_s() -> float:
+    """Tell how much of the processors' time the commands took that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 async def run(rig: Rig, fake: TimedVllm, arguments: argparse.Namespace) -> Measurement:

@@ -90,11 +90,10 @@ class BlobBucket:
         except FileNotFoundError:
             return
         for path, facts in found.items():
-            written = facts.get("LastModified") or facts.get("created") or now
             yield Kept(
                 key=path.removeprefix(f"{self._root}/"),
                 size_bytes=int(facts["size"]),
-                age_s=(now - written).total_seconds(),
+                age_s=_age_s(facts.get("LastModified") or facts.get("created"), now),
             )
 
     def delete(self, key: str) -> None:
@@ -116,3 +115,10 @@ class BlobBucket:
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
+
+
+def _age_s(written: object, now: datetime) -> float:
+    """Tell how old something is; what does not say it is as young as can be, and stays."""
+    if not isinstance(written, datetime):
+        return 0.0
+    return (now - (written if written.tzinfo else written.replace(tzinfo=UTC))).total_seconds()

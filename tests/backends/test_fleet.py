@@ -1,21 +1,19 @@
 """Making servers ready for a revision, and keeping them so."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Final
 
 import anyio
 import pytest
 
-from tame_router.backends.backend import Backend
 from tame_router.backends.breaker import BreakerRules
 from tame_router.backends.fleet import Fleet
-from tame_router.backends.litellm import LitellmBackend
 from tame_router.backends.pool_spec import PoolSpec
 from tame_router.backends.replica_pool import ReplicaPool
-from tame_router.backends.vllm import VllmBackend, VllmSpec
-from tame_router.errors import RolloutError, UnsupportedError
+from tame_router.backends.vllm import VllmSpec
+from tame_router.errors import RolloutError
 from tests.fakes import vllm_wire as wire
 from tests.fakes.generations import generation
 from tests.fakes.vllm import BASE_MODEL, FakeVllm
@@ -277,33 +275,3 @@ async def test_one_that_is_taken_out_is_not_asked(
     prepared = await fleet.prepare("local", NEW, soon())
     assert (prepared.replicas, prepared.ready) == (2, 2)
     assert servers[0].resolver.tried == []
-
-
-async def test_a_single_server(connect: Callable[..., VllmBackend], fake_vllm: FakeVllm) -> None:
-    """One server is a fleet of one, whose refusal withdraws what was believed of it."""
-    fake_vllm.resolver.active = True
-    backends: Mapping[str, Backend] = {"local": connect()}
-    fleet = Fleet(backends)
-    fleet.desired({"local": frozenset({NEW})})
-    assert not fleet.loaded("local", NEW)
-    assert (await fleet.prepare("local", NEW, soon())).replicas == 1
-    assert fleet.loaded("local", NEW)
-    assert fleet.loaded("local", "")
-    fake_vllm.faults[NEW] = Refuse(status=500)
-    with pytest.raises(RolloutError, match="0 of 1 replicas"):
-        await fleet.prepare("local", NEW, soon(), quorum=0.1)
-    assert not fleet.loaded("local", NEW)
-
-
-@pytest.mark.filterwarnings("ignore")  # LiteLLM warns about itself
-async def test_a_provider_needs_a_name_for_each_revision(
-    make: Callable[..., LitellmBackend], fake_vllm: FakeVllm
-) -> None:
-    """One name for all revisions cannot be published to; a name for each can."""
-    fake_vllm.resolver.active = True
-    fleet = Fleet({"one": make(), "each": make(revision_model="openai/{revision}")})
-    with pytest.raises(UnsupportedError, match="revision_model"):
-        await fleet.prepare("one", NEW, soon())
-    assert fake_vllm.chats == []
-    assert (await fleet.prepare("each", NEW, soon())).ready == 1
-    assert fake_vllm.resolver.loaded == [NEW]

@@ -2,13 +2,17 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio.to_thread
 import pytest
 
 from tame_router.cli.main import main
+from tests.adapter_folder import write_adapter
+from tests.scripted_registry import ScriptedRegistry
+from tests.served_registry import serving_registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,3 +54,29 @@ def tame(capsys: pytest.CaptureFixture[str]) -> Tame:
         return Result(code=code, out=written.out, err=written.err)
 
     return run
+
+
+@pytest.fixture
+def registry() -> ScriptedRegistry:
+    """Give a registry of two experts."""
+    return ScriptedRegistry("legal", "medical")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    """Give the folder of a small adapter."""
+    return str(write_adapter(tmp_path / "adapter", model_bytes=3000))
+
+
+@pytest.fixture
+async def adapter(
+    tame: Tame, registry: ScriptedRegistry
+) -> AsyncIterator[Callable[..., Awaitable[Result]]]:
+    """Give a function that runs `tame adapter` against a service of this process."""
+    async with serving_registry(registry) as address:
+
+        async def run(*arguments: str) -> Result:
+            command = ("adapter", *arguments, "--server", address)
+            return await anyio.to_thread.run_sync(lambda: tame(*command))
+
+        yield run

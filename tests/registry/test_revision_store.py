@@ -227,6 +227,20 @@ def test_bytes_on_another_disk_are_copied(tmp_path: Path, manifest: Manifest) ->
         subprocess.run(["rm", "-rf", f"{shared}/tame-{os.getpid()}"], check=True)
 
 
+def test_any_place_that_fsspec_knows_will_do(tmp_path: Path, manifest: Manifest) -> None:
+    """A place without locks keeps, gives, takes no name twice, and removes what is old enough."""
+    store = RevisionStore(f"memory://{tmp_path.name}/x")
+    assert store.names() == []
+    name = store.put("legal", manifest, tmp_path / "in")
+    assert store.put("legal", manifest, tmp_path / "in", take=True) == name
+    assert store.fetch(name, tmp_path / "out") == store.verify(name) == manifest
+    assert lying(tmp_path / "out") == FILES
+    assert (store.names(), store.remove(name), store.names()) == ([name], 0, [])
+    assert store.remove(name) == 0
+    with pytest.raises(RevisionNotFoundError):
+        store.manifest(name)
+
+
 @pytest.mark.parametrize("url", ["gopher://x/y", "nothing://"])
 def test_an_address_that_nobody_reads_stops_the_start(url: str) -> None:
     """The message names the setting."""

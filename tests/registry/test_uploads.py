@@ -1,6 +1,7 @@
 """Uploads: what is sent arrives, a break loses nothing, and what is refused leaves nothing."""
 
 import asyncio
+import threading
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 
 from tame_router.errors import UploadInterruptedError
 from tame_router.registry import staging
+from tame_router.registry.finding import Finding
 from tame_router.registry.reason import Reason
-from tame_router.registry.uploads import upload_id_of
+from tame_router.registry.upload import WAITING_CHUNKS
+from tame_router.registry.uploads import Uploads, upload_id_of
 from tests.registry.revision_folder import FILES, lying, write_revision
-from tests.registry.upload_trial import Trial, announce, chunks_of, finding, send
+from tests.registry.upload_trial import ToldChecker, Trial, announce, chunks_of, finding, send
 
 pytestmark = pytest.mark.anyio
 
@@ -195,6 +198,60 @@ async def test_old_uploads_are_thrown_away(trial: Trial) -> None:
     assert await trial.uploads.collect(3600) == 0
     assert await trial.uploads.collect(-10) == 1
     assert list(trial.folder.iterdir()) == []
+
+
+class Slow(ToldChecker):
+    """A checker that waits until it may go on, and then breaks where it is told to.
+
+    Attributes:
+        may: Whether it may go on.
+        broken: What it raises.
+    """
+
+    may: threading.Event
+    broken: Exception | None = None
+
+    def feed(self, path: str, data: bytes | memoryview) -> list[Finding]:
+        """Wait, then find nothing."""
+        self.may.wait()
+        if self.broken:
+            raise self.broken
+        return super().feed(path, data)
+
+
+async def test_a_sender_waits_for_a_slow_thread(tmp_path: Path) -> None:
+    """Chunks are taken until so many wait; only then does the caller wait too."""
+    checker = Slow()
+    checker.may = threading.Event()
+    files = {"README.md": b"x" * 1000}
+    taken: list[int] = []
+    taken_when_waiting: list[int] = []
+
+    def let_go() -> None:
+        taken_when_waiting.append(len(taken))
+        checker.may.set()
+
+    uploads = Uploads(tmp_path, lambda _: checker)
+    async with uploads.receiving("acme", announce(files)) as upload:
+        asyncio.get_running_loop().call_soon(let_go)  # it runs when a write waits, not before
+        for chunk in chunks_of(files, size=1):
+            await upload.write(chunk)
+            taken.append(chunk.offset)
+        assert (await upload.finish()).folder
+    assert taken_when_waiting == [WAITING_CHUNKS]
+    assert checker.seen == files
+
+
+async def test_a_checker_that_breaks_is_an_error_of_ours(tmp_path: Path) -> None:
+    """What nobody expected is raised where the caller waits, and nothing hangs."""
+    checker = Slow()
+    checker.may = threading.Event()
+    checker.may.set()
+    checker.broken = RuntimeError("broken")
+    uploads = Uploads(tmp_path, lambda _: checker)
+    with pytest.raises(RuntimeError, match="broken"):
+        async with uploads.receiving("acme", announce()) as upload:
+            await send(upload)
 
 
 @settings(max_examples=30)
