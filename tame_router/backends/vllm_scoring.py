@@ -9,7 +9,7 @@ Source: https://docs.vllm.ai/en/latest/serving/openai_compatible_server/ (`logpr
 import asyncio
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -26,6 +26,12 @@ from tame_router.errors import BackendProtocolError
 
 _MAX_BODY_BYTES: Final = 2**28  # log-probabilities of every token of several long prompts
 
+PRIORITY: Final = -1000
+"""Of a gate's questions, where the server goes by priorities: behind all callers, whose tenants
+have -100 to 100."""
+
+PATIENCE_S: Final = 600.0
+"""Longest silence of a server: what a gate asks waits for callers, and for what else it asks."""
 
 TIMED_TOKENS: Final = 8
 """Tokens of an answer whose speed says something: they arrive in bursts."""
@@ -84,11 +90,13 @@ class VllmScorer:
     """Asks one vLLM server; the adapter is loaded when its name is first used.
 
     Args:
-        spec: Where the server is. Its timeouts hold for answers that are written.
+        spec: Where the server is. Its timeouts are callers': they do not hold here.
     """
 
     def __init__(self, spec: VllmSpec) -> None:
-        self._backend = VllmBackend(spec)
+        patient = replace(spec, first_token_timeout_s=PATIENCE_S, stall_timeout_s=PATIENCE_S)
+        self._backend = VllmBackend(patient)
+        self._priorities = spec.priorities
         self._http = HttpClient(
             base_url=spec.base_url,
             api_key=spec.api_key,
@@ -158,6 +166,8 @@ class VllmScorer:
             "logprob_token_ids": sorted(tokens),
             "return_tokens_as_token_ids": True,  # several tokens may be the same broken character
         }
+        if self._priorities:
+            wanted["priority"] = -PRIORITY  # lower goes first with vLLM
         body = await self._post("completions", msgspec.json.encode(wanted))
         scored = sorted(
             decode_answer(Scored, body, "/v1/completions").choices, key=lambda one: one.index
@@ -193,6 +203,7 @@ class VllmScorer:
             messages=tuple(messages),
             sampling=sampling,
             request_id=f"gate-{uuid.uuid4().hex}",
+            priority=PRIORITY,
         )
         began = clock()
         first: float | None = None

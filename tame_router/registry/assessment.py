@@ -7,7 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from tame_router.catalog.live import LiveCatalog
-from tame_router.errors import CorruptRevisionError, RevisionNotFoundError, RevisionRefusedError
+from tame_router.errors import RevisionNotFoundError
+from tame_router.errors_registry import CorruptRevisionError, RevisionRefusedError
 from tame_router.registry.advice import found
 from tame_router.registry.feed import Feed
 from tame_router.registry.finding import Finding

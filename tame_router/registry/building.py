@@ -35,7 +35,7 @@ from tame_router.registry.revision_store import RevisionStore
 from tame_router.registry.signature_look import SignatureLook
 from tame_router.registry.signing_policy import SigningPolicies
 from tame_router.registry.uploads import Uploads
-from tame_router.registry.worker import Worker
+from tame_router.registry.worker import Step, Worker
 
 
 @asynccontextmanager
@@ -89,20 +89,21 @@ async def open_registry(
         feed,
         observer,
     )
-    steps = {
-        JobKind.VALIDATE: assessment.validate,
-        JobKind.EVALUATE: assessment.evaluate,
-        JobKind.PUBLISH: assessment.abandon,
-    }
-    worker = Worker(
-        records,
-        steps,
-        assessment.give_up,
-        owner=owner,
-        lease_s=section.lease_s,
-        poll_s=section.refresh_s,
-        observer=observer,
-    )
+
+    def working(steps: Mapping[JobKind, Step]) -> Worker:
+        return Worker(
+            records,
+            steps,
+            assessment.give_up,
+            owner=owner,
+            lease_s=section.lease_s,
+            poll_s=section.refresh_s,
+            observer=observer,
+        )
+
+    worker = working({JobKind.VALIDATE: assessment.validate, JobKind.EVALUATE: assessment.evaluate})
+    # Not behind an evaluation, which may take half an hour.
+    clearing = working({JobKind.PUBLISH: assessment.abandon})
     mover = LabelMover(
         fleet,
         live,
@@ -137,10 +138,11 @@ async def open_registry(
         feed,
         worker,
         Witness(warden.watch),
+        mover.own,
     )
     try:
         await labels.begin()
-        async with _beside(labels.follow, worker.run, warden.run):
+        async with _beside(labels.follow, worker.run, clearing.run, warden.run):
             yield registry
     finally:
         await records.close()

@@ -6,11 +6,13 @@ import pytest
 from starlette.responses import JSONResponse, Response
 
 from tame_router.backends.vllm import VllmSpec
-from tame_router.backends.vllm_scoring import TIMED_TOKENS, VllmScorer, Written
+from tame_router.backends.vllm_scoring import PRIORITY, TIMED_TOKENS, VllmScorer, Written
 from tame_router.chat import Message, Role, Sampling
 from tame_router.errors import BackendProtocolError, BackendRefusedKeyError
+from tame_router.tenancy.rules import MAX_PRIORITY
 from tests.fakes.scoring_vllm import SURE, UNSURE, ScoringVllm
 from tests.fakes.vllm import ADAPTERS, BASE_MODEL
+from tests.fakes.vllm_script import Pace
 
 pytestmark = pytest.mark.anyio
 
@@ -68,6 +70,27 @@ async def test_an_answer_is_written(scoring: ScoringVllm, scorer: VllmScorer) ->
     assert (written.text, written.tokens) == ("押金要還。", 5)
     assert written.first_token_s is not None
     assert written.first_token_s <= written.elapsed_s
+
+
+@pytest.mark.parametrize("priorities", [True, False])
+async def test_callers_go_first(scoring: ScoringVllm, priorities: bool) -> None:
+    """A server that goes by priorities does a gate's questions last; another is not told of any."""
+    scorer = VllmScorer(VllmSpec(base_url=scoring.base_url, priorities=priorities))
+    await scorer.log_probabilities(ADAPTERS[0], [[ord("?")]], [ord("A")])
+    await scorer.write(ADAPTERS[0], ASKED, Sampling(max_tokens=16))
+    await scorer.close()
+    sent = [one.body.get("priority") for one in scoring.received]
+    assert sent == [-PRIORITY if priorities else None] * 2
+    assert PRIORITY < -MAX_PRIORITY
+
+
+async def test_a_gate_waits_longer_than_callers(scoring: ScoringVllm) -> None:
+    """The patience of those who ask for an answer is not the gate's."""
+    hasty = VllmSpec(base_url=scoring.base_url, first_token_timeout_s=0.01, stall_timeout_s=0.01)
+    scorer = VllmScorer(hasty)
+    scoring.pace = Pace(first_token_s=0.1)
+    assert (await scorer.write(ADAPTERS[0], ASKED, Sampling(max_tokens=16))).text
+    await scorer.close()
 
 
 def test_short_answers_have_no_speed() -> None:

@@ -19,12 +19,8 @@ from starlette.routing import Route
 from tame_router import app
 from tame_router.client.async_client import AsyncClient
 from tame_router.config import Settings
-from tame_router.errors import (
-    BackendError,
-    QuotaExceededError,
-    StorageFullError,
-    UnauthenticatedError,
-)
+from tame_router.errors import BackendError, QuotaExceededError, UnauthenticatedError
+from tame_router.errors_registry import StorageFullError
 from tame_router.telemetry import telemetry as telemetry_module
 from tame_router.telemetry.instrument import INSTRUMENTS, Kind
 from tame_router.telemetry.telemetry import Telemetry

@@ -34,7 +34,10 @@ class ScoringVllm(FakeVllm):
 
     def __init__(self, port: int = 0) -> None:
         super().__init__(port)
-        self._app.router.routes.append(Route("/v1/completions", self._complete, methods=["POST"]))
+        # Before the plain fake's, which scores by words.
+        self._app.router.routes.insert(
+            0, Route("/v1/completions", self._complete, methods=["POST"])
+        )
 
     async def _tokenize(self, request: Request) -> Response:
         body = await request.json()

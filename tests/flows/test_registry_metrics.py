@@ -6,7 +6,7 @@ import pytest
 
 from tame_router import app
 from tame_router.client.adapter import RevisionState
-from tame_router.errors import CorruptRevisionError
+from tame_router.errors_registry import CorruptRevisionError
 from tame_router.telemetry import telemetry as telemetry_module
 from tame_router.telemetry.telemetry import Telemetry
 from tests.registry_fixture import Site, approved, decided

@@ -7,12 +7,8 @@ import anyio
 import pytest
 
 from tame_router.config import StoreSettings
-from tame_router.errors import (
-    BackendUnavailableError,
-    InvalidTransitionError,
-    RevisionRefusedError,
-    TameError,
-)
+from tame_router.errors import BackendUnavailableError, TameError
+from tame_router.errors_registry import InvalidTransitionError, RevisionRefusedError
 from tame_router.registry.observer import Observer, Unobserved
 from tame_router.registry.record import ROUTER, Job, JobKind
 from tame_router.registry.records import Records

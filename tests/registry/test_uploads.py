@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tame_router.errors import UploadInterruptedError
+from tame_router.errors_registry import UploadInterruptedError
 from tame_router.registry import staging
 from tame_router.registry.finding import Finding
 from tame_router.registry.reason import Reason
