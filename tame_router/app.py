@@ -119,6 +119,7 @@ async def running(
                 backends,
                 store_url=store_url(settings),
                 base_model_dir=base_model_dir(settings),
+                observer=recorder,
             )
         )
         if not settings.server.insecure:
