@@ -1,4 +1,4 @@
-"""The records of the registry: all that it knows of revisions, labels, jobs, calls and uploads."""
+"""The records of the registry: all that it knows of revisions, labels, jobs and calls."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -15,11 +15,10 @@ from tame_router.registry.row import microseconds
 from tame_router.registry.schema import migrate
 from tame_router.registry.state import State
 from tame_router.registry.tables import JOB, LABEL, LABEL_CHANGE, REVISION
-from tame_router.registry.upload_store import UploadStore
 from tame_router.store import Database
 
 
-class RecordStore(RevisionRecords, LabelStore, JobStore, RequestStore, UploadStore):
+class RecordStore(RevisionRecords, LabelStore, JobStore, RequestStore):
     """Keeps the registry's records in a database. Synchronous; threads and processes share it.
 
     Args:
