@@ -25,6 +25,7 @@ from tame_router.registry.gate.gate import Gate
 from tame_router.registry.intake import Intake
 from tame_router.registry.label_mover import LabelMover
 from tame_router.registry.labels import Labels
+from tame_router.registry.observer import Observer
 from tame_router.registry.publication import Publisher
 from tame_router.registry.record import Actor, JobKind, Label
 from tame_router.registry.records import Records
@@ -46,6 +47,7 @@ async def open_registry(
     *,
     store_url: str,
     base_model_dir: Path | None,
+    observer: Observer,
 ) -> AsyncIterator[Registry]:
     """Open the registry: labels count, jobs are done, until the context is left.
 
@@ -56,13 +58,14 @@ async def open_registry(
         backends: What runs them.
         store_url: Where revisions' bytes are kept.
         base_model_dir: Folder of the base model that adapters must fit; None: not known.
+        observer: Counts what happens to adapters.
 
     Raises:
         ConfigError: When the store's address cannot be used.
         StoreUnavailableError: When there are records, and they cannot be read.
     """
     section = settings.registry
-    records = Records(settings.store, settings.state_dir)
+    records = Records(settings.store, settings.state_dir, observer)
     store = RevisionStore(store_url)
     fleet = Fleet(backends)
 
@@ -84,6 +87,7 @@ async def open_registry(
         fleet.examining,
         live,
         feed,
+        observer,
     )
 
     def working(steps: Mapping[JobKind, Step]) -> Worker:
@@ -94,6 +98,7 @@ async def open_registry(
             owner=owner,
             lease_s=section.lease_s,
             poll_s=section.refresh_s,
+            observer=observer,
         )
 
     worker = working({JobKind.VALIDATE: assessment.validate, JobKind.EVALUATE: assessment.evaluate})

@@ -119,3 +119,4 @@ def append_change(
         **write_actor(actor),
     }
     writing.connection.execute(STATE_CHANGE.insert().values(row))
+    writing.states.append(record.state)

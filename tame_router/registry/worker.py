@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from tame_router.errors import ServiceError, TameError
 from tame_router.errors_registry import RegistryError
+from tame_router.registry.observer import UNOBSERVED, Observer
 from tame_router.registry.record import Job, JobKind
 from tame_router.registry.records import Records
 from tame_router.telemetry import log
@@ -39,6 +40,7 @@ class Worker:
         owner: Names this process among those that share the records.
         lease_s: Time for which a job is one process's; extended while it works.
         poll_s: Time after which jobs of others are seen, at most.
+        observer: Is told of jobs that fail.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Worker:
         owner: str,
         lease_s: float,
         poll_s: float,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._records = records
         self._steps = steps
@@ -57,6 +60,7 @@ class Worker:
         self._owner = owner
         self._lease_s = lease_s
         self._poll_s = poll_s
+        self._observer = observer
         self._news = asyncio.Event()
 
     def wake(self) -> None:
@@ -128,6 +132,7 @@ class Worker:
     async def _postpone(self, job: Job, because: str) -> None:
         """Let others go first, and begin a job again later."""
         log.event(logging.WARNING, "adapter.job_failed", job=job.job_id, because=because)
+        self._observer.adapter_job_failed(job.kind, for_good=False)
         wait_s = min(self._poll_s * 2**job.attempts, LONGEST_WAIT_S)
         await self._records.ask(
             lambda store: store.postpone(job.job_id, self._owner, datetime.now(UTC), wait_s)
@@ -135,5 +140,6 @@ class Worker:
 
     async def _end(self, job: Job, because: str) -> None:
         log.event(logging.WARNING, "adapter.job_given_up", job=job.job_id, because=because)
+        self._observer.adapter_job_failed(job.kind, for_good=True)
         await self._give_up(job, because)
         await self._records.ask(lambda store: store.finish(job.job_id, because))
