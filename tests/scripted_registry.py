@@ -8,13 +8,8 @@ from dataclasses import replace
 from typing import Self
 
 from tame_router.admission.caller import Caller
-from tame_router.errors import (
-    ExpertNotFoundError,
-    LabelMovedError,
-    NothingToRestoreError,
-    RevisionNotFoundError,
-    UploadError,
-)
+from tame_router.errors import ExpertNotFoundError, RevisionNotFoundError
+from tame_router.errors_registry import LabelMovedError, NothingToRestoreError, UploadError
 from tame_router.registry.manifest import make_manifest
 from tame_router.registry.record import (
     ROUTER,

@@ -5,7 +5,8 @@ import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from tame_router.errors import TameError, UploadError
+from tame_router.errors import TameError
+from tame_router.errors_registry import UploadError
 from tame_router.registry.finding import Finding
 from tame_router.registry.record import RevisionRecord
 from tame_router.registry.request import Announcement, Checked, Chunk, Progress

@@ -8,7 +8,8 @@ from urllib.parse import unquote
 from tame_router.api import registry_request, registry_response
 from tame_router.api.adapter_registry import AdapterRegistry, Upload
 from tame_router.api.grpc_edge import CALLER_GONE, Context, caller
-from tame_router.errors import UnsupportedError, UploadInterruptedError
+from tame_router.errors import UnsupportedError
+from tame_router.errors_registry import UploadInterruptedError
 from tame_router.registry.record import RevisionRecord
 from tame_router.registry.request import Checked
 from tame_router.v1 import adapter_registry_service_pb2 as pb

@@ -19,12 +19,8 @@ from tame_router.backends.replica_pool import ReplicaPool
 from tame_router.backends.replica_state import ReplicaState
 from tame_router.backends.vllm import VllmBackend
 from tame_router.backends.vllm_scoring import VllmScorer
-from tame_router.errors import (
-    BackendUnavailableError,
-    RolloutError,
-    TameError,
-    UnsupportedError,
-)
+from tame_router.errors import BackendUnavailableError, TameError, UnsupportedError
+from tame_router.errors_registry import RolloutError
 from tame_router.telemetry import log
 
 _SLACK = 1e-9  # 0.7 of 10 replicas are 7, whatever binary fractions make of it

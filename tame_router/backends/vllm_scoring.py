@@ -94,8 +94,8 @@ class VllmScorer:
     """
 
     def __init__(self, spec: VllmSpec) -> None:
-        patient = {"first_token_timeout_s": PATIENCE_S, "stall_timeout_s": PATIENCE_S}
-        self._backend = VllmBackend(replace(spec, **patient))
+        patient = replace(spec, first_token_timeout_s=PATIENCE_S, stall_timeout_s=PATIENCE_S)
+        self._backend = VllmBackend(patient)
         self._priorities = spec.priorities
         self._http = HttpClient(
             base_url=spec.base_url,

@@ -10,6 +10,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from tame_router.canonical_code import Code
 from tame_router.errors import DOMAIN, DeadlineExceededError, TameError
+from tame_router.errors_registry import RegistryError
 
 DETAILS_KEY = "grpc-status-details-bin"
 
@@ -20,7 +21,8 @@ def _below(root: type[TameError]) -> Iterator[type[TameError]]:
         yield from _below(leaf)
 
 
-_BY_REASON = {leaf.reason: leaf for leaf in _below(TameError) if "reason" in vars(leaf)}
+_LEAVES = (*_below(TameError), *_below(RegistryError))  # the latter's module is loaded with it
+_BY_REASON = {leaf.reason: leaf for leaf in _LEAVES if "reason" in vars(leaf)}
 
 
 class RpcError(TameError):

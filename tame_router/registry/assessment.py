@@ -7,13 +7,15 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from tame_router.catalog.live import LiveCatalog
-from tame_router.errors import CorruptRevisionError, RevisionNotFoundError, RevisionRefusedError
+from tame_router.errors import RevisionNotFoundError
+from tame_router.errors_registry import CorruptRevisionError, RevisionRefusedError
 from tame_router.registry.advice import found
 from tame_router.registry.feed import Feed
 from tame_router.registry.finding import Finding
 from tame_router.registry.gate.evaluation_sets import Contender, EvaluationSets
 from tame_router.registry.gate.gate import Gate
 from tame_router.registry.gate.probe import EngineProbe
+from tame_router.registry.observer import UNOBSERVED, Observer
 from tame_router.registry.reason import Reason
 from tame_router.registry.record import ROUTER, Job, JobKind, RevisionRecord, SignatureState
 from tame_router.registry.records import Records
@@ -54,6 +56,7 @@ class Assessment:
         examine: Opens the engine that is asked.
         live: The experts.
         feed: Is told of changes.
+        observer: Is told of bytes that have changed.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Assessment:
         examine: Examine,
         live: LiveCatalog,
         feed: Feed,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._records = records
         self._store = store
@@ -75,6 +79,7 @@ class Assessment:
         self._examine = examine
         self._live = live
         self._feed = feed
+        self._observer = observer
 
     async def check(self, record: RevisionRecord) -> None:
         """Make sure of bytes and signature before a replica loads a revision.
@@ -88,7 +93,7 @@ class Assessment:
             await asyncio.to_thread(self._store.verify, record.name)
             signed = await self._signatures.look(record)
         except (CorruptRevisionError, RevisionNotFoundError) as error:
-            log.event(logging.ERROR, "adapter.corrupt", revision=record.name, because=error.message)
+            self._alarm(record, error.message)
             raise CorruptRevisionError(
                 f"{record.name} is not what was uploaded: {error.message}; it is not served:"
                 " upload it again, and look for what changed it",
@@ -110,6 +115,7 @@ class Assessment:
             await asyncio.to_thread(self._store.verify, record.name)
             signed = await self._signatures.look(record)
         except (CorruptRevisionError, RevisionNotFoundError) as error:
+            self._alarm(record, error.message)
             signed = Verdict(findings=(found(Reason.DIGEST_MISMATCH, error.message),))
         findings = (*_kept(record), *signed.findings)
         if any(finding.fatal for finding in findings):
@@ -191,6 +197,11 @@ class Assessment:
         """Give the revision of a job that is still to be done; None: it was done before."""
         record = await self._records.ask(lambda store: store.get(job.revision))
         return record if record is not None and record.state is state else None
+
+    def _alarm(self, record: RevisionRecord, because: str) -> None:
+        """Tell the operator that bytes in the store are not what they were."""
+        log.event(logging.ERROR, "adapter.corrupt", revision=record.name, because=because)
+        self._observer.adapter_corrupt()
 
     async def _refuse(self, record: RevisionRecord, findings: tuple[Finding, ...]) -> None:
         reasons = ", ".join(finding.reason.value for finding in findings if finding.fatal)

@@ -25,6 +25,7 @@ from tame_router.registry.gate.gate import Gate
 from tame_router.registry.intake import Intake
 from tame_router.registry.label_mover import LabelMover
 from tame_router.registry.labels import Labels
+from tame_router.registry.observer import Observer
 from tame_router.registry.publication import Publisher
 from tame_router.registry.record import Actor, JobKind, Label
 from tame_router.registry.records import Records
@@ -34,7 +35,7 @@ from tame_router.registry.revision_store import RevisionStore
 from tame_router.registry.signature_look import SignatureLook
 from tame_router.registry.signing_policy import SigningPolicies
 from tame_router.registry.uploads import Uploads
-from tame_router.registry.worker import Worker
+from tame_router.registry.worker import Step, Worker
 
 
 @asynccontextmanager
@@ -46,6 +47,7 @@ async def open_registry(
     *,
     store_url: str,
     base_model_dir: Path | None,
+    observer: Observer,
 ) -> AsyncIterator[Registry]:
     """Open the registry: labels count, jobs are done, until the context is left.
 
@@ -56,13 +58,14 @@ async def open_registry(
         backends: What runs them.
         store_url: Where revisions' bytes are kept.
         base_model_dir: Folder of the base model that adapters must fit; None: not known.
+        observer: Counts what happens to adapters.
 
     Raises:
         ConfigError: When the store's address cannot be used.
         StoreUnavailableError: When there are records, and they cannot be read.
     """
     section = settings.registry
-    records = Records(settings.store, settings.state_dir)
+    records = Records(settings.store, settings.state_dir, observer)
     store = RevisionStore(store_url)
     fleet = Fleet(backends)
 
@@ -84,20 +87,23 @@ async def open_registry(
         fleet.examining,
         live,
         feed,
+        observer,
     )
-    steps = {
-        JobKind.VALIDATE: assessment.validate,
-        JobKind.EVALUATE: assessment.evaluate,
-        JobKind.PUBLISH: assessment.abandon,
-    }
-    worker = Worker(
-        records,
-        steps,
-        assessment.give_up,
-        owner=owner,
-        lease_s=section.lease_s,
-        poll_s=section.refresh_s,
-    )
+
+    def working(steps: Mapping[JobKind, Step]) -> Worker:
+        return Worker(
+            records,
+            steps,
+            assessment.give_up,
+            owner=owner,
+            lease_s=section.lease_s,
+            poll_s=section.refresh_s,
+            observer=observer,
+        )
+
+    worker = working({JobKind.VALIDATE: assessment.validate, JobKind.EVALUATE: assessment.evaluate})
+    # Not behind an evaluation, which may take half an hour.
+    clearing = working({JobKind.PUBLISH: assessment.abandon})
     mover = LabelMover(
         fleet,
         live,
@@ -132,10 +138,11 @@ async def open_registry(
         feed,
         worker,
         Witness(warden.watch),
+        mover.own,
     )
     try:
         await labels.begin()
-        async with _beside(labels.follow, worker.run, warden.run):
+        async with _beside(labels.follow, worker.run, clearing.run, warden.run):
             yield registry
     finally:
         await records.close()

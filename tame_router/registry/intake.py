@@ -1,17 +1,15 @@
 """Uploads on their way in: received, kept under their digest, and handed on to be checked."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
-from tame_router.errors import (
-    CorruptRevisionError,
-    ExpertNotFoundError,
-    RevisionNotFoundError,
-    StorageFullError,
-)
+from tame_router.errors import ExpertNotFoundError, RevisionNotFoundError
+from tame_router.errors_registry import CorruptRevisionError, StorageFullError
 from tame_router.registry.manifest import Manifest, make_manifest
 from tame_router.registry.record import Actor, Job, JobKind, RevisionRecord
 from tame_router.registry.records import Records
@@ -70,6 +68,7 @@ class Intake:
         self._known = known
         self._warm = warm
         self._max_tenant_bytes = max_tenant_bytes
+        self._keeping: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @asynccontextmanager
     async def uploading(
@@ -96,20 +95,20 @@ class Intake:
                 metadata={"expert": announced.expert[:64]},
             )
         record = None if dry else await self._same(announced)
-        if record is not None:
+        if record is not None and await asyncio.to_thread(self._whole, record.name):
             yield _Known(announced, record)
             return
-        if not dry:
-            await self._require_room(announced, actor)
+        # What mends a revision that was counted already takes no room.
+        counted = record is not None or dry
+        room_bytes = None if counted else await self._require_room(announced, actor)
         await self._warm()
-        async with self._uploads.receiving(actor.tenant, announced, dry=dry) as upload:
+        async with self._uploads.receiving(
+            actor.tenant, announced, dry=dry, room_bytes=room_bytes
+        ) as upload:
             yield _Receiving(upload, lambda got: self._keep(announced, got, actor, tell))
 
     async def _same(self, announced: Announcement) -> RevisionRecord | None:
-        """Give the revision of the same bytes; None: there is none, or its bytes are not right.
-
-        They are read: who uploads again may do so because they were damaged here.
-        """
+        """Give the revision of the same bytes; None: there is none, or its bytes were removed."""
         try:
             manifest = make_manifest(announced.files)
         except ValueError:
@@ -118,16 +117,18 @@ class Intake:
         record = await self._records.ask(lambda store: store.get(name))
         if record is None or record.removed or record.digest != manifest.digest:
             return None
-        return record if await asyncio.to_thread(self._whole, name) else None
+        return record
 
     def _whole(self, name: str) -> bool:
+        """Read a revision's bytes: who uploads it again may do so because they were damaged."""
         try:
             self._store.verify(name)
         except (CorruptRevisionError, RevisionNotFoundError):
             return False
         return True
 
-    async def _require_room(self, announced: Announcement, actor: Actor) -> None:
+    async def _require_room(self, announced: Announcement, actor: Actor) -> int:
+        """Give the bytes that a tenant may still bring, its unfinished uploads included."""
         used = await self._records.ask(lambda store: store.tenant_bytes(actor.tenant))
         if used + announced.size_bytes > self._max_tenant_bytes:
             raise StorageFullError(
@@ -135,6 +136,7 @@ class Intake:
                 f" bytes, and {announced.size_bytes} more are announced; have old ones removed"
                 " (`tame adapter gc`), or ask the operator for more"
             )
+        return self._max_tenant_bytes - used
 
     async def _keep(
         self, announced: Announcement, got: Received, actor: Actor, tell: Callable[[], None]
@@ -144,12 +146,20 @@ class Intake:
         name = manifest.name(announced.expert)
         if folder is None:
             return Checked(name=name, findings=got.findings)
-        await asyncio.to_thread(self._store.put, announced.expert, manifest, folder, take=True)
         record = _record(announced.expert, manifest, got, actor)
         job = Job(job_id=f"validate-{name}", kind=JobKind.VALIDATE, revision=name, actor=actor)
-        record = await self._records.ask(
-            lambda store: store.add(record, actor, "it was uploaded", job=job)
-        )
+        put = partial(self._store.put, announced.expert, manifest, folder, take=True)
+        async with self._keeping[actor.tenant]:
+            # Several that came at once found room before any of them took it.
+            if await self._same(announced) is None:
+                await self._require_room(announced, actor)
+            await asyncio.to_thread(put)
+            record = await self._records.ask(
+                lambda store: store.add(record, actor, "it was uploaded", job=job)
+            )
+            # Garbage of the same bytes may have been collected between the two.
+            if not await asyncio.to_thread(self._store.contains, name):
+                await asyncio.to_thread(put)
         tell()
         return record
 

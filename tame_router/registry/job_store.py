@@ -4,13 +4,13 @@ A process has a job for the length of a lease, which it extends while it works. 
 the lease runs out and another process begins the job again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select
 
 from tame_router.registry.ledger import Ledger, Writing
-from tame_router.registry.record import Job
+from tame_router.registry.record import Job, JobKind
 from tame_router.registry.row import microseconds, read_job, write_job
 from tame_router.registry.tables import JOB
 
@@ -41,7 +41,9 @@ class JobStore(Ledger):
         with self._database.transaction() as connection:
             return [read_job(row) for row in connection.execute(query)]
 
-    def claim(self, owner: str, now: datetime, lease_s: float) -> Job | None:
+    def claim(
+        self, owner: str, now: datetime, lease_s: float, kinds: Collection[JobKind] = tuple(JobKind)
+    ) -> Job | None:
         """Take the oldest job that nobody has, or whose lease has run out.
 
         Two processes never take the same.
@@ -50,13 +52,13 @@ class JobStore(Ledger):
             owner: Names the process.
             now: The present moment, UTC.
             lease_s: How long the job is its own, seconds > 0.
+            kinds: Only one of these.
 
         Returns:
             The job, begun once more; None: there is none to be done.
         """
-        free = ~JOB.c.done & or_(
-            JOB.c.lease_time_us.is_(None), JOB.c.lease_time_us <= microseconds(now)
-        )
+        free = JOB.c.kind.in_(sorted(kinds)) & ~JOB.c.done
+        free &= or_(JOB.c.lease_time_us.is_(None), JOB.c.lease_time_us <= microseconds(now))
         oldest = select(JOB.c.job_id).where(free)
         oldest = oldest.order_by(JOB.c.create_time_us, JOB.c.job_id).limit(1)
         values = {
@@ -97,6 +99,20 @@ class JobStore(Ledger):
             Whether it was this process' own.
         """
         return self._change(job_id, owner, owner="", lease_time_us=None)
+
+    def postpone(self, job_id: str, owner: str, now: datetime, wait_s: float) -> bool:
+        """Give a job back that is not over, for the next process to begin after a while.
+
+        Args:
+            job_id: The job.
+            owner: The process that has it.
+            now: The present moment, UTC.
+            wait_s: How long nobody begins it; others are begun meanwhile.
+
+        Returns:
+            Whether it was this process' own.
+        """
+        return self._change(job_id, owner, owner="", lease_time_us=_lease(now, wait_s))
 
     def finish(self, job_id: str, error: str = "", *, owner: str = "") -> bool:
         """End a job.

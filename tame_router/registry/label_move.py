@@ -5,11 +5,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, or_, select
 
-from tame_router.errors import (
-    NothingToRestoreError,
-    RevisionNotFoundError,
-    RevisionRefusedError,
-)
+from tame_router.errors import RevisionNotFoundError
+from tame_router.errors_registry import NothingToRestoreError, RevisionRefusedError
 from tame_router.registry.ledger import Writing
 from tame_router.registry.life import check_usable, find_revision, step
 from tame_router.registry.record import Action, Actor, Label, LabelChange
@@ -145,6 +142,7 @@ def move_label(
     )
     writing.connection.execute(LABEL_CHANGE.insert().values(write_label_change(change)))
     writing.generation += 1
+    writing.moves.append((action, actor))
     return moved
 
 

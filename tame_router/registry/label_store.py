@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
 
-from tame_router.errors import (
-    InvalidRequestError,
+from tame_router.errors import InvalidRequestError
+from tame_router.errors_registry import (
     InvalidTransitionError,
     LabelMovedError,
     NothingToRestoreError,

@@ -7,11 +7,13 @@ it: whatever is read in between still holds when it is written.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, select
 
+from tame_router.registry.record import Action, Actor
+from tame_router.registry.state import State
 from tame_router.registry.tables import COUNTER
 from tame_router.store import Database
 
@@ -33,12 +35,20 @@ class Writing:
         now: When it is made, UTC.
         sequence: Number of the last change of a state.
         generation: Moves of all labels.
+        states: States that revisions have come into with it, in order.
+        moves: What moved labels in it, and who.
     """
 
     connection: Connection
     now: datetime
     sequence: int
     generation: int
+    states: list[State] = field(default_factory=list)
+    moves: list[tuple[Action, Actor]] = field(default_factory=list)
+
+
+Kept = Callable[[Writing], None]
+"""Takes note of a change that is kept."""
 
 
 class Ledger:
@@ -47,14 +57,18 @@ class Ledger:
     Args:
         database: Where the tables are.
         clock: Tells the time of changes.
+        kept: Called after each change that is kept, by the thread that made it.
 
     Raises:
         StoreUnavailableError: When the database cannot be used; from every method.
     """
 
-    def __init__(self, database: Database, clock: Clock = present) -> None:
+    def __init__(
+        self, database: Database, clock: Clock = present, kept: Kept = lambda _: None
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._kept = kept
 
     def sequence(self) -> int:
         """Give the number of the last change of a state; 0: there was none."""
@@ -82,3 +96,4 @@ class Ledger:
             moved = {"sequence": writing.sequence, "generation": writing.generation}
             if moved != row._mapping:
                 connection.execute(COUNTER.update().values(moved))
+        self._kept(writing)

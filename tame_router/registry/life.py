@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, or_, select
 
-from tame_router.errors import RevisionNotFoundError, RevisionRefusedError
+from tame_router.errors import RevisionNotFoundError
+from tame_router.errors_registry import RevisionRefusedError
 from tame_router.registry.ledger import Writing
 from tame_router.registry.record import Actor, RevisionRecord
 from tame_router.registry.row import microseconds, read_revision, write_actor, write_findings
@@ -118,3 +119,4 @@ def append_change(
         **write_actor(actor),
     }
     writing.connection.execute(STATE_CHANGE.insert().values(row))
+    writing.states.append(record.state)

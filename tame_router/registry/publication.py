@@ -11,10 +11,10 @@ import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-from tame_router.errors import (
+from tame_router.errors import RevisionNotFoundError
+from tame_router.errors_registry import (
     InvalidTransitionError,
     LabelMovedError,
-    RevisionNotFoundError,
     RevisionRefusedError,
 )
 from tame_router.registry.label_mover import (
@@ -78,6 +78,8 @@ class Publisher:
             _require_generation(label, wanted.expected_generation)
             async with self._attempt(record, actor):
                 await self._check(record)
+                before = label.live if label.generation else self._mover.own(expert)
+                await self._mover.prepare_way_back(expert, before)
                 await self._mover.prepare(expert, record.name)
                 moved = await self._move(record, label, wanted, actor, call)
         found = await self._records.ask(lambda store: store.get(record.name, with_report=False))

@@ -7,7 +7,7 @@ import hashlib
 import zlib
 from collections.abc import Callable, Sequence
 
-from tame_router.errors import UploadError, UploadInterruptedError
+from tame_router.errors_registry import UploadError, UploadInterruptedError
 from tame_router.registry.announced_paths import check_paths
 from tame_router.registry.finding import Finding
 from tame_router.registry.manifest import FileEntry

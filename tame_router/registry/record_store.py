@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, or_, select
 
 from tame_router.registry.job_store import JobStore
 from tame_router.registry.label_store import LabelStore
-from tame_router.registry.ledger import Clock, present
+from tame_router.registry.ledger import Clock, Kept, present
 from tame_router.registry.life import need_revision
 from tame_router.registry.request_store import RequestStore
 from tame_router.registry.revision_records import RevisionRecords
@@ -25,15 +25,18 @@ class RecordStore(RevisionRecords, LabelStore, JobStore, RequestStore, UploadSto
     Args:
         database: Where the tables are, or are to be made.
         clock: Tells the time of changes, UTC.
+        kept: Called after each change that is kept, by the thread that made it.
 
     Raises:
         ConfigError: When a newer version has changed the tables.
         StoreUnavailableError: When the database cannot be used; from every method as well.
     """
 
-    def __init__(self, database: Database, clock: Clock = present) -> None:
+    def __init__(
+        self, database: Database, clock: Clock = present, kept: Kept = lambda _: None
+    ) -> None:
         migrate(database)
-        super().__init__(database, clock)
+        super().__init__(database, clock, kept)
 
     def garbage(self, now: datetime, retention: timedelta) -> Sequence[str]:
         """Name the revisions whose bytes nobody needs any more, in order.

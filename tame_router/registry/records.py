@@ -4,16 +4,21 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from tame_router.config import StoreSettings
 from tame_router.errors import StoreUnavailableError
+from tame_router.registry.observer import UNOBSERVED, Observer
+from tame_router.registry.record import ROUTER
 from tame_router.telemetry import log
 
 if TYPE_CHECKING:  # the database's library is loaded with it
+    from tame_router.registry.ledger import Writing
     from tame_router.registry.record_store import RecordStore
     from tame_router.store import Database
 
@@ -34,13 +39,19 @@ class Records:
     Args:
         settings: Where the store is.
         state_dir: Folder of the default store.
+        observer: Is told of changes that are kept.
     """
 
-    def __init__(self, settings: StoreSettings, state_dir: Path) -> None:
+    def __init__(
+        self, settings: StoreSettings, state_dir: Path, observer: Observer = UNOBSERVED
+    ) -> None:
         self._settings = settings
         self._state_dir = state_dir
         self._database: Database | None = None
         self._store: RecordStore | None = None
+        self._observer = observer
+        # Filled by the thread, told on the event loop: whoever counts has no lock.
+        self._news: deque[Callable[[], None]] = deque()
         # One thread: what has to wait for a slow database waits here, and nothing else does.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="registry")
 
@@ -69,6 +80,9 @@ class Records:
                 " in the log",
                 retry_after_s=error.retry_after_s,
             ) from error
+        finally:
+            while self._news:
+                self._news.popleft()()
 
     async def close(self) -> None:
         """Finish what is under way, and close the store."""
@@ -84,8 +98,16 @@ class Records:
             from tame_router.store import Database
 
             self._database = self._database or Database(self._settings, self._state_dir)
-            self._store = RecordStore(self._database)
+            self._store = RecordStore(self._database, kept=self._note)
         return self._store
+
+    def _note(self, kept: "Writing") -> None:
+        """Keep in mind what is to be told of a change."""
+        for state in kept.states:
+            self._news.append(partial(self._observer.adapter_changed, state))
+        for action, actor in kept.moves:
+            moved = partial(self._observer.adapter_label_moved, by_router=actor == ROUTER)
+            self._news.append(partial(moved, action))
 
     def _made(self) -> bool:
         """Look into the default database, without the library."""

@@ -1,8 +1,9 @@
 """The registry: what can be asked of it, for any caller; who may is decided before."""
 
 import uuid
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import replace
 
 from tame_router.errors import RevisionNotFoundError
 from tame_router.registry.canary.witness import Witness
@@ -45,6 +46,7 @@ class Registry:
         feed: Tells changes.
         worker: Does long steps.
         witness: Sees answers, for the sake of canaries.
+        own: Gives the revision in an expert's own folder; empty: it has none.
 
     Attributes:
         witness: As above.
@@ -60,6 +62,7 @@ class Registry:
         feed: Feed,
         worker: Worker,
         witness: Witness,
+        own: Callable[[str], str],
     ) -> None:
         self._records = records
         self._intake = intake
@@ -69,6 +72,7 @@ class Registry:
         self._feed = feed
         self._worker = worker
         self.witness = witness
+        self._own = own
 
     def uploading(
         self, announced: Announcement, actor: Actor, *, dry: bool = False
@@ -171,6 +175,8 @@ class Registry:
             lambda store: store.history(expert, page_size, page_token)
         )
         label = await self._records.ask(lambda store: store.label(expert))
+        if not label.generation:  # it never moved: what lies in the expert's folder is live
+            label = replace(label, live=self._own(expert))
         return HistoryPage(changes=tuple(changes), next_page_token=token, label=label)
 
     @asynccontextmanager

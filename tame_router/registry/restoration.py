@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from tame_router.errors import NothingToRestoreError, RevisionNotFoundError
+from tame_router.errors import RevisionNotFoundError
+from tame_router.errors_registry import LabelMovedError, NothingToRestoreError
 from tame_router.registry.label_mover import (
     Check,
     LabelMover,
@@ -25,12 +26,14 @@ class Rollback:
             the live revision alone.
         request_id: Names the call, so that it can be sent again; empty: nothing does.
         because: Why; may be empty.
+        canary: Only where this is the canary now; empty: in any case.
     """
 
     expert: str
     revision: str = ""
     request_id: str = ""
     because: str = ""
+    canary: str = ""
 
 
 class Restorer:
@@ -54,7 +57,8 @@ class Restorer:
             NothingToRestoreError: When there is none.
             RevisionNotFoundError: When the one that is named was never live.
             RevisionRefusedError: When it was withdrawn or removed.
-            LabelMovedError: When another router moved the label meanwhile.
+            LabelMovedError: When another router moved the label meanwhile, or the canary that is
+                to end is none any more.
             RolloutError: When it is not loaded any more, and too few replicas load it.
             CorruptRevisionError: When it is not loaded any more, and its bytes are not what they
                 were.
@@ -68,6 +72,7 @@ class Restorer:
                 same = done.expert == wanted.expert and wanted.revision in {"", done.live}
                 require_same(wanted.request_id, same=same)
                 return done
+            _require_canary(label, wanted.canary)
             target = await self._target(wanted, label)
             if not self._mover.loaded(wanted.expert, target):
                 await self._load(wanted.expert, target)
@@ -118,4 +123,12 @@ class Restorer:
             f"{name[:80]!r} has never answered for expert {wanted.expert!r};"
             " ListLabelHistory tells what did, and PublishAdapterRevision publishes a new one",
             metadata={"expert": wanted.expert, "revision": name[:80]},
+        )
+
+
+def _require_canary(label: Label, canary: str) -> None:
+    if canary and label.canary != canary:
+        raise LabelMovedError(
+            f"{canary} is no canary of {label.expert!r} any more: somebody has moved the label",
+            metadata={"expert": label.expert, "generation": str(label.generation)},
         )

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from tame_router.errors import UploadError
+from tame_router.errors_registry import UploadError
 from tame_router.registry.file_digest import sha256_of
 from tame_router.registry.manifest import FileEntry, Manifest
 

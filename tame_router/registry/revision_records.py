@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from tame_router.errors import AlreadyExistsError, InvalidTransitionError
+from tame_router.errors import AlreadyExistsError
+from tame_router.errors_registry import InvalidTransitionError
 from tame_router.registry.finding import Finding
 from tame_router.registry.job_store import insert_job
 from tame_router.registry.ledger import Ledger, Writing

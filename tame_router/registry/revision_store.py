@@ -14,14 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tame_router.errors import (
-    AlreadyExistsError,
-    CorruptRevisionError,
-    RevisionNotFoundError,
-    RevisionRefusedError,
-    TameError,
-    UploadError,
-)
+from tame_router.errors import AlreadyExistsError, RevisionNotFoundError, TameError
+from tame_router.errors_registry import CorruptRevisionError, RevisionRefusedError, UploadError
 from tame_router.registry.blob_folder import BlobFolder
 from tame_router.registry.blobs import Blobs
 from tame_router.registry.file_digest import pieces, sha256_of

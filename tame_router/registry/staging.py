@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tame_router.durable_file import flush_folder
-from tame_router.errors import StorageFullError, UploadInterruptedError
+from tame_router.errors_registry import StorageFullError, UploadInterruptedError
 from tame_router.registry.file_digest import pieces
 from tame_router.registry.request import Progress
 

@@ -11,7 +11,7 @@ import enum
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tame_router.errors import InvalidTransitionError
+from tame_router.errors_registry import InvalidTransitionError
 
 
 class State(enum.StrEnum):

@@ -2,7 +2,7 @@
 
 import errno
 
-from tame_router.errors import RegistryError, StorageFullError, StorageUnavailableError
+from tame_router.errors_registry import RegistryError, StorageFullError, StorageUnavailableError
 
 RETRY_AFTER_S = 5.0
 """When another try makes sense where the storage does not say."""

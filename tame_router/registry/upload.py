@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tame_router.errors import StorageFullError, UploadInterruptedError
+from tame_router.errors_registry import StorageFullError, UploadInterruptedError
 from tame_router.registry.finding import Finding
 from tame_router.registry.manifest import Manifest, make_manifest
 from tame_router.registry.receiver import Receiver

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tame_router.errors import UploadError
+from tame_router.errors_registry import UploadError
 from tame_router.registry.finding import Finding
 
 _TOLD = 3

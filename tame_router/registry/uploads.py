@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from tame_router.errors import UploadInterruptedError
+from tame_router.errors_registry import UploadInterruptedError
 from tame_router.registry.receiver import Receiver
 from tame_router.registry.request import Announcement
 from tame_router.registry.staging import Staging

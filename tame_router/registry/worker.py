@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from tame_router.errors import RegistryError, ServiceError, TameError
+from tame_router.errors import ServiceError, TameError
+from tame_router.errors_registry import RegistryError
+from tame_router.registry.observer import UNOBSERVED, Observer
 from tame_router.registry.record import Job, JobKind
 from tame_router.registry.records import Records
 from tame_router.telemetry import log
@@ -29,15 +31,16 @@ GiveUp = Callable[[Job, str], Awaitable[None]]
 
 
 class Worker:
-    """Does jobs, one at a time.
+    """Does jobs of some kinds, one at a time.
 
     Args:
         records: The records.
-        steps: What does each kind of job.
+        steps: What does each kind of job; others are left to others.
         give_up: What becomes of a job that cannot be done.
         owner: Names this process among those that share the records.
         lease_s: Time for which a job is one process's; extended while it works.
         poll_s: Time after which jobs of others are seen, at most.
+        observer: Is told of jobs that fail.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Worker:
         owner: str,
         lease_s: float,
         poll_s: float,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._records = records
         self._steps = steps
@@ -56,6 +60,7 @@ class Worker:
         self._owner = owner
         self._lease_s = lease_s
         self._poll_s = poll_s
+        self._observer = observer
         self._news = asyncio.Event()
 
     def wake(self) -> None:
@@ -66,18 +71,16 @@ class Worker:
         """Do jobs as they come, until cancelled; the one under way is then left to the next."""
         while True:
             job = None
+            self._news.clear()  # before looking: what comes in the meantime is not missed
             with contextlib.suppress(ServiceError):  # the log says so already
                 if await self._records.present():
-                    job = await self._records.ask(
-                        lambda store: store.claim(self._owner, datetime.now(UTC), self._lease_s)
-                    )
+                    job = await self._records.ask(self._claim)
             if job is None:
                 await self._rest()
             else:
                 await self._take(job)
 
     async def _rest(self) -> None:
-        self._news.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._poll_s):
                 await self._news.wait()
@@ -103,6 +106,9 @@ class Worker:
             await asyncio.sleep(self._lease_s / 3)
             await self._records.ask(lambda store: self._extend(store, job))
 
+    def _claim(self, store: "RecordStore") -> Job | None:
+        return store.claim(self._owner, datetime.now(UTC), self._lease_s, self._steps.keys())
+
     def _extend(self, store: "RecordStore", job: Job) -> None:
         store.extend(job.job_id, self._owner, datetime.now(UTC), self._lease_s)
 
@@ -114,16 +120,26 @@ class Worker:
             await self._steps[job.kind](job)
         except ServiceError:
             raise  # the records are gone: the job stays
-        except RegistryError as error:
-            await self._end(job, error.message)
         except TameError as error:
-            log.event(logging.WARNING, "adapter.job_failed", job=job.job_id, because=error.message)
-            await asyncio.sleep(min(self._poll_s * 2**job.attempts, LONGEST_WAIT_S))
-            await self._records.ask(lambda store: store.release(job.job_id, self._owner))
+            # A storage that is away comes back; what else the registry refuses it refuses for good.
+            if isinstance(error, RegistryError) and error.retry_after_s is None:
+                await self._end(job, error.message)
+            else:
+                await self._postpone(job, error.message)
         else:
             await self._records.ask(lambda store: store.finish(job.job_id))
 
+    async def _postpone(self, job: Job, because: str) -> None:
+        """Let others go first, and begin a job again later."""
+        log.event(logging.WARNING, "adapter.job_failed", job=job.job_id, because=because)
+        self._observer.adapter_job_failed(job.kind, for_good=False)
+        wait_s = min(self._poll_s * 2**job.attempts, LONGEST_WAIT_S)
+        await self._records.ask(
+            lambda store: store.postpone(job.job_id, self._owner, datetime.now(UTC), wait_s)
+        )
+
     async def _end(self, job: Job, because: str) -> None:
         log.event(logging.WARNING, "adapter.job_given_up", job=job.job_id, because=because)
+        self._observer.adapter_job_failed(job.kind, for_good=True)
         await self._give_up(job, because)
         await self._records.ask(lambda store: store.finish(job.job_id, because))

@@ -180,6 +180,29 @@ ENCODER_STATE: Final = Instrument(
     help="1 at the encoder's state: off, loading, ready or failed.",
     labels=("state",),
 )
+ADAPTER_CHANGES: Final = Instrument(
+    name="tame.adapter.changes",
+    kind=Kind.COUNTER,
+    help="Steps in adapters' lives that this router wrote down, by the state after them.",
+    labels=("state",),
+)
+ADAPTER_LABEL_MOVES: Final = Instrument(
+    name="tame.adapter.label_moves",
+    kind=Kind.COUNTER,
+    help="Moves of experts' labels: publish, canary or rollback, by a caller or by the router.",
+    labels=("action", "by"),
+)
+ADAPTER_CORRUPT: Final = Instrument(
+    name="tame.adapter.corrupt",
+    kind=Kind.COUNTER,
+    help="Times that the bytes of a revision were not what its digest says.",
+)
+ADAPTER_JOB_FAILURES: Final = Instrument(
+    name="tame.adapter.job_failures",
+    kind=Kind.COUNTER,
+    help="Jobs that failed, and whether they are begun again later or were given up.",
+    labels=("kind", "outcome"),
+)
 TENANT_ANSWERS: Final = Instrument(
     name="tame.tenant.answers",
     kind=Kind.COUNTER,
@@ -215,6 +238,10 @@ INSTRUMENTS: Final = (
     FAILOVERS,
     REPLICAS,
     ENCODER_STATE,
+    ADAPTER_CHANGES,
+    ADAPTER_LABEL_MOVES,
+    ADAPTER_CORRUPT,
+    ADAPTER_JOB_FAILURES,
     TENANT_ANSWERS,
     TENANT_TOKENS,
     BUILD,

@@ -20,6 +20,14 @@ MAX_METHODS: Final = 64
 MAX_WORDS: Final = 64
 """Reasons of refusals and names of limits, together."""
 
+WOKEN_FOR: Final = (
+    (instrument.ADAPTER_LABEL_MOVES, ("rollback", "router")),
+    (instrument.ADAPTER_JOB_FAILURES, ("validate", "given_up")),
+    (instrument.ADAPTER_JOB_FAILURES, ("evaluate", "given_up")),
+    (instrument.ADAPTER_JOB_FAILURES, ("publish", "given_up")),
+)
+"""Series that are there, and 0, before anything is counted: an alert sees the very first one."""
+
 _NO_UPSTREAMS: Final[Mapping[str, Upstream]] = {}
 
 
@@ -62,6 +70,8 @@ class Recorder:
         )
         self._metrics.set(instrument.BUILD, (__version__,), 1)
         self._metrics.watch(instrument.UNDER_WAY, lambda: self._under_way)
+        for counter, labels in WOKEN_FOR:
+            self._metrics.add(counter, labels, 0)
 
     def begin(self, edge: str, method: str, carrier: Mapping[str, str]) -> CallRecording:
         """Begin the recording of a call and make it the current one; `finish` must follow.
@@ -106,6 +116,34 @@ class Recorder:
         """Say how many replicas of a backend are in each state."""
         for state, count in counts.items():
             self._metrics.set(instrument.REPLICAS, (backend, str(state)), float(count))
+
+    def adapter_changed(self, state: str) -> None:
+        """Count a step in an adapter's life, by the state after it."""
+        self._metrics.add(instrument.ADAPTER_CHANGES, (state,))
+
+    def adapter_label_moved(self, action: str, *, by_router: bool) -> None:
+        """Count a move of an expert's label.
+
+        Args:
+            action: `publish`, `canary` or `rollback`.
+            by_router: Nobody asked for it.
+        """
+        by = "router" if by_router else "caller"
+        self._metrics.add(instrument.ADAPTER_LABEL_MOVES, (action, by))
+
+    def adapter_corrupt(self) -> None:
+        """Count a revision whose bytes are not what its digest says."""
+        self._metrics.add(instrument.ADAPTER_CORRUPT)
+
+    def adapter_job_failed(self, kind: str, *, for_good: bool) -> None:
+        """Count a job that failed.
+
+        Args:
+            kind: `validate`, `evaluate` or `publish`.
+            for_good: It is not begun again.
+        """
+        outcome = "given_up" if for_good else "later"
+        self._metrics.add(instrument.ADAPTER_JOB_FAILURES, (kind, outcome))
 
     def watch(self, gauge: Instrument, read: Callable[[], float]) -> None:
         """Let a gauge be read whenever metrics are.

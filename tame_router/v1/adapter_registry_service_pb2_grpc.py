@@ -132,8 +132,9 @@ class AdapterRegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EvaluateAdapterRevision(self, request, context):
-        """EvaluateAdapterRevision has an approved revision evaluated again. It returns at
-        once; WatchAdapterRevision tells the end.
+        """EvaluateAdapterRevision has an approved revision evaluated again; one that was
+        refused is validated anew first. It returns at once; WatchAdapterRevision tells
+        the end. The same `request_id` does it once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

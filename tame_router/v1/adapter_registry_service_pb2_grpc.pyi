@@ -49,8 +49,9 @@ class AdapterRegistryServiceStub:
     ListAdapterRevisions: _grpc.UnaryUnaryMultiCallable[_adapter_registry_service_pb2.ListAdapterRevisionsRequest, _adapter_registry_service_pb2.ListAdapterRevisionsResponse]
     """ListAdapterRevisions returns revisions, the newest first, without reports."""
     EvaluateAdapterRevision: _grpc.UnaryUnaryMultiCallable[_adapter_registry_service_pb2.EvaluateAdapterRevisionRequest, _adapter_registry_service_pb2.EvaluateAdapterRevisionResponse]
-    """EvaluateAdapterRevision has an approved revision evaluated again. It returns at
-    once; WatchAdapterRevision tells the end.
+    """EvaluateAdapterRevision has an approved revision evaluated again; one that was
+    refused is validated anew first. It returns at once; WatchAdapterRevision tells
+    the end. The same `request_id` does it once.
     """
     PublishAdapterRevision: _grpc.UnaryUnaryMultiCallable[_adapter_registry_service_pb2.PublishAdapterRevisionRequest, _adapter_registry_service_pb2.PublishAdapterRevisionResponse]
     """PublishAdapterRevision lets an approved revision answer. It returns when the
@@ -95,8 +96,9 @@ class AdapterRegistryServiceAsyncStub(AdapterRegistryServiceStub):
     ListAdapterRevisions: _aio.UnaryUnaryMultiCallable[_adapter_registry_service_pb2.ListAdapterRevisionsRequest, _adapter_registry_service_pb2.ListAdapterRevisionsResponse]  # type: ignore[assignment]
     """ListAdapterRevisions returns revisions, the newest first, without reports."""
     EvaluateAdapterRevision: _aio.UnaryUnaryMultiCallable[_adapter_registry_service_pb2.EvaluateAdapterRevisionRequest, _adapter_registry_service_pb2.EvaluateAdapterRevisionResponse]  # type: ignore[assignment]
-    """EvaluateAdapterRevision has an approved revision evaluated again. It returns at
-    once; WatchAdapterRevision tells the end.
+    """EvaluateAdapterRevision has an approved revision evaluated again; one that was
+    refused is validated anew first. It returns at once; WatchAdapterRevision tells
+    the end. The same `request_id` does it once.
     """
     PublishAdapterRevision: _aio.UnaryUnaryMultiCallable[_adapter_registry_service_pb2.PublishAdapterRevisionRequest, _adapter_registry_service_pb2.PublishAdapterRevisionResponse]  # type: ignore[assignment]
     """PublishAdapterRevision lets an approved revision answer. It returns when the
@@ -168,8 +170,9 @@ class AdapterRegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _adapter_registry_service_pb2.EvaluateAdapterRevisionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_adapter_registry_service_pb2.EvaluateAdapterRevisionResponse, _abc.Awaitable[_adapter_registry_service_pb2.EvaluateAdapterRevisionResponse]]:
-        """EvaluateAdapterRevision has an approved revision evaluated again. It returns at
-        once; WatchAdapterRevision tells the end.
+        """EvaluateAdapterRevision has an approved revision evaluated again; one that was
+        refused is validated anew first. It returns at once; WatchAdapterRevision tells
+        the end. The same `request_id` does it once.
         """
 
     @_abc_1.abstractmethod

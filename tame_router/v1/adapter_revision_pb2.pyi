@@ -64,7 +64,9 @@ class AdapterFinding(_message.Message):
     PATH_FIELD_NUMBER: _builtins.int
     FATAL_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
-    """Stable code in UPPER_SNAKE, such as `PICKLE_REFUSED`; docs/adapters.md lists all."""
+    """Stable code in UPPER_SNAKE, such as `PICKLE_REFUSED`;
+    docs/adapters-reasons.md lists all.
+    """
     message: _builtins.str
     """What is wrong and the value seen."""
     advice: _builtins.str

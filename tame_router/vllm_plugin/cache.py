@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol
 
-from tame_router.errors import CorruptRevisionError, StorageFullError
+from tame_router.errors_registry import CorruptRevisionError, StorageFullError
 from tame_router.registry.manifest import REVISION_NAME, Manifest, read_manifest
 
 FILES: Final = "files"

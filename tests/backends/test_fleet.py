@@ -13,7 +13,7 @@ from tame_router.backends.fleet import Fleet
 from tame_router.backends.pool_spec import PoolSpec
 from tame_router.backends.replica_pool import ReplicaPool
 from tame_router.backends.vllm import VllmSpec
-from tame_router.errors import RolloutError
+from tame_router.errors_registry import RolloutError
 from tests.fakes import vllm_wire as wire
 from tests.fakes.generations import generation
 from tests.fakes.vllm import BASE_MODEL, FakeVllm

@@ -10,7 +10,8 @@ from tame_router.backends.backend import Backend
 from tame_router.backends.fleet import Fleet
 from tame_router.backends.litellm import LitellmBackend
 from tame_router.backends.vllm import VllmBackend
-from tame_router.errors import RolloutError, UnsupportedError
+from tame_router.errors import UnsupportedError
+from tame_router.errors_registry import RolloutError
 from tests.fakes.vllm import FakeVllm
 from tests.fakes.vllm_script import Refuse
 

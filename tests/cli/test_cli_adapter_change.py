@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tame_router.errors import RolloutError
+from tame_router.errors_registry import RolloutError
 from tests.cli.adapter_calls import NOTE, WORSE, Adapter, told, uploaded
 from tests.scripted_registry import ScriptedRegistry
 

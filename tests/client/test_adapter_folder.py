@@ -13,7 +13,8 @@ from tame_router.client import adapter_request
 from tame_router.client.adapter_folder import CHUNK_BYTES, Place, read_folder
 from tame_router.client.adapter_request import UploadCourse
 from tame_router.client.rpc_error import RpcError
-from tame_router.errors import InvalidRequestError, StorageUnavailableError, UploadError
+from tame_router.errors import InvalidRequestError
+from tame_router.errors_registry import StorageUnavailableError, UploadError
 from tame_router.v1 import adapter_registry_service_pb2 as pb
 from tests.adapter_folder import MIB, write_adapter
 

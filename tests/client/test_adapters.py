@@ -8,11 +8,10 @@ import pytest
 from tame_router.client.adapter import RevisionState, UploadProgress
 from tame_router.client.adapter_folder import read_folder
 from tame_router.client.async_client import AsyncClient
-from tame_router.errors import (
-    InvalidRequestError,
+from tame_router.errors import InvalidRequestError, RevisionNotFoundError
+from tame_router.errors_registry import (
     LabelMovedError,
     NothingToRestoreError,
-    RevisionNotFoundError,
     RolloutError,
     StorageUnavailableError,
     UploadError,

@@ -15,13 +15,8 @@ from tame_router.client.adapter_folder import read_folder
 from tame_router.client.async_client import AsyncClient
 from tame_router.client.client import Client
 from tame_router.client.rpc_error import RpcError
-from tame_router.errors import (
-    DeadlineExceededError,
-    InvalidRequestError,
-    RevisionNotFoundError,
-    UploadError,
-    UploadInterruptedError,
-)
+from tame_router.errors import DeadlineExceededError, InvalidRequestError, RevisionNotFoundError
+from tame_router.errors_registry import UploadError, UploadInterruptedError
 from tame_router.v1 import adapter_registry_service_pb2 as pb
 from tame_router.v1 import adapter_registry_service_pb2_grpc
 from tests.adapter_folder import MIB, write_adapter

@@ -20,6 +20,7 @@ from tame_router import app
 from tame_router.client.async_client import AsyncClient
 from tame_router.config import Settings
 from tame_router.errors import BackendError, QuotaExceededError, UnauthenticatedError
+from tame_router.errors_registry import StorageFullError
 from tame_router.telemetry import telemetry as telemetry_module
 from tame_router.telemetry.instrument import INSTRUMENTS, Kind
 from tame_router.telemetry.telemetry import Telemetry
@@ -166,7 +167,14 @@ async def traffic(client: AsyncClient, fake: FakeVllm, telemetry: Telemetry) -> 
     recorder = telemetry.recorder
     recorder.failover("local", "broken", "continued")
     recorder.replicas("local", {"ready": 2, "ejected": 1})
-    for error in (UnauthenticatedError("x"), QuotaExceededError("x", metadata={"limit": "day"})):
+    recorder.adapter_changed("active")
+    recorder.adapter_label_moved("rollback", by_router=True)
+    errors = (
+        UnauthenticatedError("x"),
+        QuotaExceededError("x", metadata={"limit": "day"}),
+        StorageFullError("x"),
+    )
+    for error in errors:
         recording = recorder.begin("http", "chat", {"traceparent": f"00-{TRACE}-{TRACE[:16]}-01"})
         recording.failed(error)
         recorder.finish(recording)

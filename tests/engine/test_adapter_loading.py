@@ -14,7 +14,7 @@ from tame_router.backends.engine_state import EngineState
 from tame_router.backends.fleet import Fleet
 from tame_router.backends.vllm import VllmBackend, VllmSpec
 from tame_router.catalog.expert import Catalog
-from tame_router.errors import RolloutError
+from tame_router.errors_registry import RolloutError
 from tests.engine.conftest import ROOT
 from tests.fakes.generations import generation, read, text_of
 from tests.vllm_plugin.revisions import keep, spoil

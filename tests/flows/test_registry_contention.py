@@ -6,14 +6,12 @@ import pytest
 
 from tame_router.client.adapter import Published, RevisionState
 from tame_router.client.async_client import AsyncClient
-from tame_router.errors import (
-    InvalidRequestError,
+from tame_router.errors import InvalidRequestError, RevisionNotFoundError, TameError
+from tame_router.errors_registry import (
     InvalidTransitionError,
     LabelMovedError,
     NothingToRestoreError,
-    RevisionNotFoundError,
     RolloutError,
-    TameError,
 )
 from tests.fakes.vllm_resolver import Hold
 from tests.fakes.vllm_script import Refuse

@@ -6,7 +6,8 @@ import pytest
 
 from tame_router.client.adapter import RevisionState
 from tame_router.client.async_client import AsyncClient
-from tame_router.errors import BackendUnavailableError, DeadlineExceededError, RolloutError
+from tame_router.errors import BackendUnavailableError, DeadlineExceededError
+from tame_router.errors_registry import RolloutError
 from tests.fakes.vllm import FakeVllm
 from tests.fakes.vllm_resolver import Hold
 from tests.fakes.vllm_script import Received

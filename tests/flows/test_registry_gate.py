@@ -1,12 +1,20 @@
 """The gate as a partner meets it: what it refuses, what it says of it, and asking again."""
 
+import asyncio
 import json
 
 import pytest
 
 from tame_router.client.adapter import RevisionState
 from tame_router.client.async_client import AsyncClient
-from tame_router.errors import InvalidTransitionError, RevisionRefusedError
+from tame_router.errors_registry import (
+    InvalidTransitionError,
+    RevisionRefusedError,
+    StorageUnavailableError,
+)
+from tame_router.registry.record_store import RecordStore
+from tame_router.store import Database
+from tests.fakes.vllm_script import Refuse
 from tests.registry_fixture import (
     Site,
     answering,
@@ -127,3 +135,71 @@ async def test_what_answers_is_not_asked_again(registry_client: AsyncClient, sit
     with pytest.raises(InvalidTransitionError):
         await registry_client.adapters.evaluate(name)
     assert await states(registry_client, name) == [RevisionState.ACTIVE]
+
+
+async def test_an_engine_that_is_away_is_waited_for(
+    registry_client: AsyncClient, site: Site
+) -> None:
+    """That is no fault of the revision: it is judged when the engine is back."""
+    fake = site.fakes[0]
+    fake.kill()
+    try:
+        name = (await registry_client.adapters.upload(site.adapter(), "legal")).name
+        async with registry_client.adapters.watch(name, timeout_s=30) as changes:
+            while (await anext(changes)).state is not RevisionState.EVALUATING:
+                pass
+        await attempted(site, f"evaluate-{name}-validate-{name}")
+    finally:
+        fake.revive()
+    assert (await decided(registry_client, name)).state is RevisionState.APPROVED
+
+
+async def test_one_that_cannot_be_judged_now_holds_up_nobody(
+    registry_client: AsyncClient, site: Site
+) -> None:
+    """While its evaluation is tried again and again, others are judged."""
+    slow, quick = site.adapter(1), site.adapter(2)
+    site.fakes[0].faults[name_of(slow)] = Refuse(status=503)
+    await registry_client.adapters.upload(slow, "legal")
+    await attempted(site, f"evaluate-{name_of(slow)}-validate-{name_of(slow)}", 2)
+    assert await approved(registry_client, quick)
+    assert await states(registry_client, name_of(slow)) == [RevisionState.EVALUATING]
+    site.fakes[0].faults.clear()
+    assert (await decided(registry_client, name_of(slow))).state is RevisionState.APPROVED
+
+
+async def test_a_store_that_is_away_is_waited_for(registry_client: AsyncClient, site: Site) -> None:
+    """Bytes that cannot be read now refuse nobody: they are read when they can be."""
+    folder = site.adapter()
+    name = name_of(folder)
+    site.fakes[0].worse[name] = 0.5
+    await registry_client.adapters.upload(folder, "legal")
+    assert (await decided(registry_client, name)).state is RevisionState.REJECTED
+    site.fakes[0].worse.clear()
+    away = site.store.with_name("away")
+    site.store.rename(away)
+    site.store.write_bytes(b"")
+    async with registry_client.adapters.watch(name, timeout_s=30) as changes:
+        assert (await anext(changes)).state is RevisionState.REJECTED
+        await registry_client.adapters.evaluate(name, request_id=ID)
+        await attempted(site, f"again-{name}-local-{ID}")
+        with pytest.raises(StorageUnavailableError):
+            await registry_client.adapters.upload(site.adapter(1), "legal")
+        site.store.unlink()
+        away.rename(site.store)
+        found = [(await anext(changes)).state for _ in range(3)]
+    assert found[-1] is RevisionState.APPROVED
+
+
+async def attempted(site: Site, job_id: str, times: int = 1) -> None:
+    """Look until a job was begun so often, and given back."""
+    database = Database(site.settings.store, site.settings.state_dir)
+    try:
+        store = RecordStore(database)
+        async with asyncio.timeout(20):
+            while True:
+                job = await asyncio.to_thread(store.job, job_id)
+                if job is not None and job.attempts >= times and not job.owner:
+                    return
+    finally:
+        database.close()

@@ -10,11 +10,8 @@ from sqlalchemy import Table, update
 from tame_router import app
 from tame_router.client.adapter import RevisionState
 from tame_router.client.async_client import AsyncClient
-from tame_router.errors import (
-    InvalidRequestError,
-    InvalidTransitionError,
-    RevisionRefusedError,
-)
+from tame_router.errors import InvalidRequestError
+from tame_router.errors_registry import InvalidTransitionError, RevisionRefusedError
 from tame_router.registry.revision_store import RevisionStore
 from tame_router.registry.tables import LABEL_CHANGE, REVISION
 from tame_router.store import Database

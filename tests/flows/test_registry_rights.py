@@ -1,5 +1,6 @@
 """Who may bring, see and publish which adapters, and how much: over gRPC, with keys."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -16,11 +17,12 @@ from tame_router.errors import (
     PermissionDeniedError,
     QuotaExceededError,
     RevisionNotFoundError,
-    StorageFullError,
     TameError,
     UnauthenticatedError,
 )
+from tame_router.errors_registry import StorageFullError
 from tame_router.identity import api_key
+from tame_router.registry.revision_store import RevisionStore
 from tame_router.tenancy.snapshot import Snapshot
 from tame_router.tenancy.tenant import EVERY_EXPERT, Limits, Scope, Tenant
 from tests.identity.world import Known, kept
@@ -215,3 +217,25 @@ async def test_a_tenants_disk_is_counted(site: Site) -> None:
         assert [one.name for one in (await adapters.list()).revisions] == [name]
         assert not list((site.settings.state_dir / "uploads").glob("*"))
         assert await approved(clients["operator"], second)
+
+
+async def test_two_at_once_take_no_more_room_than_there_is(site: Site) -> None:
+    """Of two uploads that each find room, and not together, one is kept."""
+    folders = site.adapter(1), site.adapter(2)
+    size = sum(path.stat().st_size for path in folders[0].iterdir())
+    ends: list[str] = []
+    async with site.running(site.changed(max_tenant_bytes=size + size // 2)) as client:
+
+        async def upload(folder: Path) -> None:
+            try:
+                ends.append((await client.adapters.upload(folder, "legal")).name)
+            except StorageFullError:
+                ends.append("")
+
+        async with asyncio.TaskGroup() as group:
+            for folder in folders:
+                group.create_task(upload(folder))
+        (kept_name,) = [end for end in ends if end]
+        assert "" in ends
+        assert [one.name for one in (await client.adapters.list()).revisions] == [kept_name]
+        assert RevisionStore(str(site.store)).names() == [kept_name]

@@ -10,7 +10,7 @@ import pytest
 
 from tame_router.client.adapter import RevisionState
 from tame_router.client.async_client import AsyncClient
-from tame_router.errors import (
+from tame_router.errors_registry import (
     CorruptRevisionError,
     StorageFullError,
     StorageUnavailableError,

@@ -4,12 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tame_router.errors import (
-    AlreadyExistsError,
-    CorruptRevisionError,
-    RevisionNotFoundError,
-    StorageUnavailableError,
-)
+from tame_router.errors import AlreadyExistsError, RevisionNotFoundError
+from tame_router.errors_registry import CorruptRevisionError, StorageUnavailableError
 from tame_router.registry import blob_bucket
 from tame_router.registry.manifest import Manifest
 from tame_router.registry.revision_store import RevisionStore

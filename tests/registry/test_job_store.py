@@ -1,12 +1,13 @@
 """A job outlives the process that does it, and is done by one process at a time."""
 
+import dataclasses
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 
-from tame_router.registry.record import Job
+from tame_router.registry.record import Job, JobKind
 from tame_router.registry.record_store import RecordStore
 from tame_router.store import Database
 from tests.registry.known import NOON, Clock, job
@@ -104,3 +105,13 @@ def test_two_never_have_the_same_job(store: RecordStore) -> None:
         taken = [found for each in threads.map(take, range(8)) for found in each]
     assert sorted(found.job_id for found in taken) == [found.job_id for found in jobs]
     assert {found.attempts for found in taken} == {1}
+
+
+def test_a_process_takes_the_kinds_that_it_does(store: RecordStore) -> None:
+    """However old a job of another kind is."""
+    store.add_job(job("first"))
+    store.add_job(dataclasses.replace(job("second"), kind=JobKind.PUBLISH))
+    taken = store.claim("one", NOON, 30, {JobKind.PUBLISH})
+    assert taken is not None
+    assert taken.job_id == "second"
+    assert store.claim("one", NOON, 30, {JobKind.PUBLISH, JobKind.EVALUATE}) is None

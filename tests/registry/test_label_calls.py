@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from tame_router.errors import InvalidTransitionError
+from tame_router.errors_registry import InvalidTransitionError
 from tame_router.registry.record import Call
 from tame_router.registry.record_store import RecordStore
 from tame_router.registry.state import Event

@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 
 from tame_router.config import StoreSettings
-from tame_router.errors import (
-    InvalidRequestError,
+from tame_router.errors import InvalidRequestError, RevisionNotFoundError
+from tame_router.errors_registry import (
     InvalidTransitionError,
     LabelMovedError,
     NothingToRestoreError,
-    RevisionNotFoundError,
     RevisionRefusedError,
 )
 from tame_router.registry.record import Action, Label

@@ -8,7 +8,7 @@ import anyio.lowlevel
 import pytest
 
 from tame_router.config import StoreSettings
-from tame_router.errors import RolloutError
+from tame_router.errors_registry import RolloutError
 from tame_router.registry.assessment import Assessment
 from tame_router.registry.feed import Feed
 from tame_router.registry.lease import extended

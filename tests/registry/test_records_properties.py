@@ -15,7 +15,8 @@ from hypothesis.stateful import (
 )
 
 from tame_router.config import StoreSettings
-from tame_router.errors import RegistryError, RequestError
+from tame_router.errors import RequestError
+from tame_router.errors_registry import RegistryError
 from tame_router.registry.record import Label, RevisionRecord
 from tame_router.registry.record_store import RecordStore
 from tame_router.registry.revision_records import LABELS_OWN

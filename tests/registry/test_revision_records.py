@@ -8,13 +8,8 @@ from pathlib import Path
 import pytest
 
 from tame_router.config import StoreSettings
-from tame_router.errors import (
-    AlreadyExistsError,
-    InvalidRequestError,
-    InvalidTransitionError,
-    RevisionNotFoundError,
-    RevisionRefusedError,
-)
+from tame_router.errors import AlreadyExistsError, InvalidRequestError, RevisionNotFoundError
+from tame_router.errors_registry import InvalidTransitionError, RevisionRefusedError
 from tame_router.registry.finding import Finding
 from tame_router.registry.reason import Reason
 from tame_router.registry.record import ROUTER, SignatureState

@@ -10,11 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tame_router.errors import (
-    AlreadyExistsError,
-    ConfigError,
+from tame_router.errors import AlreadyExistsError, ConfigError, RevisionNotFoundError
+from tame_router.errors_registry import (
     CorruptRevisionError,
-    RevisionNotFoundError,
     RevisionRefusedError,
     StorageUnavailableError,
     UploadError,

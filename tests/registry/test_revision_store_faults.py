@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tame_router.errors import StorageFullError, StorageUnavailableError
+from tame_router.errors_registry import StorageFullError, StorageUnavailableError
 from tame_router.registry.manifest import Manifest, read_manifest
 from tame_router.registry.revision_store import RevisionStore
 from tests.registry.revision_folder import lying, write_revision

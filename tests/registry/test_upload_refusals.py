@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tame_router.errors import StorageFullError, UploadError
+from tame_router.errors_registry import StorageFullError, UploadError
 from tame_router.registry.manifest import FileEntry
 from tame_router.registry.reason import Reason
 from tame_router.registry.request import Announcement, Chunk

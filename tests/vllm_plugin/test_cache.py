@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tame_router.errors import (
+from tame_router.errors import RevisionNotFoundError
+from tame_router.errors_registry import (
     CorruptRevisionError,
-    RevisionNotFoundError,
     StorageFullError,
     StorageUnavailableError,
 )

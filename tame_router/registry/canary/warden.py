@@ -57,7 +57,8 @@ class Warden:
             )
             log.event(logging.WARNING, "adapter.canary_bad", expert=expert, because=because)
             try:
-                await self._go_back(Rollback(expert=expert, because=because), ROUTER)
+                wanted = Rollback(expert=expert, because=because, canary=canary)
+                await self._go_back(wanted, ROUTER)
             except TameError as error:
                 log.event(
                     logging.ERROR, "adapter.canary_stays", expert=expert, because=error.message
