@@ -104,7 +104,9 @@ async def running(
             log_texts=settings.log.texts,
             guarding=settings.guard.simplified,
         )
-        office = Office(settings.store, settings.state_dir, catalog.names, open_history)
+        office = Office(
+            settings.store, settings.state_dir, lambda: live.current.names, open_history
+        )
         stack.push_async_callback(office.close)
         intake = Intake(settings.store, settings.state_dir)
         stack.push_async_callback(intake.close)

@@ -131,7 +131,7 @@ async def administered_service(
     store_settings: StoreSettings, tmp_path: Path
 ) -> AsyncIterator[Service]:
     """Give a service that reads its store only when it changes something itself."""
-    office = Office(store_settings, tmp_path, ("legal", "medical"))
+    office = Office(store_settings, tmp_path, lambda: ("legal", "medical"))
     asked: list[tuple[str, date, date]] = []
 
     async def usage(tenant: str, begin: date, end: date) -> list[Line]:

@@ -91,7 +91,11 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
         self, request: pb.GrantExpertRequest, context: Context
     ) -> pb.GrantExpertResponse:
         """Let a tenant use experts."""
-        made = await self._ask(lambda a: a.grant(request.tenant, request.read, request.publish))
+        made = await self._ask(
+            lambda a: a.grant(
+                request.tenant, request.read, request.publish, new_expert=request.new_expert
+            )
+        )
         return pb.GrantExpertResponse(tenant=admin_response.write_tenant(made))
 
     async def RevokeExpert(

@@ -11,6 +11,7 @@ EPILOG = """\
 examples:
   tame tenant grant hospital medical,legal
   tame tenant grant hospital --publish medical
+  tame tenant grant factory --publish packaging --new-expert
   tame tenant revoke hospital '*'
 """
 
@@ -33,6 +34,12 @@ def add(commands: Commands) -> None:
             metavar="EXPERTS",
             help="to bring adapters for: names",
         )
+        if run is run_grant:
+            parser.add_argument(
+                "--new-expert",
+                action="store_true",
+                help="those to bring adapters for need not be there yet: the tenant may make them",
+            )
         add_config(parser)
         add_json(parser)
         parser.set_defaults(run=run)
@@ -41,7 +48,12 @@ def add(commands: Commands) -> None:
 def run_grant(arguments: argparse.Namespace) -> int:
     """Let a tenant use experts."""
     with administration(arguments) as desk:
-        tenant = desk.grant(arguments.name, arguments.experts, arguments.publish)
+        tenant = desk.grant(
+            arguments.name,
+            arguments.experts,
+            arguments.publish,
+            new_expert=arguments.new_expert,
+        )
     show_tenant(tenant, as_json=arguments.json)
     return 0
 

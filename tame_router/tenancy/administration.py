@@ -115,15 +115,28 @@ class Administration:
         self._store.delete(name)
         self._tell("tenant.deleted", name)
 
-    def grant(self, name: str, read: Collection[str] = (), publish: Collection[str] = ()) -> Tenant:
+    def grant(
+        self,
+        name: str,
+        read: Collection[str] = (),
+        publish: Collection[str] = (),
+        *,
+        new_expert: bool = False,
+    ) -> Tenant:
         """Let a tenant use experts, beside those it may use.
+
+        Args:
+            name: The tenant's.
+            read: Experts it may ask.
+            publish: Experts it may bring adapters for.
+            new_expert: Those may be experts that it is yet to make.
 
         Raises:
             TenantNotFoundError: When there is none of that name.
         """
         _require_some(read, publish)
         rules.check_read(read, self._experts)
-        rules.check_publish(publish, self._experts)
+        rules.check_publish(publish, self._experts, new_expert=new_expert)
         made = self._store.change(
             name,
             lambda t: dataclasses.replace(

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -13,6 +13,7 @@ from tame_router.errors import StoreUnavailableError
 from tame_router.telemetry import log
 from tame_router.tenancy.cached_directory import CachedDirectory
 from tame_router.tenancy.history import History
+from tame_router.tenancy.rules import Experts
 
 if TYPE_CHECKING:
     from tame_router.store import Database
@@ -30,7 +31,7 @@ class Office:
     Args:
         settings: Where the store is.
         state_dir: Folder of the default store.
-        experts: Names of the experts that there are.
+        experts: Names the experts that there are.
         history: Opens what is remembered of tenants; None: nothing is.
     """
 
@@ -38,7 +39,7 @@ class Office:
         self,
         settings: StoreSettings,
         state_dir: Path,
-        experts: Collection[str],
+        experts: Experts,
         history: "Callable[[Database], History] | None" = None,
     ) -> None:
         self._history = history
@@ -80,7 +81,7 @@ class Office:
         def do() -> T:
             from tame_router.tenancy.administration import Administration
 
-            done = work(Administration(self._open(), lambda: self._experts, by=by))
+            done = work(Administration(self._open(), self._experts, by=by))
             self._show()
             return done
 

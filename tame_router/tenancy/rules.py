@@ -19,6 +19,7 @@ MAX_OVERLAP = timedelta(days=365)
 Experts = Callable[[], Collection[str]]
 """Names the experts that there are; asked only where one has to be known."""
 
+_EXPERT = re.compile(r"[a-z][a-z0-9-]{0,30}[a-z0-9]")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,61}[a-z0-9]")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _SAN = re.compile(r"(dns|uri|email):(.+)")
@@ -74,11 +75,17 @@ def check_read(granted: Iterable[str], experts: Experts) -> None:
     _check_known("read", {name for name in granted if name != EVERY_EXPERT}, experts)
 
 
-def check_publish(granted: Iterable[str], experts: Experts) -> None:
+def check_publish(granted: Iterable[str], experts: Experts, *, new_expert: bool = False) -> None:
     """Make sure that experts can be granted for publishing.
 
+    Args:
+        granted: Their names.
+        experts: Names those that there are.
+        new_expert: Some may not be there yet; whoever is granted such a name may make it one.
+
     Raises:
-        InvalidRequestError: When one of them is not there, or all are granted at once.
+        InvalidRequestError: When one of them is not there, and must be; when none can have such a
+            name; when all are granted at once.
     """
     names = set(granted)
     if EVERY_EXPERT in names:
@@ -87,7 +94,17 @@ def check_publish(granted: Iterable[str], experts: Experts) -> None:
             " by one, by name",
             field="publish",
         )
-    _check_known("publish", names, experts)
+    if not new_expert:
+        hint = "; new_expert lets the tenant make one of that name"
+        _check_known("publish", names, experts, hint)
+        return
+    for name in sorted(names):
+        if not _EXPERT.fullmatch(name):
+            raise InvalidRequestError(
+                f"publish holds {name[:64]!r}, which no expert can be called; expected 2 to 32"
+                " lower-case letters, digits and hyphens, a letter first, no hyphen last",
+                field="publish",
+            )
 
 
 def check_scopes(scopes: Collection[Scope]) -> None:
@@ -182,7 +199,7 @@ def _san(name: str) -> str:
     return name.lower() if found[1] == "dns" else name
 
 
-def _check_known(field: str, names: set[str], experts: Experts) -> None:
+def _check_known(field: str, names: set[str], experts: Experts, hint: str = "") -> None:
     if not names:
         return
     known = experts()
@@ -190,7 +207,7 @@ def _check_known(field: str, names: set[str], experts: Experts) -> None:
     if unknown:
         raise InvalidRequestError(
             f"{field} holds {unknown[0][:64]!r}, which is no expert; there are:"
-            f" {', '.join(sorted(known)) or 'none'}",
+            f" {', '.join(sorted(known)) or 'none'}{hint}",
             field=field,
         )
 

@@ -336,8 +336,14 @@ class GrantExpertRequest(_message.Message):
     TENANT_FIELD_NUMBER: _builtins.int
     READ_FIELD_NUMBER: _builtins.int
     PUBLISH_FIELD_NUMBER: _builtins.int
+    NEW_EXPERT_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """Name of the tenant. Required."""
+    new_expert: _builtins.bool
+    """Names in `publish` may be of experts that do not exist yet: the tenant may make
+    them, by an upload that describes one. Default: an unknown name is
+    INVALID_ARGUMENT.
+    """
     @_builtins.property
     def read(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the experts to ask; `*` stands for all that are not private."""
@@ -352,10 +358,11 @@ class GrantExpertRequest(_message.Message):
         tenant: _builtins.str = ...,
         read: _abc.Iterable[_builtins.str] | None = ...,
         publish: _abc.Iterable[_builtins.str] | None = ...,
+        new_expert: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["publish", b"publish", "read", b"read", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["new_expert", b"new_expert", "publish", b"publish", "read", b"read", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -121,7 +121,7 @@ async def channel(
     catalog: Catalog, router: Router, tmp_path: Path
 ) -> AsyncIterator[grpc.aio.Channel]:
     """Give a channel to all services, in front of a backend that answers everything."""
-    office = Office(StoreSettings(), tmp_path, catalog.names)
+    office = Office(StoreSettings(), tmp_path, lambda: catalog.names)
     intake = Intake(StoreSettings(), tmp_path)
     tenant = Tenant(
         name=TENANT,

@@ -89,6 +89,8 @@ def test_experts_are_granted_by_name(
     assert granted["publish"] == ["legal", "medical"]
     left = told(tame, "revoke", "clinic", "general,medical", "--publish", "medical", *config)
     assert (left["read"], left["publish"]) == (["legal"], ["legal"])
+    new = told(tame, "grant", "clinic", "--publish", "packaging", "--new-expert", *config)
+    assert new["publish"] == ["legal", "packaging"]
     refused = tame("tenant", "grant", "clinic", "astrology", *config)
     assert refused.code == 2
     assert (

@@ -64,6 +64,11 @@ async def test_a_tenants_life(service: Service) -> None:
     )
     grant = pb.GrantExpertRequest(tenant="hospital", read=["legal"], publish=["legal"])
     assert (await service.call("GrantExpert", grant)).tenant.read == ["*", "legal", "medical"]
+    new = pb.GrantExpertRequest(tenant="hospital", publish=["packaging"], new_expert=True)
+    made = await service.call("GrantExpert", new)
+    assert made.tenant.publish == ["legal", "medical", "packaging"]
+    gone = pb.RevokeExpertRequest(tenant="hospital", publish=["packaging"])
+    assert (await service.call("RevokeExpert", gone)).tenant.publish == ["legal", "medical"]
     revoke = pb.RevokeExpertRequest(tenant="hospital", read=["*"], publish=["medical"])
     assert (await service.call("RevokeExpert", revoke)).tenant.publish == ["legal"]
     await service.call("DeleteTenant", pb.DeleteTenantRequest(name="hospital"))

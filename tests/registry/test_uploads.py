@@ -270,7 +270,8 @@ async def test_any_files_in_any_pieces_with_any_breaks_arrive(
         async with trial.uploads.receiving("acme", announce(files)) as upload:
             for chunk in list(chunks_of(files, upload.progress, piece))[:sent]:
                 await upload.write(chunk)
-    received = await trial.upload(files)
-    assert received.folder is not None
-    assert lying(received.folder) == files
+    async with trial.uploads.receiving("acme", announce(files)) as upload:
+        received = await send(upload, files)
+        assert received.folder is not None
+        assert lying(received.folder) == files
     assert write_revision(trial.folder / "again", files) == received.manifest

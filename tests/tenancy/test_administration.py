@@ -56,6 +56,10 @@ def changed(**fields: object) -> Callable[[Administration], object]:
         (lambda desk: desk.grant("factory"), "read", "no expert is named"),
         (lambda desk: desk.grant("factory", ["astrology"]), "read", "no expert; there are"),
         (lambda desk: desk.grant("factory", [], ["*"]), "publish", "by name"),
+        (lambda desk: desk.grant("factory", [], ["packaging"]), "publish", "make one of that name"),
+        (lambda desk: desk.grant("factory", [], ["*"], new_expert=True), "publish", "by name"),
+        (lambda desk: desk.grant("factory", [], ["../x"], new_expert=True), "publish", "called"),
+        (lambda desk: desk.grant("factory", ["new"], new_expert=True), "read", "is no expert"),
         (lambda desk: desk.revoke("factory"), "read", "no expert is named"),
         (lambda desk: desk.add_key(key("a", scopes=frozenset())), "scopes", "at least one of"),
         (lambda desk: desk.add_key(key("a", expire_time=NOON)), "expire_time", "has passed"),
@@ -90,6 +94,13 @@ def test_what_cannot_be_kept_is_refused(
     assert caught.value.field == field
     assert desk.snapshot() == before
     assert not caplog.records
+
+
+def test_an_expert_can_be_granted_before_it_is_there(desk: Administration) -> None:
+    """Where the operator says so: the tenant may make it, and is kept from no other rule."""
+    desk.create(dataclasses.replace(FACTORY, publish=frozenset()))
+    assert desk.grant("factory", (), ["packaging"], new_expert=True).publish == {"packaging"}
+    assert desk.revoke("factory", (), ["packaging"]).publish == frozenset()
 
 
 def test_everything_done_is_told_with_who_did_it(
