@@ -41,7 +41,7 @@ class RecordStore(RevisionRecords, LabelStore, JobStore, RequestStore):
         """Name the revisions whose bytes nobody needs any more, in order.
 
         Those are refused, retired or withdrawn longer ago than the retention; no label names
-        them, no label did within it, and no job for them is open.
+        them, no label did within it, no job for them is open, and none has made its expert.
 
         Args:
             now: The present moment, UTC.
@@ -77,8 +77,13 @@ def _idle() -> ColumnElement[bool]:
     labelled = select(LABEL.c.expert).where(
         or_(LABEL.c.live == REVISION.c.name, LABEL.c.canary == REVISION.c.name)
     )
+    # An expert that an upload made is made anew from it, by a router that comes later.
+    described = REVISION.c.manifest.contains('"path":"expert.yaml"')
+    first = (LABEL_CHANGE.c.generation == 1) & (LABEL_CHANGE.c.live == REVISION.c.name)
+    founder = described & select(LABEL_CHANGE.c.expert).where(first).exists()
     at_work = select(JOB.c.job_id).where(JOB.c.revision == REVISION.c.name, ~JOB.c.done)
-    return ended & ~REVISION.c.removed & ~labelled.exists() & ~at_work.exists()
+    needed = labelled.exists() | at_work.exists() | founder
+    return ended & ~REVISION.c.removed & ~needed
 
 
 def _set_removed(connection: Connection, which: ColumnElement[bool]) -> bool:
