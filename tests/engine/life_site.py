@@ -86,8 +86,8 @@ def teach(root: Path) -> Settings:
         for name in ("expert.yaml", "prompt.md"):
             shutil.copy(source / name, target)
         for file in source.glob("utterances.*.txt"):
-            lines = itertools.islice(file.open(encoding="utf-8"), LINES)
-            (target / file.name).write_text("".join(lines), encoding="utf-8")
+            few = itertools.islice(file.open(encoding="utf-8"), LINES)
+            (target / file.name).write_text("".join(few), encoding="utf-8")
         cases, _ = read_evaluation(source / "evaluation.jsonl")
         lines = (case.model_dump_json() + "\n" for case in _few(cases, choices, texts))
         (target / "evaluation.jsonl").write_text("".join(lines), encoding="utf-8")
