@@ -98,10 +98,13 @@ class Intake:
         if record is not None and await asyncio.to_thread(self._whole, record.name):
             yield _Known(announced, record)
             return
-        if record is None and not dry:
-            await self._require_room(announced, actor)
+        # What mends a revision that was counted already takes no room.
+        counted = record is not None or dry
+        room_bytes = None if counted else await self._require_room(announced, actor)
         await self._warm()
-        async with self._uploads.receiving(actor.tenant, announced, dry=dry) as upload:
+        async with self._uploads.receiving(
+            actor.tenant, announced, dry=dry, room_bytes=room_bytes
+        ) as upload:
             yield _Receiving(upload, lambda got: self._keep(announced, got, actor, tell))
 
     async def _same(self, announced: Announcement) -> RevisionRecord | None:
@@ -124,7 +127,8 @@ class Intake:
             return False
         return True
 
-    async def _require_room(self, announced: Announcement, actor: Actor) -> None:
+    async def _require_room(self, announced: Announcement, actor: Actor) -> int:
+        """Give the bytes that a tenant may still bring, its unfinished uploads included."""
         used = await self._records.ask(lambda store: store.tenant_bytes(actor.tenant))
         if used + announced.size_bytes > self._max_tenant_bytes:
             raise StorageFullError(
@@ -132,6 +136,7 @@ class Intake:
                 f" bytes, and {announced.size_bytes} more are announced; have old ones removed"
                 " (`tame adapter gc`), or ask the operator for more"
             )
+        return self._max_tenant_bytes - used
 
     async def _keep(
         self, announced: Announcement, got: Received, actor: Actor, tell: Callable[[], None]
