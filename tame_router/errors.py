@@ -38,9 +38,8 @@ TameError
    └─ ArtefactError                                         INVALID_ARTEFACT
 ```
 
-`errors_registry` draws one branch more. A message says what is wrong, the value seen, what was
-expected and what to do. It never holds a secret, a path of the server's disk (start-up errors
-excepted), or the text of a question.
+`errors_registry` draws one branch more. A message says what is wrong, the value seen, what to do;
+never a secret, a path of the server's disk (but at start-up), or the text of a question.
 """
 
 from collections.abc import Mapping

@@ -73,7 +73,6 @@ class Upload:
         self._waiting_bytes = 0
         self._error: Exception | None = None
         self._discarded = False
-        self._finished = False
         self._interrupted = False
         self._closing: Future[None] | None = None
         self._told = receiver.progress
@@ -136,7 +135,6 @@ class Upload:
             StorageUnavailableError: When the disk cannot be used.
         """
         await self._in_thread(self._receiver.finish)
-        self._finished = True
         return Received(
             manifest=make_manifest(self._announced.files),
             folder=self._staging.files if self._staging else None,
@@ -178,8 +176,9 @@ class Upload:
 
     def _close(self) -> None:
         if self._staging:
-            # An announcement alone is nothing to keep, unless it announced empty files alone.
-            empty = not (self._finished or self._receiver.progress.received_bytes)
+            # An announcement alone is nothing to keep.
+            at = self._receiver.progress
+            empty = at.received_bytes < min(at.size_bytes, 1)
             unwanted = self._discarded or self._receiver.refused or empty
             self._staging.close(discard=unwanted or isinstance(self._error, StorageFullError))
 
