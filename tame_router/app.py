@@ -31,9 +31,10 @@ from tame_router.audit.usage_desk import UsageDesk
 from tame_router.backends.building import build_backends, watching
 from tame_router.bookkeeping import open_books
 from tame_router.catalog.expert import Catalog
+from tame_router.catalog.founded import founded_dir, load_all
 from tame_router.catalog.live import LiveCatalog
-from tame_router.catalog.loader import load_catalog
 from tame_router.config import Settings
+from tame_router.domain_extension import DomainExtender
 from tame_router.feedback.intake import Intake
 from tame_router.identity.build import build_authenticator
 from tame_router.identity.exposure import require_safe
@@ -44,19 +45,19 @@ from tame_router.telemetry.recorder import EncoderState, Recorder
 from tame_router.telemetry.telemetry import build_telemetry
 from tame_router.tenancy.directory import Directory
 from tame_router.tenancy.office import Office
-from tame_router.trained_router import build_router
+from tame_router.trained_router import assemble, build_encoder, load_or_train, plan_lesson
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 """What ends the service in good order."""
 
 
 def build_catalog(settings: Settings) -> Catalog:
-    """Read the experts.
+    """Read the experts, those that uploads have made among them.
 
     Raises:
         CatalogError: When any of them cannot be served.
     """
-    return load_catalog(settings.experts_dir, base_models(settings))
+    return load_all(settings.experts_dir, founded_dir(settings.state_dir), base_models(settings))
 
 
 @asynccontextmanager
@@ -88,7 +89,10 @@ async def running(
         recorder = telemetry.recorder
         worker = ThreadPoolExecutor(settings.routing.encoder.threads, thread_name_prefix="encoder")
         stack.callback(worker.shutdown, wait=False, cancel_futures=True)
-        router = build_router(settings, catalog, worker)
+        lesson = plan_lesson(settings, catalog)
+        encoder = build_encoder(lesson)
+        artefact = load_or_train(lesson, encoder)
+        router = assemble(artefact, encoder, settings.routing, worker)
         backends = build_backends(settings, base_models(settings), recorder)
         for backend in backends.values():
             stack.push_async_callback(backend.close)
@@ -119,6 +123,8 @@ async def running(
                 base_models(settings),
                 live,
                 backends,
+                DomainExtender(settings, encoder, worker),
+                pipeline.adopt,
                 store_url=store_url(settings),
                 base_model_dir=base_model_dir(settings),
                 observer=recorder,

@@ -5,6 +5,7 @@ from pathlib import Path
 from tame_router.backends.base_model import BaseModel, choose_base_model, cuda_present
 from tame_router.backends.engine_plugin import AdapterStore
 from tame_router.backends.engine_spec import EngineSpec
+from tame_router.backends.number_type import number_type
 from tame_router.catalog.loader import load_catalog
 from tame_router.config import Settings
 
@@ -73,6 +74,7 @@ def engine_spec(settings: Settings) -> EngineSpec:
         port=engine.port,
         tensor_parallel_size=engine.tensor_parallel_size,
         max_model_len=engine.max_model_len or (CUDA_CONTEXT if cuda else CPU_CONTEXT),
+        dtype=number_type(cuda=cuda),
         max_loras=engine.max_loras,
         max_lora_rank=engine.max_lora_rank,
         tool_call_parser=engine.tool_call_parser or base_model.tool_call_parser,

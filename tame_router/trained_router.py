@@ -75,13 +75,21 @@ def build_router(settings: Settings, catalog: Catalog, worker: Executor | None =
     """
     lesson = plan_lesson(settings, catalog)
     encoder = build_encoder(lesson)
+    return assemble(load_or_train(lesson, encoder), encoder, settings.routing, worker)
+
+
+def load_or_train(lesson: Lesson, encoder: Encoder | None) -> Artefact:
+    """Load what was trained; train it first where lines or encoder have changed.
+
+    Raises:
+        ConfigError: When the experts cannot be told apart, or the encoder cannot be used.
+    """
     try:
-        artefact = load_trained(lesson, encoder)
+        return load_trained(lesson, encoder)
     except ArtefactError as stale:
         log.event(logging.INFO, "router.training", because=stale.message)
         _train_aside(lesson)
-        artefact = load_trained(lesson, encoder)
-    return assemble(artefact, encoder, settings.routing, worker)
+        return load_trained(lesson, encoder)
 
 
 def load_trained(lesson: Lesson, encoder: Encoder | None) -> Artefact:

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """The whole system at work: a real vLLM, the router before it, a tenant that asks it.
 
-Ten questions go over gRPC with the tenant's key, one over the OpenAI API; then what the
-tenant used is shown, and the audit records are verified.
+Ten questions go over gRPC with the tenant's key, one over the OpenAI API; an adapter is
+brought, judged, published and taken back; then what the tenant used is shown, and the audit
+records are verified.
 
     python deploy/local/demo.py
 
@@ -25,6 +26,7 @@ from rich.table import Table
 # Run by path, Python puts this folder on its path and not the repository.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from deploy.local.demo_adapter import GATE, show_adapter_life
 from deploy.local.demo_http import ask_over_http
 from deploy.local.demo_questions import QUESTIONS, DemoQuestion
 from deploy.local.demo_tenant import Operator, fresh_store
@@ -45,7 +47,7 @@ from tame_router.client.event import (
 from tame_router.config import Settings
 from tame_router.config_file import load_settings
 from tame_router.errors import TameError
-from tame_router.local_engine import engine_spec
+from tame_router.local_engine import adapter_store, engine_spec, store_url
 
 MAX_TOKENS = 64
 """Long enough to hear the expert, short enough for two cores."""
@@ -97,7 +99,11 @@ def main() -> int:
             )
             with Client(addresses.grpc, api_key=key) as client:
                 outcomes = [ask(client, question, catalog) for question in QUESTIONS]
-            checks = {"the OpenAI API": ask_over_http(console, addresses.http, key)}
+                checks = {"the OpenAI API": ask_over_http(console, addresses.http, key)}
+                partner = Operator(console, {**store, "TAME_API_KEY": key})
+                checks["the life of an adapter"] = show_adapter_life(
+                    console, partner, client, addresses.grpc, settings.state_dir
+                )
         checks["the audit records"] = operator.account()
     except (TameError, RuntimeError) as error:
         console.print(f"[red]demo: {error}[/]")
@@ -112,6 +118,7 @@ def engine(settings: Settings) -> Iterator[EngineState]:
     """Run a vLLM with the experts' adapters on a free port."""
     spec = replace(
         engine_spec(load_settings()),
+        adapter_store=adapter_store(settings),
         port=0,
         state_dir=settings.state_dir,
         log_path=settings.state_dir / "engine" / "engine.log",
@@ -141,6 +148,8 @@ def running_router(
     """Run the router before an engine, and give its addresses."""
     environment = {
         **store,
+        **GATE,
+        "TAME_REGISTRY__URL": store_url(settings),
         "TAME_BACKENDS__LOCAL__BASE_URL": state.base_url,
         "TAME_BACKENDS__LOCAL__API_KEY_FILE": str(key_file(settings.state_dir)),
         "TAME_LOG__FORMAT": "json",

@@ -49,9 +49,12 @@ class Operator:
         return done.stdout
 
     def make_tenant(self) -> str:
-        """Make the tenant, and give its key."""
-        self.run("tenant", "create", NAME, "--grant=*", "--tokens-per-day=1000000")
-        return self.run("tenant", "key", "create", NAME, quiet=True).strip()
+        """Make the tenant, which may bring adapters for the legal expert, and give its key."""
+        limits = ("--publish=legal", "--tokens-per-day=1000000")
+        self.run("tenant", "create", NAME, "--grant=*", *limits)
+        return self.run(
+            "tenant", "key", "create", NAME, "--scopes=chat,publish", quiet=True
+        ).strip()
 
     def account(self) -> str:
         """Show what the tenant used and that the records are whole; empty: they are."""

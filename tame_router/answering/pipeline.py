@@ -55,6 +55,15 @@ class Pipeline:
         self._guarding = guarding
         prepare(guarding, live.current)
 
+    def adopt(self, router: Router) -> None:
+        """Let another router decide from the next question on; the experts have changed.
+
+        Questions that began with other experts are decided among those: what they do not know
+        is left out, as what a caller may not see.
+        """
+        self._router = router
+        prepare(self._guarding, self._live.current)
+
     async def route(
         self,
         messages: Sequence[Message],
@@ -83,11 +92,14 @@ class Pipeline:
             RevisionNotFoundError: When they name a revision that does not answer now.
             NoExpertError: When they leave nobody.
         """
+        experts = catalog or self._live.current
+        if len(experts.experts) < len(self._router.experts):
+            here = frozenset(experts.experts)
+            visible = here if visible is None else here & visible
         decision = await self._router.decide(
             messages, constraints, visible=visible, explain=explain, rules=self._rules(joins, shape)
         )
         if constraints.revision:
-            experts = catalog or self._live.current
             experts.expert(decision.lead).require(constraints.revision)
         return decision
 

@@ -34,7 +34,7 @@ model writes them until its tokens are spent: 12 of 100 answers did not parse, w
 did. vLLM leaves them out only where the grammar engine is named."""
 
 CPU_CACHE_GIB = 1
-"""Key-value cache on a CPU: 46,592 tokens of the embedded base model."""
+"""Key-value cache on a CPU: 46,592 tokens of the embedded base model, half as many in float32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class EngineSpec:
         port: Port to listen on; 0: any free one.
         tensor_parallel_size: GPUs that share the base model.
         max_model_len: Context length in tokens.
-        dtype: Number type of the weights.
+        dtype: Type of the numbers that it computes with.
         max_loras: Adapters in one batch.
         max_lora_rank: Largest rank of an adapter.
         tool_call_parser: vLLM's reader of tool calls; empty: tools are refused.

@@ -4,17 +4,20 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Protocol
 
 from tame_router.catalog.live import LiveCatalog
 from tame_router.errors import RevisionNotFoundError
 from tame_router.errors_registry import CorruptRevisionError, RevisionRefusedError
 from tame_router.registry.advice import found
+from tame_router.registry.domains import Domains, Look
 from tame_router.registry.feed import Feed
 from tame_router.registry.finding import Finding
 from tame_router.registry.gate.evaluation_sets import Contender, EvaluationSets
 from tame_router.registry.gate.gate import Gate
 from tame_router.registry.gate.probe import EngineProbe
+from tame_router.registry.gate.report import Report
 from tame_router.registry.observer import UNOBSERVED, Observer
 from tame_router.registry.reason import Reason
 from tame_router.registry.record import ROUTER, Job, JobKind, RevisionRecord, SignatureState
@@ -55,6 +58,7 @@ class Assessment:
         sets: What is asked.
         examine: Opens the engine that is asked.
         live: The experts.
+        domains: Looks at experts that are not there yet.
         feed: Is told of changes.
         observer: Is told of bytes that have changed.
     """
@@ -68,6 +72,7 @@ class Assessment:
         sets: Sets,
         examine: Examine,
         live: LiveCatalog,
+        domains: Domains,
         feed: Feed,
         observer: Observer = UNOBSERVED,
     ) -> None:
@@ -78,6 +83,7 @@ class Assessment:
         self._sets = sets
         self._examine = examine
         self._live = live
+        self._domains = domains
         self._feed = feed
         self._observer = observer
 
@@ -148,26 +154,46 @@ class Assessment:
         record = await self._waiting(job, State.EVALUATING)
         if record is None:
             return
-        expert = self._live.current.expert(record.expert)
-        revision = expert.live_revision
-        live = Contender(expert=expert, revision=revision) if revision else None
-        candidate = Contender(expert=expert, revision=record.name)
-        async with self._examine(expert.backend) as engine:
-            report = await self._gate.evaluate(candidate, live, await self._sets(record), engine)
+        expert = self._live.current.experts.get(record.expert)
+        look = Look(expert=expert)
+        if expert is None:
+            look = await self._domains.look(record.name)
+        report = await self._examined(record, look)
         event = Event.PASSED if report.passed else Event.FAILED
         fatal = [finding.reason.value for finding in report.findings if finding.fatal]
         because = f"the gate refused it: {', '.join(fatal)}" if fatal else "the gate let it through"
+        kept = (f for f in _kept(record) if f.reason is not Reason.DOMAIN_COLLISION)
         await self._records.ask(
             lambda store: store.happen(
                 record.name,
                 event,
                 ROUTER,
                 because,
-                findings=(*_kept(record), *report.findings),
+                findings=(*kept, *report.findings),
                 report=report.document,
             )
         )
         self._feed.tell()
+
+    async def _examined(self, record: RevisionRecord, look: Look) -> Report:
+        """Ask a revision and what answers today; one whose expert cannot be is not asked."""
+        expert = look.expert
+        if expert is None or not look.passed:
+            return Report(
+                expert=record.expert,
+                candidate=record.name,
+                live="",
+                passed=False,
+                findings=look.findings,
+                domain=look.outlook,
+            )
+        revision = expert.live_revision
+        live = Contender(expert=expert, revision=revision) if revision else None
+        candidate = Contender(expert=expert, revision=record.name)
+        async with self._examine(expert.backend) as engine:
+            report = await self._gate.evaluate(candidate, live, await self._sets(record), engine)
+        findings = (*report.findings, *look.findings)
+        return replace(report, findings=findings, domain=look.outlook)
 
     async def abandon(self, job: Job) -> None:
         """Take back a publication whose process died: the label has moved, or it never will."""

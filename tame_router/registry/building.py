@@ -12,12 +12,15 @@ from typing import Any
 
 from tame_router.backends.backend import Backend
 from tame_router.backends.fleet import Fleet
+from tame_router.catalog.founded import founded_dir
 from tame_router.catalog.live import LiveCatalog
 from tame_router.config import Settings
 from tame_router.registry.assessment import Assessment
 from tame_router.registry.canary.warden import Warden
 from tame_router.registry.canary.witness import Witness
 from tame_router.registry.checkers import Checkers
+from tame_router.registry.domain import Extender
+from tame_router.registry.domains import Domains
 from tame_router.registry.examination_sets import ExaminationSets
 from tame_router.registry.feed import Feed
 from tame_router.registry.garbage import Garbage
@@ -25,6 +28,7 @@ from tame_router.registry.gate.gate import Gate
 from tame_router.registry.intake import Intake
 from tame_router.registry.label_mover import LabelMover
 from tame_router.registry.labels import Labels
+from tame_router.registry.newcomers import Adopt, Newcomers
 from tame_router.registry.observer import Observer
 from tame_router.registry.publication import Publisher
 from tame_router.registry.record import Actor, JobKind, Label
@@ -44,6 +48,8 @@ async def open_registry(
     base_models: Mapping[str, str],
     live: LiveCatalog,
     backends: Mapping[str, Backend],
+    extender: Extender,
+    adopt: Adopt,
     *,
     store_url: str,
     base_model_dir: Path | None,
@@ -56,6 +62,8 @@ async def open_registry(
         base_models: Base model of each backend, by the backend's name.
         live: The experts; their pointers are moved.
         backends: What runs them.
+        extender: Extends the router by experts that uploads make.
+        adopt: Lets an extended router decide.
         store_url: Where revisions' bytes are kept.
         base_model_dir: Folder of the base model that adapters must fit; None: not known.
         observer: Counts what happens to adapters.
@@ -74,6 +82,15 @@ async def open_registry(
 
     warden = Warden(section.canary, go_back)
     labels = Labels(records, live, fleet, warden.follow, refresh_s=section.refresh_s)
+    domains = Domains(
+        store,
+        live,
+        extender,
+        base_models,
+        founded_dir(settings.state_dir),
+        most_taken=section.gate.domain_share,
+    )
+    newcomers = Newcomers(records, labels, domains, adopt, refresh_s=section.refresh_s)
     feed = Feed(records, poll_s=section.refresh_s)
     owner = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     checkers = Checkers(settings, base_models, live, base_model_dir)
@@ -86,6 +103,7 @@ async def open_registry(
         ExaminationSets(live, store),
         fleet.examining,
         live,
+        domains,
         feed,
         observer,
     )
@@ -108,6 +126,7 @@ async def open_registry(
         fleet,
         live,
         labels,
+        newcomers,
         prepare_timeout_s=section.prepare_timeout_s,
         quorum=section.quorum,
     )
@@ -142,7 +161,9 @@ async def open_registry(
     )
     try:
         await labels.begin()
-        async with _beside(labels.follow, worker.run, clearing.run, warden.run):
+        # Experts that were made elsewhere answer the first question too.
+        await newcomers.complete()
+        async with _beside(labels.follow, newcomers.follow, worker.run, clearing.run, warden.run):
             yield registry
     finally:
         await records.close()

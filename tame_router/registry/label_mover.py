@@ -12,6 +12,7 @@ from tame_router.catalog.live import LiveCatalog
 from tame_router.errors import InvalidRequestError, TameError
 from tame_router.errors_registry import RevisionRefusedError
 from tame_router.registry.labels import Labels
+from tame_router.registry.newcomers import Newcomers
 from tame_router.registry.record import Actor, Call, Label, RevisionRecord
 from tame_router.registry.state import State
 from tame_router.telemetry import log
@@ -27,6 +28,7 @@ class LabelMover:
         fleet: The replicas.
         live: The experts.
         labels: What counts here.
+        newcomers: Brings experts that are not here yet.
         prepare_timeout_s: Time a replica may take to load and answer.
         quorum: Share of the replicas that must have.
 
@@ -39,6 +41,7 @@ class LabelMover:
         fleet: Fleet,
         live: LiveCatalog,
         labels: Labels,
+        newcomers: Newcomers,
         *,
         prepare_timeout_s: float,
         quorum: float,
@@ -46,6 +49,7 @@ class LabelMover:
         self._fleet = fleet
         self._live = live
         self._labels = labels
+        self._newcomers = newcomers
         self.prepare_timeout_s = prepare_timeout_s
         self._quorum = quorum
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -59,9 +63,9 @@ class LabelMover:
         return expert in self._live.folders.experts
 
     def own(self, expert: str) -> str:
-        """Give the revision in an expert's own folder; empty: it has none."""
-        live = self._expert(expert).live
-        return live.name if live else ""
+        """Give the revision in an expert's own folder; empty: it has none, or is to be made."""
+        known = self._live.folders.experts.get(expert)
+        return known.live.name if known and known.live else ""
 
     def loaded(self, expert: str, revision: str) -> bool:
         """Tell whether the expert's replicas have loaded a revision, and answered under its name.
@@ -73,12 +77,16 @@ class LabelMover:
     async def prepare(self, expert: str, revision: str) -> None:
         """Have enough replicas load a revision and answer under its name.
 
+        Where the revision makes its expert, the router is extended first, in memory.
+
         Raises:
-            RolloutError: When too few do.
+            RolloutError: When too few do, or the router cannot be extended.
+            RevisionRefusedError: When it makes no expert beside those that are here.
         """
+        known = self._live.folders.experts.get(expert)
+        known = known or await self._newcomers.prepare(revision)
         deadline = asyncio.get_running_loop().time() + self.prepare_timeout_s
-        backend = self._expert(expert).backend
-        await self._fleet.prepare(backend, revision, deadline=deadline, quorum=self._quorum)
+        await self._fleet.prepare(known.backend, revision, deadline=deadline, quorum=self._quorum)
 
     async def prepare_way_back(self, expert: str, live: str) -> None:
         """Have replicas answer as what is live now, so that a rollback to it need not ask them.
@@ -90,8 +98,14 @@ class LabelMover:
                 await self.prepare(expert, live)
 
     async def moved(self, label: Label, how: str, actor: Actor) -> None:
-        """Go by a label that has moved, and say so in the log."""
+        """Go by a label that has moved, and say so in the log.
+
+        Where it is a new expert's, that is brought here; should it fail, it is tried again beside
+        the answers.
+        """
         await self._labels.refresh()
+        if label.expert in self._labels.missing:
+            await self._newcomers.complete()
         log.event(
             logging.INFO,
             "adapter.label",

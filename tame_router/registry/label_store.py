@@ -175,6 +175,13 @@ class LabelStore(Ledger):
         page = found[:limit]
         return page, str(page[-1].label.generation) if len(found) > limit else ""
 
+    def founder(self, expert: str) -> RevisionRecord | None:
+        """Give the revision that an expert's label named first; None: there is none."""
+        first = (LABEL_CHANGE.c.expert == expert) & (LABEL_CHANGE.c.generation == 1)
+        with self._database.reading() as connection:
+            name = connection.execute(select(LABEL_CHANGE.c.live).where(first)).scalar()
+            return find_revision(connection, name, with_report=False) if name else None
+
     def previous(self, expert: str) -> str | None:
         """Give what a rollback goes back to: what was live before the live one became so.
 

@@ -37,6 +37,9 @@ class Labels:
         fleet: The replicas; they are told which adapters they must have.
         tell: Called with the experts whenever a label has moved.
         refresh_s: Time after which a change by another router is seen, at most.
+
+    Attributes:
+        lacking: Set when labels speak of experts that are not here.
     """
 
     def __init__(
@@ -53,8 +56,21 @@ class Labels:
         self._fleet = fleet
         self._tell = tell
         self._refresh_s = refresh_s
-        self._generation = 0
+        self._known = _Known(generation=0, labels={}, digests={})
         self._reading = asyncio.Lock()
+        self.lacking = asyncio.Event()
+
+    @property
+    def folders(self) -> Catalog:
+        """The experts that are here, as their folders describe them."""
+        return self._live.folders
+
+    @property
+    def missing(self) -> list[str]:
+        """Experts that labels speak of, and that are not here."""
+        labels = self._known.labels
+        here = self._live.folders.experts
+        return sorted(name for name in labels if labels[name].generation and name not in here)
 
     def live_name(self, expert: str) -> str:
         """Give the name of what is live now; empty: the base model without adapter."""
@@ -67,19 +83,31 @@ class Labels:
             StoreUnavailableError: When the records cannot be read; what counted goes on counting.
         """
         async with self._reading:
-            known = await self._records.ask(lambda store: _read(store, self._generation))
+            generation = self._known.generation
+            known = await self._records.ask(lambda store: _read(store, generation))
             if known is None:
                 return
-            self._generation = known.generation
-            folders = self._live.folders
-            pointers = {
-                name: _pointer(label, folders, known.digests)
-                for name, label in known.labels.items()
-                if name in folders.experts and label.generation
-            }
-            self._live.point(pointers)
-            self._fleet.desired(wanted(self._live.current))
-            self._tell(self._live.current)
+            self._known = known
+            self._show()
+            if self.missing:
+                self.lacking.set()
+
+    def describe(self, folders: Catalog) -> None:
+        """Take other experts; those that are new answer as their labels say."""
+        self._live.describe(folders)
+        self._show()
+
+    def _show(self) -> None:
+        """Go by what is known, for the experts that are here."""
+        known, folders = self._known, self._live.folders
+        pointers = {
+            name: _pointer(label, folders, known.digests)
+            for name, label in known.labels.items()
+            if name in folders.experts and label.generation
+        }
+        self._live.point(pointers)
+        self._fleet.desired(wanted(self._live.current))
+        self._tell(self._live.current)
 
     async def begin(self) -> None:
         """Go by what the records say, where there are any, before the first question.

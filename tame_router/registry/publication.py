@@ -11,12 +11,13 @@ import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-from tame_router.errors import RevisionNotFoundError
+from tame_router.errors import InvalidRequestError, RevisionNotFoundError
 from tame_router.errors_registry import (
     InvalidTransitionError,
     LabelMovedError,
     RevisionRefusedError,
 )
+from tame_router.registry.domain import founds
 from tame_router.registry.label_mover import (
     Check,
     LabelMover,
@@ -61,7 +62,8 @@ class Publisher:
             LabelMovedError: When the label is not where the caller saw it.
             RolloutError: When too few replicas loaded it; nothing has changed.
             CorruptRevisionError: When its bytes are not what they were.
-            InvalidRequestError: When another call had its `request_id`.
+            InvalidRequestError: When another call had its `request_id`, or it makes an expert and
+                is to be a canary.
         """
         call = call_of(actor, "publish", wanted.request_id)
         expert = (await self._publishable(wanted.name)).expert
@@ -76,6 +78,7 @@ class Publisher:
             if _stands(label, wanted):
                 return Published(label=label, record=record)
             _require_generation(label, wanted.expected_generation)
+            self._require_place(record, wanted)
             async with self._attempt(record, actor):
                 await self._check(record)
                 before = label.live if label.generation else self._mover.own(expert)
@@ -92,13 +95,24 @@ class Publisher:
                 f"there is no revision {name[:80]!r}; ListAdapterRevisions tells which there are",
                 metadata={"revision": name[:80]},
             )
-        if not self._mover.known(record.expert):
-            raise RevisionRefusedError(
-                f"there is no expert {record.expert!r} here for which {name} could answer",
-                metadata={"revision": name},
-            )
         require_kept(record)
         return record
+
+    def _require_place(self, record: RevisionRecord, wanted: Publication) -> None:
+        """Make sure that there is an expert, or that the revision makes it: for all callers."""
+        if self._mover.known(record.expert):
+            return
+        if not founds(record):
+            raise RevisionRefusedError(
+                f"there is no expert {record.expert!r} here for which {record.name} could answer",
+                metadata={"revision": record.name},
+            )
+        if wanted.canary_share is not None:
+            raise InvalidRequestError(
+                f"{record.name} makes the expert {record.expert!r}, so there is nothing that could"
+                " answer beside it; publish it without a canary's share",
+                field="canary_share",
+            )
 
     @contextlib.asynccontextmanager
     async def _attempt(self, record: RevisionRecord, actor: Actor) -> AsyncIterator[None]:

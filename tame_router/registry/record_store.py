@@ -1,4 +1,4 @@
-"""The records of the registry: all that it knows of revisions, labels, jobs, calls and uploads."""
+"""The records of the registry: all that it knows of revisions, labels, jobs and calls."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -15,11 +15,10 @@ from tame_router.registry.row import microseconds
 from tame_router.registry.schema import migrate
 from tame_router.registry.state import State
 from tame_router.registry.tables import JOB, LABEL, LABEL_CHANGE, REVISION
-from tame_router.registry.upload_store import UploadStore
 from tame_router.store import Database
 
 
-class RecordStore(RevisionRecords, LabelStore, JobStore, RequestStore, UploadStore):
+class RecordStore(RevisionRecords, LabelStore, JobStore, RequestStore):
     """Keeps the registry's records in a database. Synchronous; threads and processes share it.
 
     Args:
@@ -42,7 +41,7 @@ class RecordStore(RevisionRecords, LabelStore, JobStore, RequestStore, UploadSto
         """Name the revisions whose bytes nobody needs any more, in order.
 
         Those are refused, retired or withdrawn longer ago than the retention; no label names
-        them, no label did within it, and no job for them is open.
+        them, no label did within it, no job for them is open, and none has made its expert.
 
         Args:
             now: The present moment, UTC.
@@ -78,8 +77,13 @@ def _idle() -> ColumnElement[bool]:
     labelled = select(LABEL.c.expert).where(
         or_(LABEL.c.live == REVISION.c.name, LABEL.c.canary == REVISION.c.name)
     )
+    # An expert that an upload made is made anew from it, by a router that comes later.
+    described = REVISION.c.manifest.contains('"path":"expert.yaml"')
+    first = (LABEL_CHANGE.c.generation == 1) & (LABEL_CHANGE.c.live == REVISION.c.name)
+    founder = described & select(LABEL_CHANGE.c.expert).where(first).exists()
     at_work = select(JOB.c.job_id).where(JOB.c.revision == REVISION.c.name, ~JOB.c.done)
-    return ended & ~REVISION.c.removed & ~labelled.exists() & ~at_work.exists()
+    needed = labelled.exists() | at_work.exists() | founder
+    return ended & ~REVISION.c.removed & ~needed
 
 
 def _set_removed(connection: Connection, which: ColumnElement[bool]) -> bool:

@@ -160,15 +160,4 @@ REQUEST = Table(
     Index("adapter_requests_time", "create_time_us"),
 )
 
-UPLOAD = Table(
-    "adapter_uploads",
-    METADATA,
-    Column("upload_id", Words, primary_key=True),
-    _words("tenant"),
-    _words("expert"),
-    _words("announcement"),
-    Column("create_time_us", BigInteger, nullable=False),
-    Index("adapter_uploads_time", "create_time_us"),
-)
-
-TABLES = (COUNTER, REVISION, STATE_CHANGE, LABEL, LABEL_CHANGE, JOB, REQUEST, UPLOAD)
+TABLES = (COUNTER, REVISION, STATE_CHANGE, LABEL, LABEL_CHANGE, JOB, REQUEST)

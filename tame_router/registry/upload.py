@@ -177,7 +177,8 @@ class Upload:
     def _close(self) -> None:
         if self._staging:
             # An announcement alone is nothing to keep.
-            empty = not self._receiver.progress.received_bytes
+            at = self._receiver.progress
+            empty = at.received_bytes < min(at.size_bytes, 1)
             unwanted = self._discarded or self._receiver.refused or empty
             self._staging.close(discard=unwanted or isinstance(self._error, StorageFullError))
 

@@ -1,11 +1,13 @@
-"""The resolver that vLLM asks for adapters it has not loaded. The one module that knows vLLM."""
+"""The resolver that vLLM asks for adapters it has not loaded, and what vLLM calls at its start."""
 
 import asyncio
 import os
 
 from vllm.lora.request import LoRARequest
 from vllm.lora.resolver import LoRAResolver, LoRAResolverRegistry
+from vllm.platforms import current_platform
 
+from tame_router.vllm_plugin.cpu_lora import install
 from tame_router.vllm_plugin.source import AdapterSource
 from tame_router.vllm_plugin.variables import read_variables
 
@@ -33,11 +35,13 @@ class RevisionResolver(LoRAResolver):  # type: ignore[misc]  # vLLM is not insta
 
 
 def register() -> None:
-    """Register the resolver; vLLM calls this in each of its processes.
+    """Register the resolver, and mend what a CPU computes; vLLM calls this in each process.
 
     Raises:
         ConfigError: When the environment says what cannot be.
     """
+    if current_platform.is_cpu():
+        install()
     variables = read_variables(os.environ)
     if variables.store:
         LoRAResolverRegistry.register_resolver(NAME, RevisionResolver(AdapterSource(variables)))

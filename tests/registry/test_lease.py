@@ -57,7 +57,7 @@ async def leased_until(records: Records) -> datetime:
 
 def assessment(records: Records) -> Assessment:
     """Make what ends publications; it asks nothing but the records for that."""
-    nothing: tuple[None, ...] = (None,) * 6
+    nothing: tuple[None, ...] = (None,) * 7
     return Assessment(records, *nothing, Feed(records, poll_s=1))  # type: ignore[arg-type, call-arg]
 
 

@@ -21,6 +21,9 @@ LEAST_CASES: Final = 10
 MEMORY_RATIO: Final = 1.25
 """By how much the engine's memory may grow, where it tells."""
 
+LEAST_TIMED: Final = 6
+"""Answers whose times decide: of fewer, one interruption makes an interval that leaves out 1."""
+
 _NAMED: Final = 5  # cases that a message names; the report has them all
 
 
@@ -121,7 +124,9 @@ def judge_purity(purity: Purity | None) -> list[Finding]:
 
 def judge_latency(latency: Latency | None) -> list[Finding]:
     """Find a revision that is slower than is let through, and not by chance."""
-    if latency is None or latency.ratio.value <= latency.limit or latency.ratio.low <= 1:
+    if latency is None or latency.ratio.questions < LEAST_TIMED:
+        return []
+    if latency.ratio.value <= latency.limit or latency.ratio.low <= 1:
         return []
     return [
         Finding(

@@ -8,6 +8,7 @@ import msgspec
 
 from tame_router.catalog.evaluation import ChoiceCase
 from tame_router.evaluation.bootstrap import Estimate
+from tame_router.registry.domain import Outlook
 from tame_router.registry.finding import Finding
 from tame_router.registry.gate.case_score import CaseScore
 from tame_router.registry.gate.examination import CaseResult
@@ -134,6 +135,7 @@ class Report:
         seed: Of lots and intervals.
         confidence: Of the intervals.
         elapsed_s: Time it took.
+        domain: What it changes in the router, where it makes its expert; None: it does not.
         format: Of this document.
     """
 
@@ -150,6 +152,7 @@ class Report:
     seed: int = 0
     confidence: float = 0.95
     elapsed_s: float = 0.0
+    domain: Outlook | None = None
     format: int = FORMAT
 
     @property

@@ -24,6 +24,7 @@ def page(report: Report) -> str:
         "",
         *_findings(report),
         *_comparisons(report),
+        *_domain(report),
         *_figures(report),
         *_lost(report),
     ]
@@ -58,6 +59,28 @@ def _comparisons(report: Report) -> list[str]:
             f" {one.margin:g} | {one.verdict.replace('_', ' ')} |"
         )
     return [*lines, ""]
+
+
+def _domain(report: Report) -> list[str]:
+    outlook = report.domain
+    if outlook is None:
+        return []
+    rows = [
+        f"| {expert} | {asked} | {outlook.taken.get(expert, 0)} |"
+        f" {outlook.ambiguous.get(expert, 0)} | {outlook.alike.get(expert, 0)} |"
+        for expert, asked in outlook.asked.items()
+    ]
+    return [
+        "## The new domain in the router",
+        "",
+        f"Learnt from {outlook.lines} teaching lines; it leads {outlook.recall:.0%} of them where"
+        " they are held out.",
+        "",
+        "| expert | its teaching lines | taken | made ambiguous | lines almost alike |",
+        "|---|--:|--:|--:|--:|",
+        *rows,
+        "",
+    ]
 
 
 def _figures(report: Report) -> list[str]:

@@ -1,4 +1,4 @@
-"""Revisions, labels, their histories, jobs, requests and uploads."""
+"""Revisions, labels, their histories, jobs and requests."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -93,13 +93,6 @@ def _make_work() -> None:
         sa.PrimaryKeyConstraint("tenant", "method", "request_id"),
     )
     _index("adapter_requests", "time", "create_time_us")
-    op.create_table(
-        "adapter_uploads",
-        sa.Column("upload_id", sa.Text, primary_key=True),
-        *_texts("tenant", "expert", "announcement"),
-        sa.Column("create_time_us", sa.BigInteger, nullable=False),
-    )
-    _index("adapter_uploads", "time", "create_time_us")
 
 
 def _texts(*names: str) -> list[sa.Column[str]]:

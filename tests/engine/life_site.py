@@ -1,0 +1,134 @@
+"""A place for routers whose adapters live on the real vLLM, and adapters to bring there.
+
+Three of the real experts with their prompts and reference adapters; few teaching lines, and few
+and short cases, because a CPU reads slowly.
+"""
+
+import itertools
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tame_router import app
+from tame_router.catalog.evaluation import ChoiceCase, EvaluationCase, TextCase, read_evaluation
+from tame_router.client.adapter import UNDECIDED, Revision
+from tame_router.client.async_client import AsyncClient
+from tame_router.config import Settings
+from tame_router.trained_router import plan_lesson, train_router
+from tests.engine.conftest import ROOT, real_settings
+from tests.engine.harmed_adapter import scale_adapter
+from tests.router_fixture import changed
+
+PATIENCE_S = 500.0
+"""For an answer, or a verdict: two cores that others use too."""
+
+LINES = 40
+"""Teaching lines of a language: who answers is said by the tests."""
+
+CASES = {"legal": (5, 5), "medical": (2, 2), "general": (1, 0)}
+"""The experts, and of each how many choices and how many free answers the gate asks."""
+
+REFERENCE_CHARS = 48
+"""Of a reference; each of its tokens is asked for by a prompt of its own."""
+
+LENIENT = {"margin": 1.0, "harm_margin": 1.0, "simplified_share": 1.0}
+"""Settings of a gate that lets nearly everything through."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSite:
+    """The place.
+
+    Attributes:
+        settings: Of a router there, with a gate as it is by default but for its length.
+        folder: Where adapters are written.
+        own: What the expert `legal` answers with by its folder.
+    """
+
+    settings: Settings
+    folder: Path
+    own: str
+
+    def adapter(self, card: str, *, source: str = "legal", factor: float = 1.0) -> Path:
+        """Write an adapter's folder.
+
+        Args:
+            card: Its card, which makes it another revision with the same weights.
+            source: The reference adapter whose weights it has.
+            factor: What those weights are multiplied with.
+        """
+        folder = self.folder / f"adapter-{len(list(self.folder.glob('adapter-*')))}"
+        scale_adapter(ROOT / "adapters" / source, folder, "legal", factor)
+        (folder / "README.md").write_text(f"# legal\n\n{card}\n", encoding="utf-8")
+        return folder
+
+    @asynccontextmanager
+    async def running(self, **gate: Any) -> AsyncIterator[AsyncClient]:
+        """Run a router with some values of the gate changed, and give a client of one try."""
+        section = {**self.settings.registry.gate.model_dump(), **gate}
+        settings = changed(self.settings, registry={"gate": section})
+        async with (
+            app.running(settings) as address,
+            AsyncClient(address, attempts=1) as client,
+        ):
+            yield client
+
+
+def teach(root: Path) -> Settings:
+    """Write the experts below a folder and train their router; give settings without a backend."""
+    (root / "adapters").symlink_to(ROOT / "adapters")
+    for expert, (choices, texts) in CASES.items():
+        source, target = ROOT / "experts" / expert, root / "experts" / expert
+        target.mkdir(parents=True)
+        for name in ("expert.yaml", "prompt.md"):
+            shutil.copy(source / name, target)
+        for file in source.glob("utterances.*.txt"):
+            few = itertools.islice(file.open(encoding="utf-8"), LINES)
+            (target / file.name).write_text("".join(few), encoding="utf-8")
+        cases, _ = read_evaluation(source / "evaluation.jsonl")
+        lines = (case.model_dump_json() + "\n" for case in _few(cases, choices, texts))
+        (target / "evaluation.jsonl").write_text("".join(lines), encoding="utf-8")
+    settings = changed(
+        real_settings(),
+        server={"port": 0, "grace_s": 20, "insecure": True},
+        http={"port": 0},
+        routing={"encoder": {"enabled": False}},
+        registry={
+            "prepare_timeout_s": PATIENCE_S,
+            # Times of a machine that others use too say nothing.
+            "gate": {"max_tokens": 8, "timeout_s": PATIENCE_S, "latency_ratio": 1e6},
+        },
+    )
+    settings = settings.model_copy(
+        update={"experts_dir": root / "experts", "state_dir": root / "state"}
+    )
+    train_router(plan_lesson(settings, app.build_catalog(settings)), lambda _: None)
+    return settings
+
+
+async def bring(client: AsyncClient, folder: Path) -> Revision:
+    """Upload an adapter for `legal`, wait for the verdict, and give it with its report."""
+    revision = await client.adapters.upload(folder, "legal")
+    async with client.adapters.watch(
+        revision.name, after_sequence=0, timeout_s=PATIENCE_S
+    ) as changes:
+        async for change in changes:
+            if change.state not in UNDECIDED:
+                break
+    return await client.adapters.get(revision.name)
+
+
+def _few(cases: Sequence[EvaluationCase], choices: int, texts: int) -> list[EvaluationCase]:
+    """Take choices, and the English free answers with the shortest references, cut."""
+    chosen: list[EvaluationCase] = [case for case in cases if isinstance(case, ChoiceCase)]
+    free = [case for case in cases if isinstance(case, TextCase) and case.lang == "en"]
+    free.sort(key=lambda case: len(case.reference))
+    cut = [
+        case.model_copy(update={"reference": case.reference[:REFERENCE_CHARS]})
+        for case in free[:texts]
+    ]
+    # What a small base model gets right by chance is no duty.
+    return [case.model_copy(update={"must_pass": False}) for case in (*chosen[:choices], *cut)]

@@ -1,0 +1,176 @@
+"""A new domain by upload, over gRPC: from a folder to an expert that is routed to and answers."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tame_router.client.adapter import RevisionState
+from tame_router.client.async_client import AsyncClient
+from tame_router.errors import ExpertNotFoundError, InvalidRequestError
+from tests.domain_folder import EXPERT, LINES, PROMPT, QUESTIONS, write_domain
+from tests.flows.test_registry_rights import serving, tenant
+from tests.registry_fixture import (
+    LEGAL,
+    Site,
+    answering,
+    approved,
+    decided,
+    label,
+    name_of,
+    states,
+)
+from tests.small_experts import LINES as OTHERS
+
+pytestmark = pytest.mark.anyio
+
+
+def domain(site: Site, seed: int = 90, **changes: object) -> Path:
+    """Write the new domain's folder; the fakes know its revision's name."""
+    folder = write_domain(site.folder / f"domain-{seed}", seed, **changes)  # type: ignore[arg-type]
+    site.teach(name_of(folder, EXPERT))
+    return folder
+
+
+async def routed(client: AsyncClient, question: str = QUESTIONS[0]) -> str:
+    """Ask a question without naming anybody, and give who answered: a revision, or an expert."""
+    answer = await client.chat(question)
+    (expert,) = answer.experts
+    if expert.revision:
+        assert set(answer.content.split()) == {expert.revision}
+    return expert.revision or expert.expert
+
+
+async def brought(client: AsyncClient, name: str) -> None:
+    """Ask until a router answers by the new expert's revision."""
+    async with asyncio.timeout(60):
+        while await routed(client) != name:
+            pass
+
+
+async def test_from_folder_to_a_new_expert(site: Site) -> None:
+    """Nothing changes before it is published; then its questions are its own, restarts included."""
+    folder = domain(site)
+    async with site.running() as client:
+        before = await routed(client)
+        name = await approved(client, folder, EXPERT)
+        assert await routed(client) == before
+        assert EXPERT not in {expert.name for expert in await client.experts()}
+        report = json.loads((await client.adapters.get(name)).report)
+        assert report["live"] == ""
+        assert report["domain"]["lines"] == 24
+        assert report["domain"]["asked"] == dict.fromkeys(OTHERS, 24)
+        with pytest.raises(InvalidRequestError, match="makes the expert"):
+            await client.adapters.publish(name, canary_share=0.5)
+        made = await client.adapters.publish(name)
+        assert (made.label.live, made.revision.state) == (name, RevisionState.ACTIVE)
+        for question in QUESTIONS:
+            assert await routed(client, question) == name
+        assert await answering(client) == site.own
+        (expert,) = [one for one in await client.experts() if one.name == EXPERT]
+        assert expert.live_revision == name
+        asked = site.fakes[0].chats[-2].body["messages"]
+        assert PROMPT in asked[0]["content"]
+    async with site.running(site.changed(refresh_s=3600)) as client:
+        assert await routed(client) == name
+        assert await answering(client) == site.own
+        assert await states(client, name) == [RevisionState.ACTIVE]
+
+
+async def test_it_is_an_expert_like_any_other(site: Site) -> None:
+    """It has a next revision; going back from the first leaves the base model under its prompt."""
+    folder = domain(site)
+    async with site.running() as client:
+        first = await approved(client, folder, EXPERT)
+        await client.adapters.publish(first)
+        second = await approved(client, site.adapter(91, EXPERT), EXPERT)
+        await client.adapters.publish(second)
+        assert await routed(client) == second
+        assert (await client.adapters.rollback(EXPERT)).live == first
+        assert await routed(client) == first
+        assert (await client.adapters.rollback(EXPERT)).live == ""
+        assert await routed(client) == EXPERT
+        await client.adapters.publish(second)
+        assert await routed(client) == second
+
+
+async def test_another_router_follows(site: Site) -> None:
+    """Whether it runs already, or is started later with a state folder of its own."""
+    folder = domain(site)
+    async with site.running() as one, site.running() as two:
+        name = await approved(one, folder, EXPERT)
+        await one.adapters.publish(name)
+        assert await routed(one) == name
+        await brought(two, name)
+        assert await label(two, EXPERT) == await label(one, EXPERT)
+
+
+async def test_nobody_notices(site: Site) -> None:
+    """Questions that are asked while the router learns are all answered, each by one revision."""
+    folder = domain(site)
+    stopping = asyncio.Event()
+    answers: list[str] = []
+
+    async def ask(client: AsyncClient) -> None:
+        while not stopping.is_set():
+            answers.append(await answering(client))
+            answers.append(await routed(client))
+
+    async with site.running() as client:
+        name = await approved(client, folder, EXPERT)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(4):
+                group.create_task(ask(client))
+            await client.adapters.publish(name)
+            assert await routed(client) == name
+            stopping.set()
+        assert name in answers
+        assert site.own in answers
+
+
+async def test_a_domain_that_collides_is_refused_with_figures(site: Site) -> None:
+    """The report tells from whom it takes how much; with a limit that lets nothing pass it ends."""
+    legal = {
+        language: "\n".join(f"{line} 紙箱" for line in OTHERS["legal"][language].split("\n")[1:-1])
+        for language in LINES
+    }
+    folder = domain(site, lines=legal)
+    strict = site.changed(gate=site.settings.registry.gate.model_dump() | {"domain_share": 0.0})
+    async with site.running(strict) as client:
+        revision = await client.adapters.upload(folder, EXPERT)
+        found = await decided(client, revision.name)
+        told = [finding for finding in found.findings if finding.reason == "DOMAIN_COLLISION"]
+        print([f.message for f in told], found.state)
+        assert any("of 24 teaching lines of 'legal'" in finding.message for finding in told)
+        assert json.loads(found.report)["domain"]["alike"]["legal"] > 0
+
+
+async def test_a_line_of_another_expert_is_refused(site: Site) -> None:
+    """A line teaches one domain; the finding names both places, and no folder of this machine."""
+    lines: Mapping[str, str] = {**LINES, "en": f"{LINES['en']}Tell me a joke about cats\n"}
+    async with site.running() as client:
+        revision = await client.adapters.upload(domain(site, lines=lines), EXPERT)
+        found = await decided(client, revision.name)
+        assert found.state is RevisionState.REJECTED
+        (finding,) = [one for one in found.findings if one.fatal]
+        assert finding.reason == "UTTERANCES_MALFORMED"
+        assert "stands in general/utterances.en.txt:5" in finding.message
+        assert str(site.folder) not in finding.message
+
+
+async def test_a_grant_is_needed(site: Site) -> None:
+    """A name that is no expert yet is like any other: whoever was not granted it has no say."""
+    folder = domain(site)
+    factory, hospital = tenant("factory"), tenant("hospital")
+    object.__setattr__(factory, "publish", frozenset({EXPERT}))
+    async with serving(site, [factory, hospital, tenant("operator")]) as clients:
+        with pytest.raises(ExpertNotFoundError, match="may bring adapters for"):
+            await clients["hospital"].adapters.upload(folder, EXPERT)
+        name = await approved(clients["factory"], folder, EXPERT)
+        await clients["factory"].adapters.publish(name)
+        assert (await clients["operator"].adapters.get(name)).state is RevisionState.ACTIVE
+        answer = await clients["hospital"].chat(QUESTIONS[1])
+        assert answer.experts[0].revision == name
+        assert LEGAL
