@@ -54,7 +54,7 @@ async def test_a_verdict_that_comes_late_moves_nothing(
     await registry_client.adapters.publish(name)
     before = await label(registry_client)
     records = Records(site.settings.store, site.settings.state_dir)
-    mover = LabelMover(None, None, None, prepare_timeout_s=1, quorum=1)  # type: ignore[arg-type]
+    mover = LabelMover(None, None, None, None, prepare_timeout_s=1, quorum=1)  # type: ignore[arg-type]
     restorer = Restorer(records, mover, None)  # type: ignore[arg-type]
     try:
         with pytest.raises(LabelMovedError, match="no canary"):
