@@ -8,10 +8,10 @@ from tame_router.client.adapter import RevisionState
 from tame_router.client.async_client import AsyncClient
 from tame_router.errors import TameError
 from tame_router.errors_registry import LabelMovedError
-from tame_router.registry.label_mover import LabelMover
 from tame_router.registry.record import ROUTER
-from tame_router.registry.records import Records
-from tame_router.registry.restoration import Restorer, Rollback
+from tame_router.registry.records.access import Records
+from tame_router.registry.rollout.label_mover import LabelMover
+from tame_router.registry.rollout.restoration import Restorer, Rollback
 from tests.fakes.vllm_script import Refuse
 from tests.registry_fixture import LEGAL, Site, answering, approved, label, states
 
