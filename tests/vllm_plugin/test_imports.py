@@ -12,7 +12,7 @@ OURS = {
     "tame_router.errors",
     "tame_router.canonical_code",
     "tame_router.registry.manifest",
-    "tame_router.registry.revision_store",
+    "tame_router.registry.storage.revision_store",
 }
 
 WITH_VLLM = {"resolver.py", "cpu_lora.py"}
