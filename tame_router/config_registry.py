@@ -49,10 +49,11 @@ class GateSettings(Section):
         0.002, ge=0, le=1, description="Share of Simplified characters that its answers may have."
     )
     domain_share: float = Field(
-        0.05,
+        0.1,
         ge=0,
         le=1,
-        description="Share of any other expert's teaching lines that a new domain may take.",
+        description="Share of any other expert's teaching lines that a new domain may take, and of"
+        " its own that may almost stand there.",
     )
     latency_ratio: float = Field(
         1.5, gt=1, description="Time per token against the live revision's, at most."
