@@ -12,7 +12,7 @@ from bench.adapter_rig import EXPERT, QUESTION, Rig
 from tame_router.client.adapter import UNDECIDED, Revision, RevisionState
 from tame_router.client.async_client import AsyncClient
 from tame_router.errors import TameError
-from tame_router.registry.revision_store import RevisionStore
+from tame_router.registry.storage.revision_store import RevisionStore
 
 UNDER_WAY: Final = UNDECIDED | {RevisionState.PUBLISHING}
 """States that something still has to end."""

@@ -12,9 +12,9 @@ import grpc
 from bench.adapter_rig import Rig
 from tame_router.registry.manifest import FileEntry, make_manifest
 from tame_router.registry.record import RevisionRecord
-from tame_router.registry.row import write_revision
+from tame_router.registry.records.row import write_revision
+from tame_router.registry.records.tables import REVISION
 from tame_router.registry.state import State
-from tame_router.registry.tables import REVISION
 from tame_router.store import Database
 from tame_router.v1 import adapter_registry_service_pb2 as pb
 from tame_router.v1 import adapter_registry_service_pb2_grpc

@@ -18,7 +18,7 @@ from deploy.local.router_process import read_addresses, start
 from tame_router import app
 from tame_router.config import Settings
 from tame_router.local_engine import store_url
-from tame_router.registry.record_store import RecordStore
+from tame_router.registry.records.record_store import RecordStore
 from tame_router.registry.state import State
 from tame_router.store import Database
 from tame_router.trained_router import plan_lesson, train_router

@@ -16,7 +16,7 @@ from tame_router.catalog.expert import Catalog
 from tame_router.config import Settings
 from tame_router.domain_preview import Preview, preview
 from tame_router.errors import ArtefactError, TameError
-from tame_router.registry.domain import Extended, Outlook
+from tame_router.registry.domain.domain import Extended, Outlook
 from tame_router.routing.artefact import Artefact, decode, encode
 from tame_router.routing.artefact_folder import save_artefact
 from tame_router.routing.encoder import Encoder

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from tame_router.admission.caller import Caller
 from tame_router.errors import ExpertNotFoundError, RevisionNotFoundError
 from tame_router.quota.quota import Quota
-from tame_router.registry.intake import Session
 from tame_router.registry.record import Actor, Label, RevisionRecord, StateChange
 from tame_router.registry.registry import Registry
 from tame_router.registry.request import (
@@ -18,7 +17,8 @@ from tame_router.registry.request import (
     Published,
     Wanted,
 )
-from tame_router.registry.restoration import Rollback
+from tame_router.registry.rollout.restoration import Rollback
+from tame_router.registry.uploading.intake import Session
 from tame_router.tenancy.tenant import Scope
 
 

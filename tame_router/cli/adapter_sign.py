@@ -63,7 +63,7 @@ def add(commands: Commands) -> None:
 
 def run_sign(arguments: argparse.Namespace) -> int:
     """Sign a folder."""
-    from tame_router.registry.signing import sign_folder
+    from tame_router.registry.signing.folder_signing import sign_folder
 
     password = ""
     if arguments.password_file:
@@ -88,8 +88,8 @@ def run_verify(arguments: argparse.Namespace) -> int:
     """Check a folder's signature; exits 1 where it is none that counts."""
     from tame_router.config_registry import SigningSettings
     from tame_router.errors import InvalidRequestError
-    from tame_router.registry.signing import check_folder
-    from tame_router.registry.signing_policy import read_policy
+    from tame_router.registry.signing.folder_signing import check_folder
+    from tame_router.registry.signing.signing_policy import read_policy
 
     if not arguments.key and not arguments.authority:
         raise InvalidRequestError("give --key or --authority: whose signatures are to count")

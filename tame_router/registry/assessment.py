@@ -11,7 +11,7 @@ from tame_router.catalog.live import LiveCatalog
 from tame_router.errors import RevisionNotFoundError
 from tame_router.errors_registry import CorruptRevisionError, RevisionRefusedError
 from tame_router.registry.advice import found
-from tame_router.registry.domains import Domains, Look
+from tame_router.registry.domain.domains import Domains, Look
 from tame_router.registry.feed import Feed
 from tame_router.registry.finding import Finding
 from tame_router.registry.gate.evaluation_sets import Contender, EvaluationSets
@@ -21,10 +21,10 @@ from tame_router.registry.gate.report import Report
 from tame_router.registry.observer import UNOBSERVED, Observer
 from tame_router.registry.reason import Reason
 from tame_router.registry.record import ROUTER, Job, JobKind, RevisionRecord, SignatureState
-from tame_router.registry.records import Records
-from tame_router.registry.revision_store import RevisionStore
-from tame_router.registry.signature import Verdict
+from tame_router.registry.records.access import Records
+from tame_router.registry.signing.signature import Verdict
 from tame_router.registry.state import Event, State
+from tame_router.registry.storage.revision_store import RevisionStore
 from tame_router.telemetry import log
 
 

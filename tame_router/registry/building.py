@@ -18,28 +18,28 @@ from tame_router.config import Settings
 from tame_router.registry.assessment import Assessment
 from tame_router.registry.canary.warden import Warden
 from tame_router.registry.canary.witness import Witness
-from tame_router.registry.checkers import Checkers
-from tame_router.registry.domain import Extender
-from tame_router.registry.domains import Domains
+from tame_router.registry.domain.domain import Extender
+from tame_router.registry.domain.domains import Domains
+from tame_router.registry.domain.newcomers import Adopt, Newcomers
 from tame_router.registry.examination_sets import ExaminationSets
 from tame_router.registry.feed import Feed
 from tame_router.registry.garbage import Garbage
 from tame_router.registry.gate.gate import Gate
-from tame_router.registry.intake import Intake
-from tame_router.registry.label_mover import LabelMover
-from tame_router.registry.labels import Labels
-from tame_router.registry.newcomers import Adopt, Newcomers
+from tame_router.registry.jobs.worker import Step, Worker
 from tame_router.registry.observer import Observer
-from tame_router.registry.publication import Publisher
 from tame_router.registry.record import Actor, JobKind, Label
-from tame_router.registry.records import Records
+from tame_router.registry.records.access import Records
 from tame_router.registry.registry import Registry
-from tame_router.registry.restoration import Restorer, Rollback
-from tame_router.registry.revision_store import RevisionStore
-from tame_router.registry.signature_look import SignatureLook
-from tame_router.registry.signing_policy import SigningPolicies
-from tame_router.registry.uploads import Uploads
-from tame_router.registry.worker import Step, Worker
+from tame_router.registry.rollout.label_mover import LabelMover
+from tame_router.registry.rollout.labels import Labels
+from tame_router.registry.rollout.publication import Publisher
+from tame_router.registry.rollout.restoration import Restorer, Rollback
+from tame_router.registry.signing.signature_look import SignatureLook
+from tame_router.registry.signing.signing_policy import SigningPolicies
+from tame_router.registry.storage.revision_store import RevisionStore
+from tame_router.registry.uploading.checkers import Checkers
+from tame_router.registry.uploading.intake import Intake
+from tame_router.registry.uploading.uploads import Uploads
 
 
 @asynccontextmanager

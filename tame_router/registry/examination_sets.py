@@ -8,7 +8,7 @@ from tame_router.catalog.evaluation import EvaluationCase, parse_evaluation, rea
 from tame_router.catalog.live import LiveCatalog
 from tame_router.registry.gate.evaluation_sets import EvaluationSets, joined
 from tame_router.registry.record import RevisionRecord
-from tame_router.registry.revision_store import RevisionStore
+from tame_router.registry.storage.revision_store import RevisionStore
 
 FILE: Final = "evaluation.jsonl"
 

@@ -7,10 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tame_router.registry.record import RevisionRecord, StateChange
-from tame_router.registry.records import Records
+from tame_router.registry.records.access import Records
 
 if TYPE_CHECKING:  # the database's library is loaded with it
-    from tame_router.registry.record_store import RecordStore
+    from tame_router.registry.records.record_store import RecordStore
 
 BATCH: Final = 100
 """Changes that are read at once."""

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tame_router.registry.record import RevisionRecord
-from tame_router.registry.records import Records
+from tame_router.registry.records.access import Records
 from tame_router.registry.request import Collected
-from tame_router.registry.revision_store import RevisionStore
+from tame_router.registry.storage.revision_store import RevisionStore
 
 if TYPE_CHECKING:  # the database's library is loaded with it
-    from tame_router.registry.record_store import RecordStore
+    from tame_router.registry.records.record_store import RecordStore
 
 DropUploads = Callable[[datetime], Awaitable[int]]
 """Throws uploads away that began before a moment and were not finished; counts them."""

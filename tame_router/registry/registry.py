@@ -9,8 +9,7 @@ from tame_router.errors import RevisionNotFoundError
 from tame_router.registry.canary.witness import Witness
 from tame_router.registry.feed import Feed
 from tame_router.registry.garbage import Garbage
-from tame_router.registry.intake import Intake, Session
-from tame_router.registry.publication import Publisher
+from tame_router.registry.jobs.worker import Worker
 from tame_router.registry.record import (
     Actor,
     Job,
@@ -19,7 +18,7 @@ from tame_router.registry.record import (
     RevisionRecord,
     StateChange,
 )
-from tame_router.registry.records import Records
+from tame_router.registry.records.access import Records
 from tame_router.registry.request import (
     Announcement,
     Collected,
@@ -29,9 +28,10 @@ from tame_router.registry.request import (
     Published,
     Wanted,
 )
-from tame_router.registry.restoration import Restorer, Rollback
+from tame_router.registry.rollout.publication import Publisher
+from tame_router.registry.rollout.restoration import Restorer, Rollback
 from tame_router.registry.state import Event, State
-from tame_router.registry.worker import Worker
+from tame_router.registry.uploading.intake import Intake, Session
 
 
 class Registry:

@@ -13,7 +13,7 @@ from typing import Final
 from tame_router.errors import RevisionNotFoundError, TameError
 from tame_router.errors_registry import CorruptRevisionError
 from tame_router.registry.manifest import REVISION_NAME
-from tame_router.registry.revision_store import RevisionStore
+from tame_router.registry.storage.revision_store import RevisionStore
 from tame_router.vllm_plugin.cache import AdapterCache, Store
 from tame_router.vllm_plugin.variables import Variables
 

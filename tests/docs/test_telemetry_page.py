@@ -10,7 +10,7 @@ from tame_router.telemetry.instrument import INSTRUMENTS, Kind
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/telemetry.md").read_text(encoding="utf-8")
-EVENT = re.compile(r"(adapter|labels?|replica\.revision)[._][a-z_]+")
+EVENT = re.compile(r"(adapter|domain|labels?|replica\.revision)[._][a-z_]+")
 
 
 def first_cells(heading: str) -> list[str]:

@@ -12,7 +12,7 @@ from tame_router.errors_registry import (
     RevisionRefusedError,
     StorageUnavailableError,
 )
-from tame_router.registry.record_store import RecordStore
+from tame_router.registry.records.record_store import RecordStore
 from tame_router.store import Database
 from tests.fakes.vllm_script import Refuse
 from tests.registry_fixture import (

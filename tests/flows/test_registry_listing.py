@@ -12,8 +12,8 @@ from tame_router.client.adapter import RevisionState
 from tame_router.client.async_client import AsyncClient
 from tame_router.errors import InvalidRequestError
 from tame_router.errors_registry import InvalidTransitionError, RevisionRefusedError
-from tame_router.registry.revision_store import RevisionStore
-from tame_router.registry.tables import LABEL_CHANGE, REVISION
+from tame_router.registry.records.tables import LABEL_CHANGE, REVISION
+from tame_router.registry.storage.revision_store import RevisionStore
 from tame_router.store import Database
 from tame_router.v1 import adapter_registry_service_pb2 as pb
 from tame_router.v1 import adapter_registry_service_pb2_grpc as pb_grpc

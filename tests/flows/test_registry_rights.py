@@ -22,7 +22,7 @@ from tame_router.errors import (
 )
 from tame_router.errors_registry import StorageFullError
 from tame_router.identity import api_key
-from tame_router.registry.revision_store import RevisionStore
+from tame_router.registry.storage.revision_store import RevisionStore
 from tame_router.tenancy.snapshot import Snapshot
 from tame_router.tenancy.tenant import EVERY_EXPERT, Limits, Scope, Tenant
 from tests.identity.world import Known, kept

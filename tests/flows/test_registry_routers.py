@@ -8,7 +8,7 @@ import pytest
 from tame_router.client.adapter import RevisionState
 from tame_router.client.async_client import AsyncClient
 from tame_router.errors_registry import InvalidTransitionError, LabelMovedError
-from tame_router.registry.record_store import RecordStore
+from tame_router.registry.records.record_store import RecordStore
 from tame_router.store import Database
 from tests.fakes.vllm_resolver import Hold
 from tests.registry_fixture import (

@@ -15,7 +15,7 @@ from tame_router.errors_registry import (
     StorageFullError,
     StorageUnavailableError,
 )
-from tame_router.registry.revision_store import RevisionStore
+from tame_router.registry.storage.revision_store import RevisionStore
 from tame_router.telemetry import log
 from tests.registry.test_revision_store_faults import disk_of
 from tests.registry_fixture import (

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from tame_router.registry.manifest import FileEntry, make_manifest
 from tame_router.registry.record import Actor, Job, JobKind, Label, RevisionRecord
-from tame_router.registry.record_store import RecordStore
+from tame_router.registry.records.record_store import RecordStore
 from tame_router.registry.state import Event, State
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 7, tzinfo=UTC)

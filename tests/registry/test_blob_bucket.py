@@ -6,9 +6,9 @@ import pytest
 
 from tame_router.errors import AlreadyExistsError, RevisionNotFoundError
 from tame_router.errors_registry import CorruptRevisionError, StorageUnavailableError
-from tame_router.registry import blob_bucket
 from tame_router.registry.manifest import Manifest
-from tame_router.registry.revision_store import RevisionStore
+from tame_router.registry.storage import blob_bucket
+from tame_router.registry.storage.revision_store import RevisionStore
 from tests.registry.revision_folder import FILES, lying, write_revision
 from tests.s3_fixture import BUCKET, S3Server
 

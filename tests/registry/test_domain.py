@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tame_router.registry.advice import found
-from tame_router.registry.domain import Outlook, founds, judge_domain
+from tame_router.registry.domain.domain import Outlook, founds, judge_domain
 from tame_router.registry.manifest import FileEntry, make_manifest
 from tame_router.registry.reason import Reason
 from tests.registry.known import revision

@@ -7,11 +7,11 @@ import pytest
 
 from tame_router.config import StoreSettings
 from tame_router.registry.feed import Feed
+from tame_router.registry.jobs.worker import Worker
 from tame_router.registry.record import ROUTER
-from tame_router.registry.records import Records
+from tame_router.registry.records.access import Records
 from tame_router.registry.registry import Registry
 from tame_router.registry.state import Event, State
-from tame_router.registry.worker import Worker
 from tests.registry.known import PARTNER, approve
 
 pytestmark = pytest.mark.anyio

@@ -9,8 +9,8 @@ from tame_router.errors_registry import (
     RevisionRefusedError,
     StorageUnavailableError,
 )
-from tame_router.registry.expert_folder import SOURCE, place_expert
-from tame_router.registry.revision_store import RevisionStore
+from tame_router.registry.domain.expert_folder import SOURCE, place_expert
+from tame_router.registry.storage.revision_store import RevisionStore
 from tests.registry.revision_folder import lying, write_revision
 
 FILES = {

@@ -7,7 +7,7 @@ import pytest
 
 from tame_router.config import StoreSettings
 from tame_router.registry.feed import Feed
-from tame_router.registry.records import Records
+from tame_router.registry.records.access import Records
 from tame_router.registry.registry import Registry
 from tame_router.registry.state import Event, State
 from tests.registry.known import PARTNER, add, approve

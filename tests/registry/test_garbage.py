@@ -8,7 +8,7 @@ import pytest
 from tame_router.errors_registry import RevisionRefusedError
 from tame_router.registry.manifest import FileEntry, make_manifest
 from tame_router.registry.record import RevisionRecord
-from tame_router.registry.record_store import RecordStore
+from tame_router.registry.records.record_store import RecordStore
 from tame_router.registry.state import Event
 from tame_router.store import Database
 from tests.registry.known import (

@@ -6,7 +6,7 @@ import pytest
 
 from tame_router.errors_registry import InvalidTransitionError
 from tame_router.registry.record import Call
-from tame_router.registry.record_store import RecordStore
+from tame_router.registry.records.record_store import RecordStore
 from tame_router.registry.state import Event
 from tame_router.store import Database
 from tests.registry.known import FOLDER, PARTNER, Clock, approve

@@ -14,7 +14,7 @@ from tame_router.errors_registry import (
     RevisionRefusedError,
 )
 from tame_router.registry.record import Action, Label
-from tame_router.registry.record_store import RecordStore
+from tame_router.registry.records.record_store import RecordStore
 from tame_router.registry.state import Event, State
 from tame_router.store import Database
 from tests.registry.known import FOLDER, PARTNER, Clock, add, approve, publish, rollback

@@ -11,9 +11,9 @@ from tame_router.config import StoreSettings
 from tame_router.errors_registry import RolloutError
 from tame_router.registry.assessment import Assessment
 from tame_router.registry.feed import Feed
-from tame_router.registry.lease import extended
+from tame_router.registry.jobs.lease import extended
 from tame_router.registry.record import ROUTER, Job, JobKind
-from tame_router.registry.records import Records
+from tame_router.registry.records.access import Records
 from tame_router.registry.state import Event, State
 from tests.registry.known import PARTNER, approve
 

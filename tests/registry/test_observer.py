@@ -9,11 +9,11 @@ import pytest
 from tame_router.config import StoreSettings
 from tame_router.errors import BackendUnavailableError, TameError
 from tame_router.errors_registry import InvalidTransitionError, RevisionRefusedError
+from tame_router.registry.jobs.worker import Worker
 from tame_router.registry.observer import Observer, Unobserved
 from tame_router.registry.record import ROUTER, Job, JobKind
-from tame_router.registry.records import Records
+from tame_router.registry.records.access import Records
 from tame_router.registry.state import Event
-from tame_router.registry.worker import Worker
 from tests.registry.known import PARTNER, approve, job
 
 pytestmark = pytest.mark.anyio

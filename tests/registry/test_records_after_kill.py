@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tame_router.config import StoreSettings
-from tame_router.registry.record_store import RecordStore
+from tame_router.registry.records.record_store import RecordStore
 from tame_router.registry.state import State
 from tame_router.store import Database
 from tests.registry.known import FOLDER
@@ -17,7 +17,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from tame_router.config import StoreSettings
-from tame_router.registry.record_store import RecordStore
+from tame_router.registry.records.record_store import RecordStore
 from tame_router.store import Database
 from tests.registry.known import approve, publish, rollback
 store = RecordStore(Database(StoreSettings(), Path(sys.argv[1])))

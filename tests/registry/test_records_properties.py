@@ -18,8 +18,8 @@ from tame_router.config import StoreSettings
 from tame_router.errors import RequestError
 from tame_router.errors_registry import RegistryError
 from tame_router.registry.record import Label, RevisionRecord
-from tame_router.registry.record_store import RecordStore
-from tame_router.registry.revision_records import LABELS_OWN
+from tame_router.registry.records.record_store import RecordStore
+from tame_router.registry.records.revision_records import LABELS_OWN
 from tame_router.registry.state import TRANSITIONS, Event, State
 from tame_router.store import Database
 from tests.registry.known import FOLDER, PARTNER, Clock, revision

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tame_router.registry.record_store import RecordStore
+from tame_router.registry.records.record_store import RecordStore
 from tame_router.store import Database
 from tests.registry.known import NOON, Clock
 

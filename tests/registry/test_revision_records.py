@@ -13,7 +13,7 @@ from tame_router.errors_registry import InvalidTransitionError, RevisionRefusedE
 from tame_router.registry.finding import Finding
 from tame_router.registry.reason import Reason
 from tame_router.registry.record import ROUTER, SignatureState
-from tame_router.registry.record_store import RecordStore
+from tame_router.registry.records.record_store import RecordStore
 from tame_router.registry.state import Event, State
 from tame_router.store import Database
 from tests.registry.known import (

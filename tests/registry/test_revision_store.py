@@ -18,7 +18,7 @@ from tame_router.errors_registry import (
     UploadError,
 )
 from tame_router.registry.manifest import FileEntry, Manifest, make_manifest
-from tame_router.registry.revision_store import RevisionStore
+from tame_router.registry.storage.revision_store import RevisionStore
 from tests.registry.revision_folder import FILES, entry_of, lying, write_revision
 
 UNKNOWN = "legal--" + "0" * 16

@@ -13,7 +13,7 @@ import pytest
 
 from tame_router.errors_registry import StorageFullError, StorageUnavailableError
 from tame_router.registry.manifest import Manifest, read_manifest
-from tame_router.registry.revision_store import RevisionStore
+from tame_router.registry.storage.revision_store import RevisionStore
 from tests.registry.revision_folder import lying, write_revision
 
 UNKNOWN = "legal--" + "0" * 16
@@ -106,7 +106,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from tame_router.registry.manifest import read_manifest
-from tame_router.registry.revision_store import RevisionStore
+from tame_router.registry.storage.revision_store import RevisionStore
 
 count, root, folder, document = int(sys.argv[1]), *sys.argv[2:]
 calls = 0

@@ -14,9 +14,9 @@ from sqlalchemy import inspect
 
 from tame_router.config import StoreSettings
 from tame_router.errors import ConfigError, StoreUnavailableError
-from tame_router.registry.record_store import RecordStore
-from tame_router.registry.schema import SCRIPTS, VERSION_TABLE, migrate
-from tame_router.registry.tables import TABLES
+from tame_router.registry.records.record_store import RecordStore
+from tame_router.registry.records.schema import SCRIPTS, VERSION_TABLE, migrate
+from tame_router.registry.records.tables import TABLES
 from tame_router.store import FILE, METADATA, Database
 from tests.registry.known import add
 
@@ -105,7 +105,7 @@ def test_several_may_open_at_once(store_settings: StoreSettings, tmp_path: Path)
         "import sys\n"
         "from pathlib import Path\n"
         "from tame_router.config import StoreSettings\n"
-        "from tame_router.registry.record_store import RecordStore\n"
+        "from tame_router.registry.records.record_store import RecordStore\n"
         "from tame_router.store import Database\n"
         "settings = StoreSettings(url=sys.argv[1])\n"
         "print(RecordStore(Database(settings, Path())).sequence())\n"

@@ -17,9 +17,9 @@ from tame_router.config_registry import SigningSettings
 from tame_router.errors import ConfigError
 from tame_router.registry.manifest import FileEntry, Manifest, make_manifest
 from tame_router.registry.reason import Reason
-from tame_router.registry.signature import Verdict, check_signature
-from tame_router.registry.signing import check_folder, folder_manifest, sign_folder
-from tame_router.registry.signing_policy import SigningPolicy, read_policy
+from tame_router.registry.signing.folder_signing import check_folder, folder_manifest, sign_folder
+from tame_router.registry.signing.signature import Verdict, check_signature
+from tame_router.registry.signing.signing_policy import SigningPolicy, read_policy
 from tests.registry.revision_folder import FILES, write_revision
 from tests.registry.signers import NOW, Authority, write_key, write_rsa_key
 

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tame_router.config_registry import RegistrySettings, SigningSettings
 from tame_router.errors import ConfigError
-from tame_router.registry.signing_policy import SigningPolicies, SigningPolicy, read_policy
+from tame_router.registry.signing.signing_policy import SigningPolicies, SigningPolicy, read_policy
 from tests.registry.signers import Authority, write_key, write_rsa_key
 
 

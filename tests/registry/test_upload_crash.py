@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 DYING = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from tame_router.registry import staging
+from tame_router.registry.uploading import staging
 from tests.registry.upload_trial import Trial, announce, chunks_of
 
 staging.FLUSH_BYTES = 200_000

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tame_router.errors_registry import UploadInterruptedError
-from tame_router.registry import staging
 from tame_router.registry.finding import Finding
 from tame_router.registry.reason import Reason
-from tame_router.registry.upload import WAITING_CHUNKS
-from tame_router.registry.uploads import Uploads, upload_id_of
+from tame_router.registry.uploading import staging
+from tame_router.registry.uploading.upload import WAITING_CHUNKS
+from tame_router.registry.uploading.uploads import Uploads, upload_id_of
 from tests.registry.revision_folder import FILES, lying, write_revision
 from tests.registry.upload_trial import ToldChecker, Trial, announce, chunks_of, finding, send
 

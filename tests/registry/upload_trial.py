@@ -9,8 +9,8 @@ from tame_router.registry.finding import Finding
 from tame_router.registry.manifest import FileEntry
 from tame_router.registry.reason import Reason
 from tame_router.registry.request import Announcement, Chunk, Progress
-from tame_router.registry.upload import Received, Upload
-from tame_router.registry.uploads import Uploads
+from tame_router.registry.uploading.upload import Received, Upload
+from tame_router.registry.uploading.uploads import Uploads
 from tests.registry.revision_folder import FILES, entry_of
 
 

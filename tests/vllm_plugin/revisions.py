@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tame_router.registry.manifest import FileEntry, make_manifest
-from tame_router.registry.revision_store import RevisionStore
+from tame_router.registry.storage.revision_store import RevisionStore
 
 SMALL: Mapping[str, bytes] = {
     "adapter_config.json": b"{}",

@@ -15,7 +15,7 @@ from tame_router.errors_registry import (
     StorageUnavailableError,
 )
 from tame_router.registry.manifest import Manifest
-from tame_router.registry.revision_store import RevisionStore
+from tame_router.registry.storage.revision_store import RevisionStore
 from tame_router.vllm_plugin.cache import AdapterCache
 from tests.vllm_plugin.revisions import SMALL, keep, spoil
 

@@ -10,7 +10,7 @@ from tame_router.errors import TameError
 from tame_router.registry.canary.trial import Verdict
 from tame_router.registry.canary.watch import CanaryWatch
 from tame_router.registry.record import ROUTER, Actor, Label
-from tame_router.registry.restoration import Rollback
+from tame_router.registry.rollout.restoration import Rollback
 from tame_router.telemetry import log
 
 GoBack = Callable[[Rollback, Actor], Awaitable[Label]]

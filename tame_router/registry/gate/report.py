@@ -8,7 +8,7 @@ import msgspec
 
 from tame_router.catalog.evaluation import ChoiceCase
 from tame_router.evaluation.bootstrap import Estimate
-from tame_router.registry.domain import Outlook
+from tame_router.registry.domain.domain import Outlook
 from tame_router.registry.finding import Finding
 from tame_router.registry.gate.case_score import CaseScore
 from tame_router.registry.gate.examination import CaseResult

@@ -1,0 +1,1 @@
+"""Long steps that outlive a restart."""

@@ -1,0 +1,126 @@
+"""The service's way to the registry's records: off the event loop, and not before it is needed."""
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from tame_router.config import StoreSettings
+from tame_router.errors import StoreUnavailableError
+from tame_router.registry.observer import UNOBSERVED, Observer
+from tame_router.registry.record import ROUTER
+from tame_router.telemetry import log
+
+if TYPE_CHECKING:  # the database's library is loaded with it
+    from tame_router.registry.records.ledger import Writing
+    from tame_router.registry.records.record_store import RecordStore
+    from tame_router.store import Database
+
+T = TypeVar("T")
+
+FILE = "tame.db"
+"""The default database, as `store` names it; that module loads the library."""
+
+TABLE = "adapter_revisions"
+"""There once anything was recorded."""
+
+BUSY_TIMEOUT_S = 5
+
+
+class Records:
+    """Reads and changes records. Use it on one event loop, and close it.
+
+    Args:
+        settings: Where the store is.
+        state_dir: Folder of the default store.
+        observer: Is told of changes that are kept.
+    """
+
+    def __init__(
+        self, settings: StoreSettings, state_dir: Path, observer: Observer = UNOBSERVED
+    ) -> None:
+        self._settings = settings
+        self._state_dir = state_dir
+        self._database: Database | None = None
+        self._store: RecordStore | None = None
+        self._observer = observer
+        # Filled by the thread, told on the event loop: whoever counts has no lock.
+        self._news: deque[Callable[[], None]] = deque()
+        # One thread: what has to wait for a slow database waits here, and nothing else does.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="registry")
+
+    async def present(self) -> bool:
+        """Tell whether there may be records: a router without any loads no database for them."""
+        if self._store is not None or self._settings.url.get_secret_value():
+            return True
+        return await self._off_loop(self._made)
+
+    async def ask(self, work: "Callable[[RecordStore], T]") -> T:
+        """Read or change records.
+
+        Args:
+            work: What to do, in a thread.
+
+        Raises:
+            StoreUnavailableError: When the store cannot be used; the log says why.
+            TameError: What the work raises.
+        """
+        try:
+            return await self._off_loop(lambda: work(self._open()))
+        except StoreUnavailableError as error:
+            log.event(logging.ERROR, "store.failed", because=error.message)
+            raise StoreUnavailableError(
+                "records of adapters cannot be read or changed now; the operator finds the reason"
+                " in the log",
+                retry_after_s=error.retry_after_s,
+            ) from error
+        finally:
+            while self._news:
+                self._news.popleft()()
+
+    async def close(self) -> None:
+        """Finish what is under way, and close the store."""
+        await self._off_loop(self._close)
+        self._thread.shutdown(wait=False)
+
+    async def _off_loop(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _open(self) -> "RecordStore":
+        if self._store is None:
+            from tame_router.registry.records.record_store import RecordStore
+            from tame_router.store import Database
+
+            self._database = self._database or Database(self._settings, self._state_dir)
+            self._store = RecordStore(self._database, kept=self._note)
+        return self._store
+
+    def _note(self, kept: "Writing") -> None:
+        """Keep in mind what is to be told of a change."""
+        for state in kept.states:
+            self._news.append(partial(self._observer.adapter_changed, state))
+        for action, actor in kept.moves:
+            moved = partial(self._observer.adapter_label_moved, by_router=actor == ROUTER)
+            self._news.append(partial(moved, action))
+
+    def _made(self) -> bool:
+        """Look into the default database, without the library."""
+        path = self._state_dir / FILE
+        if not path.exists():
+            return False
+        query = "SELECT 1 FROM sqlite_master WHERE name = ?"
+        with contextlib.closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as connection:
+            try:
+                return connection.execute(query, (TABLE,)).fetchone() is not None
+            except sqlite3.Error:
+                return True  # whatever is wrong with it, opening it tells
+
+    def _close(self) -> None:
+        if self._database is not None:
+            self._database.close()

@@ -1,0 +1,151 @@
+"""What moving a label writes: the label, its history, and the states of revisions with it."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, or_, select
+
+from tame_router.errors import RevisionNotFoundError
+from tame_router.errors_registry import NothingToRestoreError, RevisionRefusedError
+from tame_router.registry.record import Action, Actor, Label, LabelChange
+from tame_router.registry.records.ledger import Writing
+from tame_router.registry.records.life import check_usable, find_revision, step
+from tame_router.registry.records.row import microseconds, write_label_change
+from tame_router.registry.records.tables import LABEL, LABEL_CHANGE
+from tame_router.registry.state import Event, State
+
+
+def lives(changes: Sequence[LabelChange]) -> list[str]:
+    """Give what was live one after another, without what was rolled back; the last is live.
+
+    Args:
+        changes: All moves of one label, the oldest first.
+    """
+    found = [change.live_before for change in changes[:1]]
+    for change in changes:
+        live = change.label.live
+        if change.action is Action.ROLLBACK and live in found:
+            del found[len(found) - found[::-1].index(live) :]
+        elif live != found[-1]:
+            found.append(live)
+    return found
+
+
+def check_was_live(connection: Connection, expert: str, name: str) -> None:
+    """Refuse to go back to what was never there.
+
+    Args:
+        connection: A transaction.
+        expert: Whose label.
+        name: What is to be live again; empty: the base model.
+
+    Raises:
+        NothingToRestoreError: When the history does not name it.
+        RevisionNotFoundError: When it is another expert's.
+    """
+    there = or_(LABEL_CHANGE.c.live == name, LABEL_CHANGE.c.live_before == name)
+    query = select(LABEL_CHANGE.c.generation).where(LABEL_CHANGE.c.expert == expert, there)
+    if connection.execute(query.limit(1)).first() is not None:
+        return
+    record = find_revision(connection, name)
+    if record is not None and record.expert != expert:
+        raise RevisionNotFoundError(
+            f"{expert} has no revision {name[:64]!r}; `tame adapter history {expert}` tells what"
+            " was live",
+            metadata={"expert": expert, "revision": name[:64]},
+        )
+    raise NothingToRestoreError(
+        f"{called(name)} was never live for {expert}; publish it, or choose one of"
+        f" `tame adapter history {expert}`",
+        metadata={"expert": expert},
+    )
+
+
+def restart(writing: Writing, expert: str, name: str, actor: Actor, because: str) -> None:
+    """Let a revision become ACTIVE, by the steps that it takes from its state.
+
+    Args:
+        writing: The change that this is part of.
+        expert: Whose label is to name it.
+        name: The revision; where it has no record, nothing is done.
+        actor: Who wanted it.
+        because: Why.
+
+    Raises:
+        RevisionRefusedError: When it was rejected, withdrawn or removed.
+        InvalidTransitionError: When it cannot be published where it stands.
+    """
+    record = find_revision(writing.connection, name)
+    if record is None:
+        return
+    check_usable(record)
+    if record.state is State.REJECTED:
+        raise RevisionRefusedError(
+            f"the revision {name} was rejected and cannot answer for {expert}; choose another",
+            metadata={"revision": name, "state": str(record.state)},
+        )
+    if record.state is State.ACTIVE:
+        step(writing, record, Event.PUBLISH, actor, because)
+        return
+    if record.state is not State.PUBLISHING:
+        record = step(writing, record, Event.PUBLISH, actor, because)
+    step(writing, record, Event.PREPARED, actor, because)
+
+
+def move_label(
+    writing: Writing,
+    label: Label,
+    moved: Label,
+    live_before: str,
+    action: Action,
+    actor: Actor,
+    because: str,
+) -> Label:
+    """Put a label where it is to be, and retire what it names no more.
+
+    Args:
+        writing: The change that this is part of.
+        label: As it stands.
+        moved: As it is to be.
+        live_before: What was live.
+        action: What moves it.
+        actor: Who wanted it.
+        because: Why.
+
+    Returns:
+        The label as it is kept.
+    """
+    moved = dataclasses.replace(moved, generation=label.generation + 1, update_time=writing.now)
+    for name in sorted({live_before, label.canary} - {moved.live, moved.canary, ""}):
+        record = find_revision(writing.connection, name)
+        if record is not None and record.state is State.ACTIVE:
+            step(writing, record, Event.REPLACED, actor, because)
+    values = {
+        "live": moved.live,
+        "canary": moved.canary,
+        "canary_share": moved.canary_share,
+        "generation": moved.generation,
+        "update_time_us": microseconds(writing.now),
+    }
+    if label.generation:
+        mine = LABEL.c.expert == label.expert
+        writing.connection.execute(LABEL.update().where(mine).values(values))
+    else:
+        writing.connection.execute(LABEL.insert().values(expert=label.expert, **values))
+    change = LabelChange(
+        label=moved,
+        live_before=live_before,
+        action=action,
+        actor=actor,
+        because=because,
+        create_time=writing.now,
+    )
+    writing.connection.execute(LABEL_CHANGE.insert().values(write_label_change(change)))
+    writing.generation += 1
+    writing.moves.append((action, actor))
+    return moved
+
+
+def called(name: str) -> str:
+    """Say what answers, where a name may be empty."""
+    return repr(name[:64]) if name else "the base model without adapter"

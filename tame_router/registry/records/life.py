@@ -1,0 +1,127 @@
+"""How a revision is read, moved on and remembered within a change of the records."""
+
+import dataclasses
+from typing import Any
+
+from sqlalchemy import Connection, Select, or_, select
+
+from tame_router.errors import RevisionNotFoundError
+from tame_router.errors_registry import RevisionRefusedError
+from tame_router.registry.record import Actor, RevisionRecord
+from tame_router.registry.records.ledger import Writing
+from tame_router.registry.records.row import (
+    microseconds,
+    read_revision,
+    write_actor,
+    write_findings,
+)
+from tame_router.registry.records.tables import LABEL, REVISION, STATE_CHANGE
+from tame_router.registry.state import Event, State, next_state
+
+BRIEF = [column for column in REVISION.c if column is not REVISION.c.report]
+"""What a list is made of: reports are long."""
+
+
+def find_revision(
+    connection: Connection, name: str, *, with_report: bool = True
+) -> RevisionRecord | None:
+    """Read a revision; None: there is none of that name."""
+    query: Select[Any] = select(REVISION) if with_report else select(*BRIEF)
+    row = connection.execute(query.where(REVISION.c.name == name)).one_or_none()
+    return None if row is None else read_revision(row)
+
+
+def need_revision(connection: Connection, name: str) -> RevisionRecord:
+    """Read a revision that must be there.
+
+    Raises:
+        RevisionNotFoundError: When there is none of that name.
+    """
+    record = find_revision(connection, name)
+    if record is None:
+        raise RevisionNotFoundError(
+            f"there is no revision {name[:64]!r}; `tame adapter list` or ListAdapterRevisions tells"
+            " which there are",
+            metadata={"revision": name[:64]},
+        )
+    return record
+
+
+def labelled(connection: Connection, name: str) -> bool:
+    """Tell whether a label names a revision, as live or as canary."""
+    named = or_(LABEL.c.live == name, LABEL.c.canary == name)
+    return connection.execute(select(LABEL.c.expert).where(named).limit(1)).first() is not None
+
+
+def check_usable(record: RevisionRecord) -> None:
+    """Refuse a revision that may not answer again.
+
+    Raises:
+        RevisionRefusedError: When it was withdrawn, or its bytes were removed.
+    """
+    if record.withdrawn or record.removed:
+        what = "was withdrawn" if record.withdrawn else "is old, and its bytes were removed"
+        raise RevisionRefusedError(
+            f"the revision {record.name} {what}; upload {'another' if record.withdrawn else 'it'}"
+            " instead",
+            metadata={"revision": record.name, "state": str(record.state)},
+        )
+
+
+def step(
+    writing: Writing,
+    record: RevisionRecord,
+    event: Event,
+    actor: Actor,
+    because: str,
+    **values: Any,
+) -> RevisionRecord:
+    """Move a revision on, and add that to the list of changes.
+
+    Args:
+        writing: The change that this is part of.
+        record: The revision as it stands.
+        event: What happened to it.
+        actor: Who caused it.
+        because: Why.
+        **values: Fields of the record that change with it.
+
+    Raises:
+        InvalidTransitionError: When that cannot happen to it where it stands.
+    """
+    state = next_state(record.state, event)
+    moved = update_revision(writing, record, state=state, update_time=writing.now, **values)
+    append_change(writing, moved, record.state, actor, because)
+    return moved
+
+
+def update_revision(writing: Writing, record: RevisionRecord, **values: Any) -> RevisionRecord:
+    """Change fields of a revision's record."""
+    written = dict(values)
+    if "findings" in values:
+        written["findings"] = write_findings(values["findings"])
+    if "update_time" in values:
+        written["update_time_us"] = microseconds(written.pop("update_time"))
+    if written:
+        mine = REVISION.c.name == record.name
+        writing.connection.execute(REVISION.update().where(mine).values(written))
+    return dataclasses.replace(record, **values)
+
+
+def append_change(
+    writing: Writing, record: RevisionRecord, before: State | None, actor: Actor, because: str
+) -> None:
+    """Add a revision's step to the list of changes; `before` is None for its first."""
+    writing.sequence += 1
+    row = {
+        "sequence": writing.sequence,
+        "revision": record.name,
+        "expert": record.expert,
+        "before": before or "",
+        "state": record.state,
+        "because": because,
+        "create_time_us": microseconds(writing.now),
+        **write_actor(actor),
+    }
+    writing.connection.execute(STATE_CHANGE.insert().values(row))
+    writing.states.append(record.state)

@@ -1,0 +1,91 @@
+"""The records of the registry: all that it knows of revisions, labels, jobs and calls."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, or_, select
+
+from tame_router.registry.records.job_store import JobStore
+from tame_router.registry.records.label_store import LabelStore
+from tame_router.registry.records.ledger import Clock, Kept, present
+from tame_router.registry.records.life import need_revision
+from tame_router.registry.records.request_store import RequestStore
+from tame_router.registry.records.revision_records import RevisionRecords
+from tame_router.registry.records.row import microseconds
+from tame_router.registry.records.schema import migrate
+from tame_router.registry.records.tables import JOB, LABEL, LABEL_CHANGE, REVISION
+from tame_router.registry.state import State
+from tame_router.store import Database
+
+
+class RecordStore(RevisionRecords, LabelStore, JobStore, RequestStore):
+    """Keeps the registry's records in a database. Synchronous; threads and processes share it.
+
+    Args:
+        database: Where the tables are, or are to be made.
+        clock: Tells the time of changes, UTC.
+        kept: Called after each change that is kept, by the thread that made it.
+
+    Raises:
+        ConfigError: When a newer version has changed the tables.
+        StoreUnavailableError: When the database cannot be used; from every method as well.
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock = present, kept: Kept = lambda _: None
+    ) -> None:
+        migrate(database)
+        super().__init__(database, clock, kept)
+
+    def garbage(self, now: datetime, retention: timedelta) -> Sequence[str]:
+        """Name the revisions whose bytes nobody needs any more, in order.
+
+        Those are refused, retired or withdrawn longer ago than the retention; no label names
+        them, no label did within it, no job for them is open, and none has made its expert.
+
+        Args:
+            now: The present moment, UTC.
+            retention: How long they are kept.
+        """
+        since = microseconds(now - retention)
+        query = select(REVISION.c.name).where(_idle(), REVISION.c.update_time_us < since)
+        recent = LABEL_CHANGE.c.create_time_us >= since
+        named = (LABEL_CHANGE.c.live, LABEL_CHANGE.c.canary, LABEL_CHANGE.c.live_before)
+        for column in named:
+            query = query.where(REVISION.c.name.not_in(select(column).where(recent)))
+        with self._database.reading() as connection:
+            return list(connection.execute(query.order_by(REVISION.c.name)).scalars())
+
+    def mark_removed(self, name: str) -> bool:
+        """Note that a revision's bytes go; to be called before they do.
+
+        Returns:
+            Whether they may go: False where it has come into use since it was named garbage.
+
+        Raises:
+            RevisionNotFoundError: When there is none of that name.
+        """
+        with self._changing() as writing:
+            need_revision(writing.connection, name)
+            mine = (REVISION.c.name == name) & _idle()
+            return _set_removed(writing.connection, mine)
+
+
+def _idle() -> ColumnElement[bool]:
+    """Say of a revision that nothing uses it, however young it is."""
+    ended = REVISION.c.state.in_([State.REJECTED, State.RETIRED])
+    labelled = select(LABEL.c.expert).where(
+        or_(LABEL.c.live == REVISION.c.name, LABEL.c.canary == REVISION.c.name)
+    )
+    # An expert that an upload made is made anew from it, by a router that comes later.
+    described = REVISION.c.manifest.contains('"path":"expert.yaml"')
+    first = (LABEL_CHANGE.c.generation == 1) & (LABEL_CHANGE.c.live == REVISION.c.name)
+    founder = described & select(LABEL_CHANGE.c.expert).where(first).exists()
+    at_work = select(JOB.c.job_id).where(JOB.c.revision == REVISION.c.name, ~JOB.c.done)
+    needed = labelled.exists() | at_work.exists() | founder
+    return ended & ~REVISION.c.removed & ~needed
+
+
+def _set_removed(connection: Connection, which: ColumnElement[bool]) -> bool:
+    statement = REVISION.update().where(which).values(removed=True)
+    return connection.execute(statement).rowcount > 0

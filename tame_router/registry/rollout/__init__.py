@@ -1,0 +1,1 @@
+"""Labels: moved forward, moved back, followed."""

@@ -1,0 +1,191 @@
+"""Publishing: make every replica ready, then move the label.
+
+Nothing a caller sees changes until the label moves, and that is one transaction. What is
+under way then finishes on the revision that was live when it was admitted.
+"""
+
+import asyncio
+import contextlib
+import math
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+from tame_router.errors import InvalidRequestError, RevisionNotFoundError
+from tame_router.errors_registry import (
+    InvalidTransitionError,
+    LabelMovedError,
+    RevisionRefusedError,
+)
+from tame_router.registry.domain.domain import founds
+from tame_router.registry.jobs.lease import extended
+from tame_router.registry.record import ROUTER, Actor, Call, Job, JobKind, Label, RevisionRecord
+from tame_router.registry.records.access import Records
+from tame_router.registry.request import Publication, Published
+from tame_router.registry.rollout.label_mover import (
+    Check,
+    LabelMover,
+    call_of,
+    require_kept,
+    require_same,
+)
+from tame_router.registry.state import Event, State
+
+
+class Publisher:
+    """Publishes revisions.
+
+    Args:
+        records: The records.
+        mover: Prepares replicas, and lets a moved label count.
+        check: Makes sure of a revision before a replica loads it; raises `RegistryError`.
+        owner: Names this process among those that share the records.
+        lease_s: Time after which a publication counts as broken off when this process dies.
+    """
+
+    def __init__(
+        self, records: Records, mover: LabelMover, check: Check, *, owner: str, lease_s: float
+    ) -> None:
+        self._records = records
+        self._mover = mover
+        self._check = check
+        self._owner = owner
+        self._lease_s = lease_s
+
+    async def publish(self, wanted: Publication, actor: Actor) -> Published:
+        """Let a revision answer, once every replica does under its name.
+
+        Raises:
+            RevisionNotFoundError: When there is no such revision.
+            RevisionRefusedError: When it was refused, withdrawn or removed.
+            InvalidTransitionError: When it is not approved yet, or is being published.
+            LabelMovedError: When the label is not where the caller saw it.
+            RolloutError: When too few replicas loaded it; nothing has changed.
+            CorruptRevisionError: When its bytes are not what they were.
+            InvalidRequestError: When another call had its `request_id`, or it makes an expert and
+                is to be a canary.
+        """
+        call = call_of(actor, "publish", wanted.request_id)
+        expert = (await self._publishable(wanted.name)).expert
+        async with self._mover.alone(expert):
+            # Read under the lock: what waited for another publication sees what that has done.
+            record = await self._publishable(wanted.name)
+            label = await self._records.ask(lambda store: store.label(expert))
+            done = await self._records.ask(lambda store: store.done(call))
+            if done is not None:
+                require_same(wanted.request_id, same=_stands(done, wanted))
+                return Published(label=done, record=record)
+            if _stands(label, wanted):
+                return Published(label=label, record=record)
+            _require_generation(label, wanted.expected_generation)
+            self._require_place(record, wanted)
+            async with self._attempt(record, actor):
+                await self._check(record)
+                before = label.live if label.generation else self._mover.own(expert)
+                await self._mover.prepare_way_back(expert, before)
+                await self._mover.prepare(expert, record.name)
+                moved = await self._move(record, label, wanted, actor, call)
+        found = await self._records.ask(lambda store: store.get(record.name, with_report=False))
+        return Published(label=moved, record=found or record)
+
+    async def _publishable(self, name: str) -> RevisionRecord:
+        record = await self._records.ask(lambda store: store.get(name, with_report=False))
+        if record is None:
+            raise RevisionNotFoundError(
+                f"there is no revision {name[:80]!r}; ListAdapterRevisions tells which there are",
+                metadata={"revision": name[:80]},
+            )
+        require_kept(record)
+        return record
+
+    def _require_place(self, record: RevisionRecord, wanted: Publication) -> None:
+        """Make sure that there is an expert, or that the revision makes it: for all callers."""
+        if self._mover.known(record.expert):
+            return
+        if not founds(record):
+            raise RevisionRefusedError(
+                f"there is no expert {record.expert!r} here for which {record.name} could answer",
+                metadata={"revision": record.name},
+            )
+        if wanted.canary_share is not None:
+            raise InvalidRequestError(
+                f"{record.name} makes the expert {record.expert!r}, so there is nothing that could"
+                " answer beside it; publish it without a canary's share",
+                field="canary_share",
+            )
+
+    @contextlib.asynccontextmanager
+    async def _attempt(self, record: RevisionRecord, actor: Actor) -> AsyncIterator[None]:
+        """Hold a revision as being published; when that fails nothing has changed."""
+        name = record.name
+        if record.state is State.ACTIVE:  # a canary that becomes live: it stays what it is
+            yield
+            return
+        job = Job(
+            job_id=f"publish-{uuid.uuid4().hex}",
+            kind=JobKind.PUBLISH,
+            revision=name,
+            actor=actor,
+            owner=self._owner,
+            lease_time=datetime.now(UTC) + timedelta(seconds=self._lease_s),
+        )
+        # The job first: a publication without one would be nobody's after a crash.
+        await self._records.ask(lambda store: store.add_job(job))
+        begun = False
+        try:
+            because = "publication was asked for"
+            await self._records.ask(lambda s: s.happen(name, Event.PUBLISH, actor, because))
+            begun = True
+            async with extended(self._records, job.job_id, self._owner, self._lease_s):
+                yield
+        except BaseException as error:
+            if begun:
+                await self._abort(name, getattr(error, "message", "it was broken off"))
+            raise
+        finally:
+            # Where the service ends meanwhile, the next one finds the job and clears up.
+            await asyncio.shield(self._records.ask(lambda store: store.finish(job.job_id)))
+
+    async def _abort(self, name: str, because: str) -> None:
+        """Take a revision back to where it can be published again."""
+        # A caller that left just when the label moved has published: it is seen a little later.
+        with contextlib.suppress(InvalidTransitionError):
+            await asyncio.shield(
+                self._records.ask(lambda s: s.happen(name, Event.ABORTED, ROUTER, because))
+            )
+
+    async def _move(
+        self,
+        record: RevisionRecord,
+        label: Label,
+        wanted: Publication,
+        actor: Actor,
+        call: Call | None,
+    ) -> Label:
+        own = self._mover.own(record.expert)
+        share = wanted.canary_share
+        because = "published" if share is None else f"published to {share:.0%} of the callers"
+        moved = await self._records.ask(
+            lambda s: s.publish(
+                record.name, share, own, label.generation, actor, because, call=call
+            )
+        )
+        await self._mover.moved(moved, "publish", actor)
+        return moved
+
+
+def _stands(label: Label, wanted: Publication) -> bool:
+    """Tell whether a label says already what is wanted: a call that is sent again."""
+    if wanted.canary_share is None:
+        return label.live == wanted.name and not label.canary
+    same_share = math.isclose(label.canary_share, wanted.canary_share)
+    return label.canary == wanted.name and same_share
+
+
+def _require_generation(label: Label, expected: int | None) -> None:
+    if expected is not None and label.generation != expected:
+        raise LabelMovedError(
+            f"the label of {label.expert!r} is in generation {label.generation}, not {expected}:"
+            " somebody has moved it; look at it again, then decide",
+            metadata={"expert": label.expert, "generation": str(label.generation)},
+        )

@@ -1,0 +1,1 @@
+"""Signatures over revisions, OpenSSF's."""

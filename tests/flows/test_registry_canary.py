@@ -1,0 +1,66 @@
+"""A canary that is worse is taken back by the router itself, and that is told."""
+
+import contextlib
+from typing import Any
+
+import pytest
+
+from tame_router.client.adapter import RevisionState
+from tame_router.client.async_client import AsyncClient
+from tame_router.errors import TameError
+from tame_router.errors_registry import LabelMovedError
+from tame_router.registry.record import ROUTER
+from tame_router.registry.records.access import Records
+from tame_router.registry.rollout.label_mover import LabelMover
+from tame_router.registry.rollout.restoration import Restorer, Rollback
+from tests.fakes.vllm_script import Refuse
+from tests.registry_fixture import LEGAL, Site, answering, approved, label, states
+
+pytestmark = pytest.mark.anyio
+
+MOST = 400
+"""Half of them are the canary's: a clearly worse one is caught within 200 of its answers."""
+
+
+async def test_one_that_fails_is_taken_back(registry_client: AsyncClient, site: Site) -> None:
+    """The label goes back by itself, history says why, and everybody is answered again."""
+    name = await approved(registry_client, site.adapter())
+    await registry_client.adapters.publish(name, canary_share=0.5)
+    site.fakes[0].faults[name] = Refuse(status=500)
+    asked = 0
+    async with registry_client.adapters.watch(name, timeout_s=60) as changes:
+        assert (await anext(changes)).state is RevisionState.ACTIVE
+        while asked < MOST and (await label(registry_client)).canary:
+            for _ in range(10):
+                asked += 1
+                # Only the canary's answers fail.
+                with contextlib.suppress(TameError):
+                    await registry_client.chat(LEGAL, expert="legal")
+        last = await anext(changes)
+    assert (last.state, last.tenant) == (RevisionState.RETIRED, "")
+    history = await registry_client.adapters.history("legal")
+    newest = history.changes[0]
+    assert (newest.action, newest.tenant, newest.label.live) == ("rollback", "", site.own)
+    assert "clearly worse" in newest.because
+    assert await answering(registry_client) == site.own
+    assert await states(registry_client, name) == [RevisionState.RETIRED]
+
+
+async def test_a_verdict_that_comes_late_moves_nothing(
+    registry_client: AsyncClient, site: Site
+) -> None:
+    """A canary that somebody has published meanwhile is not taken back as one."""
+    name = await approved(registry_client, site.adapter())
+    await registry_client.adapters.publish(name, canary_share=0.5)
+    await registry_client.adapters.publish(name)
+    before = await label(registry_client)
+    records = Records(site.settings.store, site.settings.state_dir)
+    none: Any = None  # of the mover only its lock is asked for
+    mover = LabelMover(none, none, none, none, prepare_timeout_s=1, quorum=1)
+    restorer = Restorer(records, mover, none)
+    try:
+        with pytest.raises(LabelMovedError, match="no canary"):
+            await restorer.rollback(Rollback(expert="legal", canary=name), ROUTER)
+    finally:
+        await records.close()
+    assert await label(registry_client) == before
