@@ -11,6 +11,7 @@ from tame_router.catalog.live import LiveCatalog
 from tame_router.errors import RevisionNotFoundError
 from tame_router.errors_registry import CorruptRevisionError, RevisionRefusedError
 from tame_router.registry.advice import found
+from tame_router.registry.domain.domain import founds
 from tame_router.registry.domain.domains import Domains, Look
 from tame_router.registry.feed import Feed
 from tame_router.registry.finding import Finding
@@ -154,10 +155,12 @@ class Assessment:
         record = await self._waiting(job, State.EVALUATING)
         if record is None:
             return
-        expert = self._live.current.experts.get(record.expert)
-        look = Look(expert=expert)
-        if expert is None:
+        experts = self._live.current
+        if record.expert not in experts.experts and founds(record):
             look = await self._domains.look(record.name)
+        else:
+            # Where another router has just made it, it is not found yet: asked again later.
+            look = Look(expert=experts.expert(record.expert))
         report = await self._examined(record, look)
         event = Event.PASSED if report.passed else Event.FAILED
         fatal = [finding.reason.value for finding in report.findings if finding.fatal]
