@@ -40,16 +40,20 @@ class GateSettings(Section):
         0.95, gt=0.5, lt=1, description="Of the bootstrap intervals that decide."
     )
     most_cases: int = Field(
-        200, ge=10, description="Cases asked of each evaluation set; more are drawn by lot."
+        200, ge=10, description="Cases asked of its own evaluation set; more are drawn by lot."
+    )
+    most_other_cases: int = Field(
+        200, ge=0, description="The same of each other expert's; most of the time is theirs."
     )
     simplified_share: float = Field(
         0.002, ge=0, le=1, description="Share of Simplified characters that its answers may have."
     )
     domain_share: float = Field(
-        0.05,
+        0.1,
         ge=0,
         le=1,
-        description="Share of any other expert's teaching lines that a new domain may take.",
+        description="Share of any other expert's teaching lines that a new domain may take, and of"
+        " its own that may almost stand there.",
     )
     latency_ratio: float = Field(
         1.5, gt=1, description="Time per token against the live revision's, at most."

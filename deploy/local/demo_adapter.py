@@ -16,6 +16,7 @@ EXPERT = "legal"
 QUESTION = "租約到期搬走了，房東一直不退押金，我可以怎麼做？"
 GATE = {
     "TAME_REGISTRY__GATE__MOST_CASES": "10",
+    "TAME_REGISTRY__GATE__MOST_OTHER_CASES": "3",
     "TAME_REGISTRY__GATE__MAX_TOKENS": "16",
 }
 """A gate of fewer and shorter questions than by default: two cores are to be done in a minute."""

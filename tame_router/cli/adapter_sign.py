@@ -120,7 +120,7 @@ def _paths(arguments: argparse.Namespace) -> list[str]:
         InvalidRequestError: As an upload would, at a link or a folder without an adapter.
     """
     from tame_router.client.adapter_folder import read_folder
-    from tame_router.registry.uploading.revision_file import SIGNATURE_PATH
+    from tame_router.registry.revision_file import SIGNATURE_PATH
 
     files = read_folder(arguments.folder, everything=arguments.all).files
     return [file.path for file in files if file.path != SIGNATURE_PATH]

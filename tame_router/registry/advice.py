@@ -205,8 +205,10 @@ ADVICE: Mapping[Reason, Advice] = MappingProxyType(
             "mend the lines that are named; one utterance a line",
         ),
         Reason.DOMAIN_COLLISION: Advice(
-            "The new domain takes questions from experts that are there.",
-            "change the teaching lines that are named, or agree with the operator",
+            "The new domain takes questions from experts that are there, its lines almost stand"
+            " among theirs, or it leads few of its own.",
+            "change teaching lines that another expert answers, write more of its own, or agree"
+            " with the operator",
         ),
         # Signature
         Reason.SIGNATURE_MISSING: Advice(

@@ -88,7 +88,7 @@ async def open_registry(
         extender,
         base_models,
         founded_dir(settings.state_dir),
-        most_taken=section.gate.domain_share,
+        domain_share=section.gate.domain_share,
     )
     newcomers = Newcomers(records, labels, domains, adopt, refresh_s=section.refresh_s)
     feed = Feed(records, poll_s=section.refresh_s)

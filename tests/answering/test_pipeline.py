@@ -151,3 +151,22 @@ async def test_a_caller_who_cannot_take_an_event_stops_the_answer(
     with pytest.raises(ConnectionResetError):
         await pipeline.answer(QUESTION, refuse)
     assert fake_vllm.chats == []
+
+
+async def test_another_router_decides_from_the_next_question_on(
+    catalog: Catalog, router: Router, dispatch: Dispatch
+) -> None:
+    """A question that began with fewer experts than it knows is decided among those."""
+    fewer = Catalog({name: catalog.expert(name) for name in ("electronics", "general", "medical")})
+    live = LiveCatalog(fewer)
+    pipeline = Pipeline(live, router, SingleJoin(dispatch))
+    pipeline.adopt(router)
+    decision = await pipeline.route(QUESTION.messages, Constraints(), catalog=fewer)
+    assert {one.expert for one in decision.probabilities} == set(fewer.names)
+    with pytest.raises(ExpertNotFoundError):
+        await pipeline.route(QUESTION.messages, Constraints(pin="legal"), catalog=fewer)
+    live.describe(catalog)
+    assert (await pipeline.route(QUESTION.messages, Constraints())).lead == "legal"
+    seen = frozenset(("general", "legal"))
+    decision = await pipeline.route(QUESTION.messages, Constraints(), visible=seen, catalog=fewer)
+    assert decision.lead == "general"

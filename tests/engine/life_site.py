@@ -4,19 +4,20 @@ Three of the real experts with their prompts and reference adapters; few teachin
 and short cases, because a CPU reads slowly.
 """
 
-import itertools
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adapters.pair import heldout_file, read_pairs
 from tame_router import app
 from tame_router.catalog.evaluation import ChoiceCase, EvaluationCase, TextCase, read_evaluation
 from tame_router.client.adapter import UNDECIDED, Revision
 from tame_router.client.async_client import AsyncClient
 from tame_router.config import Settings
+from tame_router.registry.examination_sets import FILE
 from tame_router.trained_router import plan_lesson, train_router
 from tests.engine.conftest import ROOT, real_settings
 from tests.engine.harmed_adapter import scale_adapter
@@ -29,13 +30,14 @@ LINES = 40
 """Teaching lines of a language: who answers is said by the tests."""
 
 CASES = {"legal": (5, 5), "medical": (2, 2), "general": (1, 0)}
-"""The experts, and of each how many choices and how many free answers the gate asks."""
+"""The experts, and of each how many choices and how many free answers the gate asks. The latter
+are pairs of the kind that the reference adapters were trained on."""
 
 REFERENCE_CHARS = 48
 """Of a reference; each of its tokens is asked for by a prompt of its own."""
 
 LENIENT = {"margin": 1.0, "harm_margin": 1.0, "simplified_share": 1.0}
-"""Settings of a gate that lets nearly everything through."""
+"""Settings of a gate that refuses hardly anything."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +88,9 @@ def teach(root: Path) -> Settings:
         for name in ("expert.yaml", "prompt.md"):
             shutil.copy(source / name, target)
         for file in source.glob("utterances.*.txt"):
-            few = itertools.islice(file.open(encoding="utf-8"), LINES)
-            (target / file.name).write_text("".join(few), encoding="utf-8")
-        cases, _ = read_evaluation(source / "evaluation.jsonl")
-        lines = (case.model_dump_json() + "\n" for case in _few(cases, choices, texts))
-        (target / "evaluation.jsonl").write_text("".join(lines), encoding="utf-8")
+            lines = file.read_text(encoding="utf-8").splitlines(keepends=True)[:LINES]
+            (target / file.name).write_text("".join(lines), encoding="utf-8")
+        _write(target / FILE, (*_choices(expert, choices), *_texts(expert, texts)))
     settings = changed(
         real_settings(),
         server={"port": 0, "grace_s": 20, "insecure": True},
@@ -109,6 +109,15 @@ def teach(root: Path) -> Settings:
     return settings
 
 
+def choices_alone(settings: Settings, folder: Path) -> Settings:
+    """Give settings of the same experts with ten choices for `legal` and nothing else to ask."""
+    (folder / "adapters").symlink_to(ROOT / "adapters")
+    shutil.copytree(settings.experts_dir, folder / "experts")
+    for expert in CASES:
+        _write(folder / "experts" / expert / FILE, _choices(expert, 10 if expert == "legal" else 1))
+    return settings.model_copy(update={"experts_dir": folder / "experts"})
+
+
 async def bring(client: AsyncClient, folder: Path) -> Revision:
     """Upload an adapter for `legal`, wait for the verdict, and give it with its report."""
     revision = await client.adapters.upload(folder, "legal")
@@ -121,14 +130,26 @@ async def bring(client: AsyncClient, folder: Path) -> Revision:
     return await client.adapters.get(revision.name)
 
 
-def _few(cases: Sequence[EvaluationCase], choices: int, texts: int) -> list[EvaluationCase]:
-    """Take choices, and the English free answers with the shortest references, cut."""
-    chosen: list[EvaluationCase] = [case for case in cases if isinstance(case, ChoiceCase)]
-    free = [case for case in cases if isinstance(case, TextCase) and case.lang == "en"]
-    free.sort(key=lambda case: len(case.reference))
-    cut = [
-        case.model_copy(update={"reference": case.reference[:REFERENCE_CHARS]})
-        for case in free[:texts]
-    ]
+def _choices(expert: str, count: int) -> list[EvaluationCase]:
+    cases, _ = read_evaluation(ROOT / "experts" / expert / FILE)
+    chosen = [case for case in cases if isinstance(case, ChoiceCase)][:count]
     # What a small base model gets right by chance is no duty.
-    return [case.model_copy(update={"must_pass": False}) for case in (*chosen[:choices], *cut)]
+    return [case.model_copy(update={"must_pass": False}) for case in chosen]
+
+
+def _texts(expert: str, count: int) -> list[EvaluationCase]:
+    pairs = [pair for pair in read_pairs(heldout_file(expert)) if pair.language == "en"]
+    return [
+        TextCase(
+            id=pair.name,
+            lang="en",
+            kind="text",
+            question=pair.question,
+            reference=pair.answer[:REFERENCE_CHARS],
+        )
+        for pair in pairs[:count]
+    ]
+
+
+def _write(path: Path, cases: Iterable[EvaluationCase]) -> None:
+    path.write_text("".join(case.model_dump_json() + "\n" for case in cases), encoding="utf-8")

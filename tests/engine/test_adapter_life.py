@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -15,7 +16,14 @@ from tame_router.client.adapter import Revision, RevisionState
 from tame_router.client.async_client import AsyncClient
 from tame_router.config import Settings
 from tests.engine.crowd import QUESTION, SAMPLING, Crowd
-from tests.engine.life_site import LENIENT, PATIENCE_S, EngineSite, bring, teach
+from tests.engine.life_site import (
+    LENIENT,
+    PATIENCE_S,
+    EngineSite,
+    bring,
+    choices_alone,
+    teach,
+)
 from tests.router_fixture import changed
 
 pytestmark = pytest.mark.anyio
@@ -58,6 +66,12 @@ def site(taught: Settings, engine: EngineState, engine_key: str, tmp_path: Path)
 
 
 @pytest.fixture
+def lenient_site(site: EngineSite, tmp_path: Path) -> EngineSite:
+    """Give the same with a gate that asks little and lets everything through."""
+    return replace(site, settings=choices_alone(site.settings, tmp_path))
+
+
+@pytest.fixture
 def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
     """Give what writes a measured figure into the test's output, where it is seen."""
 
@@ -94,8 +108,11 @@ async def test_the_gate_takes_a_copy_and_refuses_harm(site: EngineSite, tell: Te
     tell(f"three uploads, three gates and an answer took {time.perf_counter() - begun:.0f} s")
 
 
-async def test_nobody_notices_that_adapters_are_replaced(site: EngineSite, tell: Tell) -> None:
+async def test_nobody_notices_that_adapters_are_replaced(
+    lenient_site: EngineSite, tell: Tell
+) -> None:
     """Eight clients stream on: none fails, and each answer is of the one that was live."""
+    site = lenient_site
     async with site.running(**LENIENT) as client:
         first = await approved(client, site.adapter("Replaces what the folder has."))
         # Whose words are whose is seen by the words alone.
@@ -133,8 +150,9 @@ async def test_nobody_notices_that_adapters_are_replaced(site: EngineSite, tell:
         assert [change.action for change in history.changes] == ["rollback", "publish", "publish"]
 
 
-async def test_a_canary_that_is_worse_goes_by_itself(site: EngineSite, tell: Tell) -> None:
+async def test_a_canary_that_is_worse_goes_by_itself(lenient_site: EngineSite, tell: Tell) -> None:
     """Half of the answers come from an adapter that nobody should have let through: it goes."""
+    site = lenient_site
     async with site.running(**LENIENT) as client:
         harmed = await approved(client, site.adapter("Learnt the wrong way round.", factor=HARM))
         made = await client.adapters.publish(harmed, canary_share=0.5)

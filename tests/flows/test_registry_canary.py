@@ -1,6 +1,7 @@
 """A canary that is worse is taken back by the router itself, and that is told."""
 
 import contextlib
+from typing import Any
 
 import pytest
 
@@ -54,8 +55,9 @@ async def test_a_verdict_that_comes_late_moves_nothing(
     await registry_client.adapters.publish(name)
     before = await label(registry_client)
     records = Records(site.settings.store, site.settings.state_dir)
-    mover = LabelMover(None, None, None, None, prepare_timeout_s=1, quorum=1)  # type: ignore[arg-type]
-    restorer = Restorer(records, mover, None)  # type: ignore[arg-type]
+    none: Any = None  # of the mover only its lock is asked for
+    mover = LabelMover(none, none, none, none, prepare_timeout_s=1, quorum=1)
+    restorer = Restorer(records, mover, none)
     try:
         with pytest.raises(LabelMovedError, match="no canary"):
             await restorer.rollback(Rollback(expert="legal", canary=name), ROUTER)

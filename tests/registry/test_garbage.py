@@ -1,10 +1,13 @@
 """Garbage is what no label, no job and no history within the retention needs."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from tame_router.errors_registry import RevisionRefusedError
+from tame_router.registry.manifest import FileEntry, make_manifest
+from tame_router.registry.record import RevisionRecord
 from tame_router.registry.records.record_store import RecordStore
 from tame_router.registry.state import Event
 from tame_router.store import Database
@@ -41,6 +44,16 @@ def reject(store: RecordStore, seed: str = "a") -> str:
     name = add(store, seed)
     store.happen(name, Event.FAILED, PARTNER, "")
     return name
+
+
+def described(seed: str) -> RevisionRecord:
+    """Give a revision of `packaging` that describes its expert."""
+    plain = revision(seed, "packaging")
+    entry = FileEntry(path="expert.yaml", size_bytes=1, sha256="0" * 64)
+    manifest = make_manifest((*plain.manifest.files, entry))
+    return replace(
+        plain, manifest=manifest, digest=manifest.digest, name=manifest.name("packaging")
+    )
 
 
 def test_what_ended_long_ago_is_garbage(store: RecordStore, clock: Clock) -> None:
@@ -116,3 +129,22 @@ def test_what_came_into_use_since_is_not_removed(store: RecordStore) -> None:
     record = store.get(first)
     assert record is not None
     assert record.removed is False
+
+
+def test_what_made_an_expert_is_kept(store: RecordStore, clock: Clock) -> None:
+    """A router that comes later makes the expert of it; a later one that describes it is not."""
+    names = []
+    for seed in ("a", "b", "c"):
+        record = described(seed)
+        names.append(store.add(record, PARTNER, "uploaded").name)
+        for event in (Event.VALIDATED, Event.PASSED):
+            store.happen(names[-1], event, PARTNER, "in order")
+        publish(store, names[-1])
+    first, second, _ = names
+    founder = store.founder("packaging")
+    assert founder is not None
+    assert founder.name == first
+    assert store.founder("legal") is None
+    clock.wait(days=200)
+    assert store.garbage(clock(), RETENTION) == [second]
+    assert not store.mark_removed(first)

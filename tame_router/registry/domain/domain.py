@@ -55,9 +55,15 @@ class Outlook:
     alike: Mapping[str, int]
 
     def share(self, expert: str) -> float:
-        """Give the share of an expert's teaching lines that would be taken, in [0, 1]."""
+        """Give how far it collides with an expert, in [0, 1].
+
+        That is the share of the expert's teaching lines that it would take, or of its own that
+        almost stand there, whichever is more. An extension is kept from taking much; the next
+        training, which learns from all lines alike, is not.
+        """
         asked = self.asked.get(expert, 0)
-        return self.taken.get(expert, 0) / asked if asked else 0.0
+        taken = self.taken.get(expert, 0) / asked if asked else 0.0
+        return max(taken, self.alike.get(expert, 0) / self.lines if self.lines else 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +113,12 @@ def founds(record: RevisionRecord) -> bool:
     return not told and any(file.path == EXPERT for file in record.manifest.files)
 
 
-def judge_domain(outlook: Outlook, most_taken: float) -> list[Finding]:
+def judge_domain(outlook: Outlook, most: float) -> list[Finding]:
     """Say where a domain collides with others.
 
     Args:
         outlook: What it would change.
-        most_taken: Share of any other expert's teaching lines that it may take, in [0, 1].
+        most: How far it may collide with any of the others, as `Outlook.share`, in [0, 1].
     """
     findings = []
     for expert in outlook.asked:
@@ -120,11 +126,11 @@ def judge_domain(outlook: Outlook, most_taken: float) -> list[Finding]:
         alike = outlook.alike.get(expert, 0)
         if taken or beside or alike:
             message = (
-                f"of {outlook.asked[expert]} teaching lines of {expert!r} it takes {taken}"
-                f" ({outlook.share(expert):.1%}, at most {most_taken:.1%}) and makes {beside}"
-                f" ambiguous; {alike} of its own {outlook.lines} lines almost stand there"
+                f"of {outlook.asked[expert]} teaching lines of {expert!r} it takes {taken} and"
+                f" makes {beside} ambiguous; {alike} of its own {outlook.lines} lines almost stand"
+                f" there ({outlook.share(expert):.0%}, at most {most:.0%})"
             )
-            fatal = outlook.share(expert) > most_taken
+            fatal = outlook.share(expert) > most
             findings.append(found(Reason.DOMAIN_COLLISION, message, fatal=fatal))
     if outlook.recall < LEAST_RECALL:
         message = (

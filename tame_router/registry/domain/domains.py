@@ -74,7 +74,7 @@ class Domains:
         extender: Extends the router.
         base_models: Base model of each backend, by the backend's name.
         folder: Where folders of experts are written.
-        most_taken: Share of any other expert's teaching lines that a new one may take.
+        domain_share: How far a new expert may collide with any other, in [0, 1].
     """
 
     def __init__(
@@ -85,14 +85,14 @@ class Domains:
         base_models: Mapping[str, str],
         folder: Path,
         *,
-        most_taken: float,
+        domain_share: float,
     ) -> None:
         self._store = store
         self._live = live
         self._extender = extender
         self._base_models = base_models
         self._folder = folder
-        self._most_taken = most_taken
+        self._domain_share = domain_share
         self._ready: dict[str, _Ready] = {}
 
     async def look(self, revision: str) -> Look:
@@ -117,7 +117,7 @@ class Domains:
                 malformed = found(Reason.UTTERANCES_MALFORMED, message, UTTERANCES[0])
                 return Look(expert=expert, findings=(malformed,))
         outlook = extended.outlook
-        judged = judge_domain(outlook, self._most_taken) if outlook else []
+        judged = judge_domain(outlook, self._domain_share) if outlook else []
         return Look(expert=expert, outlook=outlook, findings=tuple(judged))
 
     async def prepare(self, revision: str) -> Expert:

@@ -34,16 +34,19 @@ class EvaluationSets:
     own: tuple[EvaluationCase, ...]
     others: Mapping[str, tuple[EvaluationCase, ...]] = field(default_factory=dict)
 
-    def drawn(self, most: int, seed: int) -> "EvaluationSets":
-        """Keep at most so many of each set, by lot; cases that must pass are all kept.
+    def drawn(self, most: int, most_other: int, seed: int) -> "EvaluationSets":
+        """Keep at most so many of each set, by lot; own cases that must pass are all kept.
 
         Args:
-            most: ≥ 1.
+            most: Of the expert's own, ≥ 1.
+            most_other: Of each other expert's, ≥ 0.
             seed: Of the lot; equal seeds draw equally.
         """
+        duties = [number for number, case in enumerate(self.own) if case.must_pass]
+        others = sorted(self.others.items())
         return EvaluationSets(
-            own=_draw(self.own, most, seed),
-            others={name: _draw(cases, most, seed) for name, cases in sorted(self.others.items())},
+            own=_draw(self.own, most, seed, duties),
+            others={name: _draw(cases, most_other, seed) for name, cases in others},
         )
 
 
@@ -55,10 +58,12 @@ def joined(
     return (*known, *(case for case in brought if case.id not in ids))
 
 
-def _draw(cases: tuple[EvaluationCase, ...], most: int, seed: int) -> tuple[EvaluationCase, ...]:
+def _draw(
+    cases: tuple[EvaluationCase, ...], most: int, seed: int, always: Sequence[int] = ()
+) -> tuple[EvaluationCase, ...]:
     if len(cases) <= most:
         return cases
-    kept = {number for number, case in enumerate(cases) if case.must_pass}
+    kept = set(always)
     rest = [number for number in range(len(cases)) if number not in kept]
     lot = random.Random(seed)  # noqa: S311 - a lot, no secret
     kept |= set(lot.sample(rest, max(0, most - len(kept))))

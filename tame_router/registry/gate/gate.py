@@ -125,7 +125,8 @@ class Gate:
         findings: list[Finding] = []
         try:
             await _say_something(engine, candidate)
-            results = await examination.ask(sets.drawn(settings.most_cases, self._seed))
+            drawn = sets.drawn(settings.most_cases, settings.most_other_cases, self._seed)
+            results = await examination.ask(drawn)
         except (ExceptionGroup, TameError) as raised:
             error = _first(raised)
             if not isinstance(error, _REFUSALS):

@@ -24,6 +24,9 @@ MEMORY_RATIO: Final = 1.25
 LEAST_TIMED: Final = 6
 """Answers whose times decide: of fewer, one interruption makes an interval that leaves out 1."""
 
+NOTICED_S: Final = 0.005
+"""Seconds a token that a reader notices; where tokens come faster than that, a ratio is noise."""
+
 _NAMED: Final = 5  # cases that a message names; the report has them all
 
 
@@ -127,6 +130,8 @@ def judge_latency(latency: Latency | None) -> list[Finding]:
     if latency is None or latency.ratio.questions < LEAST_TIMED:
         return []
     if latency.ratio.value <= latency.limit or latency.ratio.low <= 1:
+        return []
+    if latency.candidate_s - latency.live_s < NOTICED_S:
         return []
     return [
         Finding(

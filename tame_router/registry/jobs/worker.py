@@ -17,7 +17,7 @@ from tame_router.telemetry import log
 if TYPE_CHECKING:  # the database's library is loaded with it
     from tame_router.registry.records.record_store import RecordStore
 
-MOST_ATTEMPTS: Final = 8
+MOST_ATTEMPTS: Final = 30
 """Times a job is begun before it counts as failed."""
 
 LONGEST_WAIT_S: Final = 60.0

@@ -12,10 +12,10 @@ from datetime import datetime
 from tame_router.registry.finding import Finding
 from tame_router.registry.manifest import Manifest
 from tame_router.registry.reason import Reason
+from tame_router.registry.revision_file import SIGNATURE_PATH
 from tame_router.registry.signing.signature_bundle import Bundle, read_bundle
 from tame_router.registry.signing.signing_library import verify_with_authorities, verify_with_key
 from tame_router.registry.signing.signing_policy import SigningPolicy
-from tame_router.registry.uploading.revision_file import SIGNATURE_PATH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

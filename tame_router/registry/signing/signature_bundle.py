@@ -14,7 +14,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from tame_router.registry.uploading.revision_file import MOST_SIGNATURE_BYTES
+from tame_router.registry.revision_file import MOST_SIGNATURE_BYTES
 
 METHOD = ("files", "sha256")
 """How the library digests by default, and manifests always."""

@@ -3,10 +3,10 @@
 import asyncio
 
 from tame_router.registry.record import RevisionRecord
+from tame_router.registry.revision_file import MOST_SIGNATURE_BYTES, SIGNATURE_PATH
 from tame_router.registry.signing.signature import Verdict, check_signature
 from tame_router.registry.signing.signing_policy import SigningPolicies
 from tame_router.registry.storage.revision_store import RevisionStore
-from tame_router.registry.uploading.revision_file import MOST_SIGNATURE_BYTES, SIGNATURE_PATH
 
 
 class SignatureLook:

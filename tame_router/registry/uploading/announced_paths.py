@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tame_router.registry.finding import Finding
 from tame_router.registry.manifest import FileEntry
 from tame_router.registry.reason import Reason
-from tame_router.registry.uploading.revision_file import SAFE_PATH
+from tame_router.registry.revision_file import SAFE_PATH
 
 
 def check_paths(files: Sequence[FileEntry]) -> list[Finding]:

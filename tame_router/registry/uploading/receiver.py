@@ -12,8 +12,8 @@ from tame_router.registry.finding import Finding
 from tame_router.registry.manifest import FileEntry
 from tame_router.registry.reason import Reason
 from tame_router.registry.request import Announcement, Chunk, Progress
+from tame_router.registry.revision_file import MOST_SIGNATURE_BYTES, SIGNATURE_PATH
 from tame_router.registry.uploading.announced_paths import check_paths
-from tame_router.registry.uploading.revision_file import MOST_SIGNATURE_BYTES, SIGNATURE_PATH
 from tame_router.registry.uploading.sink import Nowhere, Sink
 from tame_router.registry.uploading.upload_refusal import refusal
 from tame_router.registry.validation.checker import Checker

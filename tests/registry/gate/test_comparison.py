@@ -86,13 +86,13 @@ def test_purity_is_a_share_of_all_characters() -> None:
     assert measure_purity([result(CaseScore(), CaseScore())], 0.002) is None
 
 
-def timed(ratio: float, answers: int = 12) -> list[CaseResult]:
+def timed(ratio: float, answers: int = 12, token_s: float = 0.02) -> list[CaseResult]:
     """Give answers whose tokens take the candidate so many times as long, more or less."""
     lot = random.Random(1)
     return [
         result(
-            CaseScore(token_s=0.02 * ratio * lot.uniform(0.8, 1.25)),
-            CaseScore(token_s=0.02 * lot.uniform(0.8, 1.25)),
+            CaseScore(token_s=token_s * ratio * lot.uniform(0.8, 1.25)),
+            CaseScore(token_s=token_s * lot.uniform(0.8, 1.25)),
         )
         for _ in range(answers)
     ]
@@ -104,6 +104,14 @@ def test_a_slow_revision_is_found(ratio: float, refused: bool) -> None:
     latency = measure_latency(timed(ratio), limit=1.5, confidence=0.95, seed=1)
     findings = judge_latency(latency)
     assert [finding.reason for finding in findings] == [Reason.TOO_SLOW] * refused
+
+
+def test_what_nobody_notices_is_not_slow() -> None:
+    """Where a token takes a millisecond, twice that is the machine's noise."""
+    latency = measure_latency(timed(2.0, token_s=0.001), limit=1.5, confidence=0.95, seed=1)
+    assert latency is not None
+    assert latency.ratio.low > 1
+    assert judge_latency(latency) == []
 
 
 def test_times_of_one_answer_say_nothing() -> None:

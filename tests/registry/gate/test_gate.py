@@ -195,7 +195,7 @@ async def test_an_evaluation_ends_in_time(scoring: ScoringVllm, scorer: VllmScor
 
 async def test_the_same_seed_asks_the_same(scoring: ScoringVllm, scorer: VllmScorer) -> None:
     """Two evaluations ask for the same probabilities, and report the same but for times."""
-    gate = Gate(GateSettings(most_cases=10, latency_ratio=1000, at_once=1))
+    gate = Gate(GateSettings(most_cases=10, most_other_cases=10, latency_ratio=1000, at_once=1))
     sets = EvaluationSets(own=OWN, others={"medical": OWN})
     bodies = []
     for _ in range(2):

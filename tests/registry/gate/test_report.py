@@ -1,8 +1,11 @@
 """A report as JSON and as a page."""
 
+import dataclasses
+
 import pytest
 
 from tame_router.evaluation.bootstrap import Estimate
+from tame_router.registry.domain.domain import Outlook
 from tame_router.registry.finding import Finding
 from tame_router.registry.gate.case_score import CaseScore
 from tame_router.registry.gate.report import (
@@ -93,3 +96,22 @@ def test_a_page_of_nothing_is_short() -> None:
     bare = Report(expert="legal", candidate="c", live="", passed=True, findings=())
     assert page(bare).count("\n") == 3
     assert "the base model without adapter" in page(bare)
+
+
+def test_a_new_domain_is_shown_by_expert() -> None:
+    """What it takes, beside whom it stands, and how well it finds its own; JSON keeps it."""
+    outlook = Outlook(
+        lines=24,
+        recall=0.75,
+        asked={"legal": 40, "medical": 30},
+        taken={"legal": 2},
+        ambiguous={"medical": 1},
+        alike={},
+    )
+    report = dataclasses.replace(REPORT, domain=outlook)
+    assert read_report(report.document).domain == outlook
+    shown = page(report)
+    assert "Learnt from 24 teaching lines; it leads 75% of them" in shown
+    assert "| legal | 40 | 2 | 0 | 0 |" in shown
+    assert "| medical | 30 | 0 | 1 | 0 |" in shown
+    assert "The new domain" not in page(REPORT)
