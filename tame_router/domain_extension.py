@@ -7,15 +7,15 @@ import asyncio
 import multiprocessing
 from collections import Counter
 from collections.abc import Iterable
-from concurrent.futures import Executor, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from tame_router.catalog.expert import Catalog
 from tame_router.config import Settings
 from tame_router.domain_preview import Preview, preview
-from tame_router.errors import ArtefactError
+from tame_router.errors import ArtefactError, TameError
 from tame_router.registry.domain.domain import Extended, Outlook
 from tame_router.routing.artefact import Artefact, decode, encode
 from tame_router.routing.artefact_folder import save_artefact
@@ -57,18 +57,19 @@ class DomainExtender:
         self._encoder = encoder
         self._worker = worker
 
-    async def extend(self, folder: Path, others: Catalog) -> Extended:
+    async def extend(self, folder: Path, others: Catalog, *, outlook: bool) -> Extended:
         """Extend the trained router by the domain in a folder, in memory.
 
         Args:
             folder: Holds teaching lines; its name is the domain's.
             others: The experts that the router knows.
+            outlook: Also tell what changes, which takes most of the time.
 
         Raises:
             CatalogError: When the lines cannot be used.
             ArtefactError: When the trained router is not of these experts' lines.
         """
-        found = await asyncio.to_thread(_aside, self._settings, others, folder)
+        found = await _aside(self._settings, others, folder, outlook=outlook)
         artefact = await asyncio.to_thread(decode, found.model, found.document)
         return Extended(artefact=artefact, outlook=found.outlook)
 
@@ -85,26 +86,51 @@ class DomainExtender:
         return assemble(artefact, self._encoder, self._settings.routing, self._worker)
 
 
-def _aside(settings: Settings, others: Catalog, folder: Path) -> _Found:
+async def _aside(settings: Settings, others: Catalog, folder: Path, *, outlook: bool) -> _Found:
+    """Extend in another process, which ends with the wait for it."""
     context = multiprocessing.get_context("spawn")
+    receiving, sending = context.Pipe(duplex=False)
+    process = context.Process(
+        target=_work, args=(sending, settings, others, folder), kwargs={"outlook": outlook}
+    )
+    process.start()
+    sending.close()
     try:
-        with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-            return pool.submit(_extend, settings, others, folder).result()
-    except BrokenProcessPool as error:
+        told = await asyncio.to_thread(receiving.recv)
+    except EOFError as error:
         raise ArtefactError(
-            "the router could not be extended: the process that did it was killed, perhaps for"
+            "the router could not be extended: the process that did it ended early, perhaps for"
             " want of memory"
         ) from error
+    finally:
+        process.kill()
+        process.join()
+    if isinstance(told, TameError):
+        raise told
+    found: _Found = told
+    return found
 
 
-def _extend(settings: Settings, others: Catalog, folder: Path) -> _Found:
+def _work(
+    sending: Connection, settings: Settings, others: Catalog, folder: Path, *, outlook: bool
+) -> None:
+    """Extend, and send what comes of it: in the other process."""
+    told: _Found | TameError
+    try:
+        told = _extend(settings, others, folder, outlook=outlook)
+    except TameError as error:
+        told = error
+    sending.send(told)
+
+
+def _extend(settings: Settings, others: Catalog, folder: Path, *, outlook: bool) -> _Found:
     lesson = plan_lesson(settings, others)
     # Another router may have this state folder too, and have extended the router in it already.
     known = _known(replace(lesson, folders={**lesson.folders, folder.name: folder}))
     if known is not None:
         return _found(known, None)
-    seen = preview(settings, others, folder)
-    return _found(seen.extension.artefact, _outlook(lesson, seen))
+    seen = preview(settings, others, folder, collisions=outlook)
+    return _found(seen.extension.artefact, _outlook(lesson, seen) if outlook else None)
 
 
 def _found(artefact: Artefact, outlook: Outlook | None) -> _Found:

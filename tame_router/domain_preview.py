@@ -45,7 +45,12 @@ class Preview:
 
 
 def preview(
-    settings: Settings, catalog: Catalog, folder: Path, traffic: Sequence[str] = ()
+    settings: Settings,
+    catalog: Catalog,
+    folder: Path,
+    traffic: Sequence[str] = (),
+    *,
+    collisions: bool = True,
 ) -> Preview:
     """Extend the trained router in memory, and tell what would change.
 
@@ -54,6 +59,7 @@ def preview(
         catalog: The experts; the folder may be one of them already.
         folder: Holds the domain's teaching lines, and gives it its name.
         traffic: Questions to ask besides the teaching lines; none blank.
+        collisions: Look for collisions and near-duplicates, which takes most of the time.
 
     Raises:
         ConfigError: When the folder cannot be used, or there is no trained router of the
@@ -75,17 +81,25 @@ def preview(
     begun = time.perf_counter()
     extension = extend(artefact, corpus, label, created=datetime.now(UTC), embeddings=store)
     seconds = time.perf_counter() - begun
+    seen = Preview(
+        extension=extension,
+        seconds=seconds,
+        lines=(),
+        traffic=(),
+        duplicates=(),
+        artefact_dir=lesson.artefact_dir,
+    )
+    if not collisions:
+        return seen
     texts = [u.text for u in corpus.utterances if label not in (u.expert, u.other)]
     known = KnownEmbeddings(encoder, texts, store.embed(texts)) if encoder and store else None
     before = assemble(artefact, known, settings.routing)
     after = assemble(extension.artefact, known, settings.routing)
-    return Preview(
-        extension=extension,
-        seconds=seconds,
+    return replace(
+        seen,
         lines=tuple(find_collisions(before, after, label, texts)),
         traffic=tuple(find_collisions(before, after, label, traffic)),
         duplicates=tuple(find_duplicates(corpus, label)),
-        artefact_dir=lesson.artefact_dir,
     )
 
 

@@ -1,7 +1,9 @@
 """A new domain by upload, over gRPC: from a folder to an expert that is routed to and answers."""
 
 import asyncio
+import dataclasses
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,19 +11,22 @@ import pytest
 
 from tame_router.client.adapter import RevisionState
 from tame_router.client.async_client import AsyncClient
+from tame_router.config import Settings
 from tame_router.errors import ExpertNotFoundError, InvalidRequestError
+from tame_router.errors_registry import RolloutError
 from tests.domain_folder import EXPERT, LINES, PROMPT, QUESTIONS, write_domain
 from tests.flows.test_registry_rights import serving, tenant
 from tests.registry_fixture import (
-    LEGAL,
     Site,
     answering,
     approved,
     decided,
     label,
     name_of,
+    seen,
     states,
 )
+from tests.router_fixture import changed
 from tests.small_experts import LINES as OTHERS
 
 pytestmark = pytest.mark.anyio
@@ -41,6 +46,21 @@ async def routed(client: AsyncClient, question: str = QUESTIONS[0]) -> str:
     if expert.revision:
         assert set(answer.content.split()) == {expert.revision}
     return expert.revision or expert.expert
+
+
+def elsewhere(site: Site) -> Settings:
+    """Give settings of a router with a state folder of its own, before it has run.
+
+    Database and store are the site's.
+    """
+    state_dir = site.folder / "other"
+    shutil.copytree(site.settings.state_dir, state_dir)
+    url = f"sqlite:///{site.settings.state_dir / 'tame.db'}"
+    return changed(
+        site.settings.model_copy(update={"state_dir": state_dir}),
+        store={"url": url},
+        registry={"url": str(site.store)},
+    )
 
 
 async def judged(client: AsyncClient, name: str, state: RevisionState) -> None:
@@ -106,13 +126,79 @@ async def test_it_is_an_expert_like_any_other(site: Site) -> None:
 
 async def test_another_router_follows(site: Site) -> None:
     """Whether it runs already, or is started later with a state folder of its own."""
-    folder = domain(site)
+    folder, later = domain(site), elsewhere(site)
     async with site.running() as one, site.running() as two:
         name = await approved(one, folder, EXPERT)
         await one.adapters.publish(name)
         assert await routed(one) == name
         await brought(two, name)
         assert await label(two, EXPERT) == await label(one, EXPERT)
+        async with site.running(later) as three:
+            assert await routed(three) == name
+    assert (later.state_dir / "experts" / EXPERT / "prompt.md").is_file()
+
+
+async def test_a_router_that_cannot_follow_answers_what_it_can(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It tries again, and has the expert as soon as it can; the others' labels count meanwhile."""
+    folder, other = domain(site), elsewhere(site)
+    blocked = other.state_dir / "experts"
+    blocked.write_text("no folder", encoding="utf-8")
+    async with site.running() as one, site.running(other) as two:
+        name = await approved(one, folder, EXPERT)
+        await one.adapters.publish(name)
+        legal = await approved(one, site.adapter())
+        await one.adapters.publish(legal)
+        await seen(two, legal)
+        assert EXPERT not in {expert.name for expert in await two.experts()}
+        blocked.unlink()
+        await brought(two, name)
+    assert "domain.missing" in {record.getMessage() for record in caplog.records}
+
+
+async def test_a_router_of_other_lines_publishes_nothing(site: Site, tmp_path: Path) -> None:
+    """Lines that were changed beneath a router stop a publication before anything moves."""
+    experts = tmp_path / "experts"
+    shutil.copytree(site.settings.experts_dir, experts)
+    shutil.copytree(site.settings.experts_dir.parent / "adapters", tmp_path / "adapters")
+    own = site.settings.model_copy(update={"experts_dir": experts})
+    async with site.running(own) as client:
+        name = await approved(client, domain(site), EXPERT)
+        taught = experts / "legal" / "utterances.en.txt"
+        lines = taught.read_text(encoding="utf-8")
+        taught.write_text(f"{lines}Is a verbal promise binding?\n", encoding="utf-8")
+        with pytest.raises(RolloutError, match="tame router train"):
+            await client.adapters.publish(name)
+        assert await states(client, name) == [RevisionState.APPROVED]
+        assert (await label(client, EXPERT)).generation == 0
+        taught.write_text(lines, encoding="utf-8")
+        await client.adapters.publish(name)
+        assert await routed(client) == name
+
+
+async def test_a_label_without_an_expert_is_passed_over(
+    site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An operator's expert whose folder is gone is not made anew from what was uploaded for it."""
+    experts = tmp_path / "experts"
+    shutil.copytree(site.settings.experts_dir, experts)
+    shutil.copytree(site.settings.experts_dir.parent / "adapters", tmp_path / "adapters")
+    own = site.settings.model_copy(update={"experts_dir": experts})
+    folder = domain(site, expert="medical")
+    name = name_of(folder, "medical")
+    site.teach(name)
+    async with site.running(own) as client:
+        assert await approved(client, folder, "medical") == name
+        await client.adapters.publish(name)
+    shutil.rmtree(experts / "medical")
+    async with site.running(own) as client:
+        assert await answering(client) == site.own
+        assert "medical" not in {expert.name for expert in await client.experts()}
+        assert "domain.refused" in {record.getMessage() for record in caplog.records}
+        second = await approved(client, site.adapter())
+        await client.adapters.publish(second)
+        assert await answering(client) == second
 
 
 async def test_nobody_notices(site: Site) -> None:
@@ -180,8 +266,8 @@ async def test_a_line_of_another_expert_is_refused(site: Site) -> None:
 async def test_a_grant_is_needed(site: Site) -> None:
     """A name that is no expert yet is like any other: whoever was not granted it has no say."""
     folder = domain(site)
-    factory, hospital = tenant("factory"), tenant("hospital")
-    object.__setattr__(factory, "publish", frozenset({EXPERT}))
+    factory = dataclasses.replace(tenant("factory"), publish=frozenset({EXPERT}))
+    hospital = tenant("hospital")
     async with serving(site, [factory, hospital, tenant("operator")]) as clients:
         with pytest.raises(ExpertNotFoundError, match="may bring adapters for"):
             await clients["hospital"].adapters.upload(folder, EXPERT)
@@ -190,4 +276,3 @@ async def test_a_grant_is_needed(site: Site) -> None:
         assert (await clients["operator"].adapters.get(name)).state is RevisionState.ACTIVE
         answer = await clients["hospital"].chat(QUESTIONS[1])
         assert answer.experts[0].revision == name
-        assert LEGAL

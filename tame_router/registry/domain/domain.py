@@ -72,7 +72,7 @@ class Extended:
 
     Attributes:
         artefact: The router, as it is kept.
-        outlook: What changes; None: it had learnt these very lines before.
+        outlook: What changes; None: nobody asked, or it had learnt these very lines before.
     """
 
     artefact: Artefact
@@ -82,12 +82,13 @@ class Extended:
 class Extender(Protocol):
     """Extends the router of this service."""
 
-    async def extend(self, folder: Path, others: Catalog) -> Extended:
+    async def extend(self, folder: Path, others: Catalog, *, outlook: bool) -> Extended:
         """Extend the trained router by the domain in a folder, in memory.
 
         Args:
             folder: Holds teaching lines; its name is the domain's.
             others: The experts that the router knows.
+            outlook: Also tell what changes, which takes most of the time.
 
         Raises:
             CatalogError: When the lines cannot be used.

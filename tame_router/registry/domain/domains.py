@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from tame_router.errors import ArtefactError, CatalogError
 from tame_router.errors_registry import RevisionRefusedError, RolloutError
 from tame_router.registry.advice import found
 from tame_router.registry.domain.domain import Extended, Extender, Outlook, judge_domain
-from tame_router.registry.domain.expert_folder import place_expert, write_expert
+from tame_router.registry.domain.expert_folder import open_place, place_expert, write_expert
 from tame_router.registry.finding import Finding
 from tame_router.registry.reason import Reason
 from tame_router.registry.storage.revision_store import RevisionStore
+from tame_router.registry.storage.storage_error import storage_error
 from tame_router.registry.validation.file_rules import EXPERT, UTTERANCES
 from tame_router.routing.router import Router
 from tame_router.telemetry import log
@@ -104,14 +106,14 @@ class Domains:
             CorruptRevisionError: When its files are not what was uploaded.
             ArtefactError: When the trained router here is not of the experts' lines.
         """
-        with tempfile.TemporaryDirectory(prefix="tame-domain-") as aside:
-            folder = await asyncio.to_thread(write_expert, self._store, revision, Path(aside))
+        with _aside() as aside:
+            folder = await asyncio.to_thread(write_expert, self._store, revision, aside)
             expert, problems = await asyncio.to_thread(self._read, folder)
             if expert is None:
                 told = "; ".join(map(_told, problems))
                 return Look(findings=(found(Reason.EXPERT_MALFORMED, told, EXPERT),))
             try:
-                extended = await self._extender.extend(folder, self._live.folders)
+                extended = await self._extender.extend(folder, self._live.folders, outlook=True)
             except CatalogError as error:
                 message = error.message.replace(f"{aside}/", "")
                 malformed = found(Reason.UTTERANCES_MALFORMED, message, UTTERANCES[0])
@@ -128,8 +130,8 @@ class Domains:
             RolloutError: When the router here cannot be extended.
             RegistryError: When its files cannot be had.
         """
-        with tempfile.TemporaryDirectory(prefix="tame-domain-") as aside:
-            folder = await asyncio.to_thread(write_expert, self._store, revision, Path(aside))
+        with _aside() as aside:
+            folder = await asyncio.to_thread(write_expert, self._store, revision, aside)
             expert = await self._expert(revision, folder)
             # One is kept: what was prepared before and did not come to pass is let go of.
             self._ready = {revision: await self._extended(revision, folder)}
@@ -145,11 +147,15 @@ class Domains:
             RolloutError: When the router here cannot be extended.
             RegistryError: When its files cannot be had, or written.
         """
-        folder = await asyncio.to_thread(place_expert, self._store, revision, self._folder)
-        expert = await self._expert(revision, folder)
+        # It is soon seen, and an extension takes seconds.
+        await asyncio.to_thread(open_place, self._folder)
         ready = self._ready.pop(revision, None)
         if ready is None or ready.beside != self._live.folders.names:
-            ready = await self._extended(revision, folder)
+            await self.prepare(revision)
+            ready = self._ready.pop(revision)
+        # Not before: a folder that is there counts at the next start.
+        folder = await asyncio.to_thread(place_expert, self._store, revision, self._folder)
+        expert = await self._expert(revision, folder)
         try:
             router = await self._extender.keep(ready.extended.artefact)
         except ArtefactError as error:
@@ -168,7 +174,7 @@ class Domains:
     async def _extended(self, revision: str, folder: Path) -> _Ready:
         others = self._live.folders
         try:
-            extended = await self._extender.extend(folder, others)
+            extended = await self._extender.extend(folder, others, outlook=False)
         except ArtefactError as error:
             raise _unready(revision, error) from error
         except CatalogError as error:
@@ -176,12 +182,26 @@ class Domains:
             raise RevisionRefusedError(
                 f"{revision} makes no expert here: {told}", metadata={"revision": revision}
             ) from error
+        except OSError as error:
+            raise storage_error(error) from error
         return _Ready(beside=others.names, extended=extended)
 
     def _read(self, folder: Path) -> tuple[Expert | None, list[Problem]]:
         catalog, problems = read_catalog(folder.parent, self._base_models)
         mine = [problem for problem in problems if folder in problem.path.parents]
         return catalog.experts.get(folder.name), mine
+
+
+@contextmanager
+def _aside() -> Iterator[Path]:
+    """Give a folder for as long as a domain is looked at."""
+    try:
+        with tempfile.TemporaryDirectory(
+            prefix="tame-domain-", ignore_cleanup_errors=True
+        ) as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise storage_error(error) from error
 
 
 def widened(folders: Catalog, expert: Expert) -> Catalog:

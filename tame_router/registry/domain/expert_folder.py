@@ -19,6 +19,21 @@ SOURCE: Final = ".revision"
 _ASIDE: Final = ".new-"
 
 
+def open_place(experts: Path) -> None:
+    """See that folders of experts can be written below a folder, which is made.
+
+    Raises:
+        StorageFullError: When there is no room.
+        StorageUnavailableError: When it cannot be written.
+    """
+    try:
+        experts.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=experts):
+            pass
+    except OSError as error:
+        raise storage_error(error) from error
+
+
 def place_expert(store: RevisionStore, revision: str, experts: Path) -> Path:
     """Write the folder of a revision's expert below another, and give it.
 
@@ -32,8 +47,8 @@ def place_expert(store: RevisionStore, revision: str, experts: Path) -> Path:
         StorageFullError: When there is no room for the folder.
         StorageUnavailableError: When it cannot be written.
     """
+    open_place(experts)
     try:
-        experts.mkdir(parents=True, exist_ok=True)
         with locked(experts):
             return _place(store, revision, experts)
     except OSError as error:
