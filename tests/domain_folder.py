@@ -44,6 +44,27 @@ pallet stretch film keeps coming loose
 """,
 }
 
+GARDEN: Mapping[str, str] = {
+    "zh-TW": """
+玫瑰花要多久澆水一次
+盆栽葉子發黃是澆水太多嗎
+番茄幼苗什麼時候移盆
+盆栽土壤要加多少肥料
+玫瑰花剪枝要剪到哪裡
+多肉植物葉子掉落怎麼辦
+""",
+    "en": """
+How often should a rose be watered?
+why do the leaves of my potted plant turn yellow
+When are tomato seedlings moved into a bigger pot?
+how much fertiliser does potting soil need
+Where do I prune a rose?
+my succulent loses its leaves
+""",
+}
+"""Lines of a sixth domain."""
+ROSES = "玫瑰花盆栽要怎麼澆水和剪枝？"
+
 
 def write_domain(
     folder: Path,

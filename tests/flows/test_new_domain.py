@@ -14,7 +14,15 @@ from tame_router.client.async_client import AsyncClient
 from tame_router.config import Settings
 from tame_router.errors import ExpertNotFoundError, InvalidRequestError
 from tame_router.errors_registry import RolloutError
-from tests.domain_folder import EXPERT, LINES, PROMPT, QUESTIONS, write_domain
+from tests.domain_folder import (
+    EXPERT,
+    GARDEN,
+    LINES,
+    PROMPT,
+    QUESTIONS,
+    ROSES,
+    write_domain,
+)
 from tests.flows.test_registry_rights import serving, tenant
 from tests.registry_fixture import (
     Site,
@@ -122,6 +130,21 @@ async def test_it_is_an_expert_like_any_other(site: Site) -> None:
         assert await routed(client) == EXPERT
         await client.adapters.publish(second)
         assert await routed(client) == second
+
+
+async def test_two_at_once(site: Site) -> None:
+    """Two experts that are published side by side are both there, whoever was first."""
+    garden = write_domain(site.folder / "garden", 95, lines=GARDEN, expert="garden")
+    site.teach(name_of(garden, "garden"))
+    async with site.running() as client:
+        boxes = await approved(client, domain(site), EXPERT)
+        roses = await approved(client, garden, "garden")
+        async with asyncio.TaskGroup() as group:
+            for name in (boxes, roses):
+                group.create_task(client.adapters.publish(name))
+        assert await routed(client, ROSES) == roses
+        assert await routed(client) == boxes
+        assert await answering(client) == site.own
 
 
 async def test_another_router_follows(site: Site) -> None:
