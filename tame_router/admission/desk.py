@@ -152,7 +152,7 @@ class Desk:
             _require_rights(call.caller, question.constraints)
             # Here, so that asking for what does not exist is recorded as on the other edge.
             constraints = constrain(call.model, question.constraints, standing.catalog)
-            drawn = catalog.drawn(question.answer_id, constraints.revision)
+            drawn = catalog.drawn(question.session, constraints.revision)
             question = dataclasses.replace(question, constraints=constraints, catalog=drawn)
             with self._place():
                 most = self._most_tokens(question)

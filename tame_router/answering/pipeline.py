@@ -112,7 +112,7 @@ class Pipeline:
         clock = asyncio.get_running_loop().time
         begun = clock()
         catalog = question.catalog or self._live.current.drawn(
-            question.answer_id, question.constraints.revision
+            question.session, question.constraints.revision
         )
         decision = await self.route(
             question.messages,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tame_router.catalog.expert import Catalog
-from tame_router.chat import Document, Message, Sampling, Shape
+from tame_router.chat import Document, Message, Role, Sampling, Shape
 from tame_router.routing.decision import Constraints
 
 
@@ -55,6 +55,14 @@ class Question:
     stall_timeout_s: float | None = None
     begin_by: float | None = None
     catalog: Catalog | None = None
+
+    def session(self) -> str:
+        """Name the conversation: who talks, and how it began; later turns have the same name.
+
+        Clients send no such name, and the whole conversation each time.
+        """
+        opening = next((m.content for m in self.messages if m.role is Role.USER), "")
+        return "\0".join((self.tenant, self.user, opening))
 
 
 def may_use(question: Question, expert: str) -> bool:

@@ -1,7 +1,7 @@
 """An expert: a domain with its prompt, its backend and its live adapter."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -83,11 +83,11 @@ class Expert:
                 return known.digest
         return ""
 
-    def drawn(self, answer_id: str, revision: str = "") -> "Expert":
-        """Settle which adapter writes an answer: the same one however often it is asked.
+    def drawn(self, session: str, revision: str = "") -> "Expert":
+        """Settle which adapter writes an answer: the same one all through a session.
 
         Args:
-            answer_id: Names the answer.
+            session: Names the session.
             revision: The adapter that the caller insists on; empty: none.
         """
         canary = self.canary
@@ -95,7 +95,7 @@ class Expert:
             return self
         chosen = canary.revision.name == revision
         if not chosen and revision != self.live_revision:
-            chosen = _point(self.name, answer_id) < canary.share
+            chosen = _point(self.name, session) < canary.share
         return replace(self, live=canary.revision if chosen else self.live, canary=None)
 
     def require(self, revision: str) -> None:
@@ -127,16 +127,17 @@ class Catalog:
         """Names of all experts, sorted."""
         return tuple(self.experts)
 
-    def drawn(self, answer_id: str, revision: str = "") -> "Catalog":
+    def drawn(self, session: Callable[[], str], revision: str = "") -> "Catalog":
         """Settle which adapters write an answer, where experts have canaries.
 
         Args:
-            answer_id: Names the answer.
+            session: Gives the name of its session; asked only where there is a canary.
             revision: The adapter that the caller insists on; empty: none.
         """
         if all(expert.canary is None for expert in self.experts.values()):
             return self
-        drawn = {name: expert.drawn(answer_id, revision) for name, expert in self.experts.items()}
+        named = session()
+        drawn = {name: expert.drawn(named, revision) for name, expert in self.experts.items()}
         return Catalog(drawn)
 
     def expert(self, name: str) -> Expert:
@@ -154,7 +155,7 @@ class Catalog:
             ) from None
 
 
-def _point(expert: str, answer_id: str) -> float:
+def _point(expert: str, session: str) -> float:
     """Give a number in [0, 1) that is as good as drawn by lot, and always the same."""
-    drawn = hashlib.sha256(f"{expert}\0{answer_id}".encode("utf-8", "surrogatepass")).digest()
+    drawn = hashlib.sha256(f"{expert}\0{session}".encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(drawn[:7]) / 2**56

@@ -80,7 +80,10 @@ async def open_registry(
     async def go_back(wanted: Rollback, actor: Actor) -> Label:
         return await restorer.rollback(wanted, actor)
 
-    warden = Warden(section.canary, go_back)
+    async def go_on(canary: str, because: str) -> None:
+        await publisher.go_on(canary, because)
+
+    warden = Warden(section.canary, go_back, go_on)
     labels = Labels(records, live, fleet, warden.follow, refresh_s=section.refresh_s)
     domains = Domains(
         store,
@@ -130,6 +133,7 @@ async def open_registry(
         prepare_timeout_s=section.prepare_timeout_s,
         quorum=section.quorum,
     )
+    publisher = Publisher(records, mover, assessment.check, owner=owner, lease_s=section.lease_s)
     restorer = Restorer(records, mover, assessment.check)
 
     async def drop_uploads(before: datetime) -> int:
@@ -145,7 +149,7 @@ async def open_registry(
             warm=checkers.warm,
             max_tenant_bytes=section.max_tenant_bytes,
         ),
-        Publisher(records, mover, assessment.check, owner=owner, lease_s=section.lease_s),
+        publisher,
         restorer,
         Garbage(
             records,

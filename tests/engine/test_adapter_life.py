@@ -163,7 +163,7 @@ async def test_a_canary_that_is_worse_goes_by_itself(lenient_site: EngineSite, t
             nonlocal asked
             while asked < MOST_ASKED and (await client.adapters.history("legal")).label.canary:
                 asked += 1
-                await client.chat(QUESTION, expert="legal", sampling=ONE_LINE)
+                await client.chat(f"{QUESTION} ({asked})", expert="legal", sampling=ONE_LINE)
 
         async with anyio.create_task_group() as group:
             for _ in range(CLIENTS):

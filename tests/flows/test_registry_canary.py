@@ -35,7 +35,7 @@ async def test_one_that_fails_is_taken_back(registry_client: AsyncClient, site: 
                 asked += 1
                 # Only the canary's answers fail.
                 with contextlib.suppress(TameError):
-                    await registry_client.chat(LEGAL, expert="legal")
+                    await registry_client.chat(f"{LEGAL}（{asked}）", expert="legal")
         last = await anext(changes)
     assert (last.state, last.tenant) == (RevisionState.RETIRED, "")
     history = await registry_client.adapters.history("legal")
@@ -44,6 +44,42 @@ async def test_one_that_fails_is_taken_back(registry_client: AsyncClient, site: 
     assert "clearly worse" in newest.because
     assert await answering(registry_client) == site.own
     assert await states(registry_client, name) == [RevisionState.RETIRED]
+
+
+async def test_one_that_is_as_good_answers_all(registry_client: AsyncClient, site: Site) -> None:
+    """Once it is known not to be clearly worse it is live by itself, and history says why."""
+    name = await approved(registry_client, site.adapter())
+    await registry_client.adapters.publish(name, canary_share=0.5)
+    asked = 0
+    while asked < 3 * MOST and (await label(registry_client)).canary:
+        for _ in range(20):
+            asked += 1
+            await registry_client.chat(f"{LEGAL}（{asked}）", expert="legal")
+    history = await registry_client.adapters.history("legal")
+    newest = history.changes[0]
+    assert (newest.action, newest.tenant, newest.label.live) == ("publish", "", name)
+    assert "not clearly worse" in newest.because
+    assert await states(registry_client, name) == [RevisionState.ACTIVE]
+
+
+async def test_a_conversation_stays_with_its_revision(
+    registry_client: AsyncClient, site: Site
+) -> None:
+    """Later turns are answered by whichever of the two has answered the first."""
+    name = await approved(registry_client, site.adapter())
+    await registry_client.adapters.publish(name, canary_share=0.5)
+    seen = set()
+    for number in range(12):
+        turns: list[Message] = [Message(role="user", content=f"{LEGAL}（{number}）")]
+        revisions = set()
+        for _ in range(3):
+            answer = await registry_client.chat(turns, expert="legal")
+            revisions.add(answer.experts[0].revision)
+            turns += [Message(role="assistant", content=answer.content)]
+            turns += [Message(role="user", content="那罰則呢？")]
+        assert len(revisions) == 1
+        seen |= revisions
+    assert seen == {site.own, name}
 
 
 async def test_a_verdict_that_comes_late_moves_nothing(

@@ -146,7 +146,7 @@ async def test_nobody_notices_with_three_replicas(pool_site: Site) -> None:
 
 
 async def test_a_canary_answers_its_share(registry_client: AsyncClient, site: Site) -> None:
-    """Which revision answers follows from the answer's id; over many it comes to the share."""
+    """Which revision answers follows from the session, and over many it comes to the share."""
     name = await approved(registry_client, site.adapter())
     made = await registry_client.adapters.publish(name, canary_share=SHARE)
     assert (made.label.live, made.label.canary) == (site.own, name)
@@ -156,18 +156,19 @@ async def test_a_canary_answers_its_share(registry_client: AsyncClient, site: Si
     expert = replace(expert, canary=Canary(revision=made_of, share=SHARE))
     found = 0
 
-    async def ask() -> None:
+    async def ask(client: int) -> None:
         nonlocal found
-        for _ in range(ANSWERS // CLIENTS + 1):
-            answer = await registry_client.chat(LEGAL, expert="legal")
+        for number in range(ANSWERS // CLIENTS + 1):
+            opening = f"{LEGAL}（{client}-{number}）"
+            answer = await registry_client.chat(opening, expert="legal")
             (one,) = answer.experts
-            assert one.revision == expert.drawn(answer.answer_id).live_revision
+            assert one.revision == expert.drawn(f"local\0\0{opening}").live_revision
             assert set(answer.content.split()) == {one.revision}
             found += one.revision == name
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(CLIENTS):
-            group.create_task(ask())
+        for client in range(CLIENTS):
+            group.create_task(ask(client))
     asked = (ANSWERS // CLIENTS + 1) * CLIENTS
     # Six standard deviations: it fails once in 10^9 runs.
     assert abs(found / asked - SHARE) < 6 * (SHARE * (1 - SHARE) / asked) ** 0.5

@@ -1,4 +1,4 @@
-"""Acts on what is known of canaries: one that is worse is rolled back, one that is good is told."""
+"""Acts on what is known of canaries: the worse is rolled back, the good answers all."""
 
 import asyncio
 import logging
@@ -8,29 +8,34 @@ from tame_router.catalog.expert import Catalog
 from tame_router.config_registry import CanarySettings
 from tame_router.errors import TameError
 from tame_router.registry.canary.trial import Verdict
-from tame_router.registry.canary.watch import CanaryWatch
+from tame_router.registry.canary.watch import CanaryWatch, Standing
 from tame_router.registry.record import ROUTER, Actor, Label
 from tame_router.registry.rollout.restoration import Rollback
 from tame_router.telemetry import log
+
+GoOn = Callable[[str, str], Awaitable[None]]
+"""Publishes a canary for all, told why, unless it is none any more; `Publisher.go_on`."""
 
 GoBack = Callable[[Rollback, Actor], Awaitable[Label]]
 """Moves a label back; `Restorer.rollback`."""
 
 
 class Warden:
-    """Keeps the watch in step with the labels, and rolls back.
+    """Keeps the watch in step with the labels, rolls back and goes on.
 
     Args:
         settings: Whether, and with which error.
         go_back: Moves a label back.
+        go_on: Publishes a canary for all.
 
     Attributes:
         watch: What answers are told to.
     """
 
-    def __init__(self, settings: CanarySettings, go_back: GoBack) -> None:
+    def __init__(self, settings: CanarySettings, go_back: GoBack, go_on: GoOn) -> None:
         self.watch = CanaryWatch(settings, self._decided)
         self._go_back = go_back
+        self._go_on = go_on
         self._verdicts: asyncio.Queue[tuple[str, str, Verdict]] = asyncio.Queue()
 
     def follow(self, catalog: Catalog) -> None:
@@ -45,24 +50,28 @@ class Warden:
         """Act on verdicts, until cancelled."""
         while True:
             expert, canary, verdict = await self._verdicts.get()
-            if verdict is Verdict.GOOD:
-                log.event(logging.INFO, "adapter.canary_good", expert=expert, revision=canary)
-                continue
             standing = self.watch.standing(expert)
             if standing is None or standing.canary != canary:
                 continue  # somebody was faster
-            because = (
-                f"{canary} answers clearly worse than what is live, by {standing.canary_answers}"
-                f" answers beside {standing.live_answers}"
-            )
-            log.event(logging.WARNING, "adapter.canary_bad", expert=expert, because=because)
             try:
-                wanted = Rollback(expert=expert, because=because, canary=canary)
-                await self._go_back(wanted, ROUTER)
+                await self._act(expert, standing, good=verdict is Verdict.GOOD)
             except TameError as error:
                 log.event(
                     logging.ERROR, "adapter.canary_stays", expert=expert, because=error.message
                 )
+
+    async def _act(self, expert: str, standing: Standing, *, good: bool) -> None:
+        """Let a canary answer all, or none."""
+        canary = standing.canary
+        counts = f"by {standing.canary_answers} answers beside {standing.live_answers}"
+        if good:
+            because = f"{canary} is not clearly worse than what was live, {counts}"
+            log.event(logging.INFO, "adapter.canary_good", expert=expert, because=because)
+            await self._go_on(canary, because)
+            return
+        because = f"{canary} answers clearly worse than what is live, {counts}"
+        log.event(logging.WARNING, "adapter.canary_bad", expert=expert, because=because)
+        await self._go_back(Rollback(expert=expert, because=because, canary=canary), ROUTER)
 
     def _decided(self, expert: str, canary: str, verdict: Verdict) -> None:
         self._verdicts.put_nowait((expert, canary, verdict))

@@ -52,8 +52,13 @@ class Publisher:
         self._owner = owner
         self._lease_s = lease_s
 
-    async def publish(self, wanted: Publication, actor: Actor) -> Published:
+    async def publish(self, wanted: Publication, actor: Actor, because: str = "") -> Published:
         """Let a revision answer, once every replica does under its name.
+
+        Args:
+            wanted: Which, and how.
+            actor: Who wants it.
+            because: Why, for the history; empty: it was asked for.
 
         Raises:
             RevisionNotFoundError: When there is no such revision.
@@ -84,9 +89,25 @@ class Publisher:
                 before = label.live if label.generation else self._mover.own(expert)
                 await self._mover.prepare_way_back(expert, before)
                 await self._mover.prepare(expert, record.name)
-                moved = await self._move(record, label, wanted, actor, call)
+                moved = await self._move(record, label, wanted, actor, call, because)
         found = await self._records.ask(lambda store: store.get(record.name, with_report=False))
         return Published(label=moved, record=found or record)
+
+    async def go_on(self, canary: str, because: str) -> None:
+        """Let a canary answer all, where it still is one.
+
+        Args:
+            canary: Name of the revision.
+            because: Why, for the history.
+
+        Raises:
+            TameError: As `publish` does.
+        """
+        record = await self._publishable(canary)
+        label = await self._records.ask(lambda store: store.label(record.expert))
+        if label.canary == canary:  # and if it moves meanwhile, nothing is done either
+            wanted = Publication(name=canary, expected_generation=label.generation)
+            await self.publish(wanted, ROUTER, because)
 
     async def _publishable(self, name: str) -> RevisionRecord:
         record = await self._records.ask(lambda store: store.get(name, with_report=False))
@@ -161,10 +182,12 @@ class Publisher:
         wanted: Publication,
         actor: Actor,
         call: Call | None,
+        because: str,
     ) -> Label:
         own = self._mover.own(record.expert)
         share = wanted.canary_share
-        because = "published" if share is None else f"published to {share:.0%} of the callers"
+        published = "published" if share is None else f"published to {share:.0%} of the callers"
+        because = because or published
         moved = await self._records.ask(
             lambda s: s.publish(
                 record.name, share, own, label.generation, actor, because, call=call
