@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tame_router.chat import Message, Role
 from tame_router.client.adapter import RevisionState
 from tame_router.client.async_client import AsyncClient
 from tame_router.errors import TameError
@@ -70,13 +71,13 @@ async def test_a_conversation_stays_with_its_revision(
     await registry_client.adapters.publish(name, canary_share=0.5)
     seen = set()
     for number in range(12):
-        turns: list[Message] = [Message(role="user", content=f"{LEGAL}（{number}）")]
+        turns: list[Message] = [Message(role=Role.USER, content=f"{LEGAL}（{number}）")]
         revisions = set()
         for _ in range(3):
             answer = await registry_client.chat(turns, expert="legal")
             revisions.add(answer.experts[0].revision)
-            turns += [Message(role="assistant", content=answer.content)]
-            turns += [Message(role="user", content="那罰則呢？")]
+            turns += [Message(role=Role.ASSISTANT, content=answer.content)]
+            turns += [Message(role=Role.USER, content="那罰則呢？")]
         assert len(revisions) == 1
         seen |= revisions
     assert seen == {site.own, name}
