@@ -116,10 +116,6 @@ class RegistrySettings(Section):
     prepare_timeout_s: Seconds = Field(
         60, description="Time a replica may take to load and answer."
     )
-    drain_s: Seconds = Field(
-        300,
-        description="Time that a replaced revision stays loaded, for its answers and a rollback.",
-    )
     refresh_s: Seconds = Field(
         1, description="Time after which other routers see a moved label, at most."
     )

@@ -224,7 +224,7 @@ class ScriptedRegistry:
             async with self._news:
                 await self._news.wait()
 
-    async def collect(self, caller: Caller, *, dry_run: bool) -> Collected:
+    async def collect(self, caller: Caller, peer: str, *, dry_run: bool) -> Collected:
         """Remove the bytes of what is rejected or retired."""
         caller.principal.require(Scope.ADMIN)
         gone = [n for n, r in self.records.items() if r.state in {State.REJECTED, State.RETIRED}]

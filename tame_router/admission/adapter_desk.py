@@ -151,14 +151,14 @@ class AdapterDesk:
         async with self._registry.watching(name, experts, after_sequence) as changes:
             yield changes
 
-    async def collect(self, caller: Caller, *, dry_run: bool) -> Collected:
+    async def collect(self, caller: Caller, peer: str, *, dry_run: bool) -> Collected:
         """Remove what nothing needs, or tell what that is.
 
         Raises:
             PermissionDeniedError: When the caller is no operator.
         """
         caller.principal.require(Scope.ADMIN)
-        return await self._registry.collect(dry_run=dry_run)
+        return await self._registry.collect(_actor(caller, peer), dry_run=dry_run)
 
     async def _seen(self, caller: Caller, name: str) -> RevisionRecord:
         experts = _experts(caller)

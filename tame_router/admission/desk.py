@@ -29,6 +29,8 @@ from tame_router.routing.selection import SelectionPolicy
 from tame_router.telemetry.recording import Recording, current
 from tame_router.tenancy.tenant import Scope, Tenant
 
+_NOBODY = Witness()
+
 
 class Desk:
     """Answers callers within what they may use.
@@ -137,9 +139,11 @@ class Desk:
         )
         account = Account(call, seen, self._books, recording)
 
+        witness = self._witness if _by_lot(question) else _NOBODY
+
         async def pass_on(event: Event) -> None:
             seen.see(event)
-            self._witness.see(event)
+            witness.see(event)
             if isinstance(event, DecisionMade):
                 self._decided(recording, question.catalog or catalog, event.decision)
             elif isinstance(event, Final):
@@ -167,7 +171,7 @@ class Desk:
                     await reservation.settle(due(ended, seen))
         except BaseException as error:
             account.close(_outcome(error))
-            self._witness.failed(error)
+            witness.failed(error)
             raise
 
     @asynccontextmanager
@@ -247,6 +251,15 @@ def _require_rights(caller: Caller, constraints: Constraints) -> None:
             f"{', '.join(sorted(joins))}; name one of them, or none",
             metadata={"join": join.value},
         )
+
+
+def _by_lot(question: Question) -> bool:
+    """Tell whether an answer says something of the revision that a lot has chosen for it.
+
+    It does not where the caller insists on a revision, or on where words end: a caller must not
+    be able to make a canary look bad, or good.
+    """
+    return not question.constraints.revision and not question.sampling.stop
 
 
 def _receipted(final: Final, receipt: str) -> Final:

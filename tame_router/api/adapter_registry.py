@@ -85,5 +85,5 @@ class AdapterRegistry(Protocol):
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[StateChange, RevisionRecord]]]:
         """Open the changes of state, each with the revision after it."""
 
-    async def collect(self, caller: Caller, *, dry_run: bool) -> Collected:
+    async def collect(self, caller: Caller, peer: str, *, dry_run: bool) -> Collected:
         """Remove what nothing needs, or tell what that is."""

@@ -138,7 +138,7 @@ class RegistryServicer(adapter_registry_service_pb2_grpc.AdapterRegistryServiceS
         self, request: pb.CollectAdapterGarbageRequest, context: Context
     ) -> pb.CollectAdapterGarbageResponse:
         """Remove what nothing needs."""
-        collected = await self._registry.collect(caller(), dry_run=request.dry_run)
+        collected = await self._registry.collect(caller(), peer(context), dry_run=request.dry_run)
         return registry_response.write_collected(collected)
 
     @property

@@ -1,5 +1,6 @@
 """The registry: what can be asked of it, for any caller; who may is decided before."""
 
+import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
@@ -32,6 +33,7 @@ from tame_router.registry.rollout.publication import Publisher
 from tame_router.registry.rollout.restoration import Restorer, Rollback
 from tame_router.registry.state import Event, State
 from tame_router.registry.uploading.intake import Intake, Session
+from tame_router.telemetry import log
 
 
 class Registry:
@@ -123,7 +125,7 @@ class Registry:
         kind = JobKind.VALIDATE if record.state is State.REJECTED else JobKind.EVALUATE
         # A job's id is unique: the same call again finds its job, and changes nothing. What kind
         # it is does not count, as the first call has changed where the revision stands.
-        given = f"{actor.tenant}-{request_id}" if request_id else uuid.uuid4().hex
+        given = f"{actor.tenant}/{request_id}" if request_id else uuid.uuid4().hex
         job = Job(job_id=f"again-{name}-{given}", kind=kind, revision=name, actor=actor)
         because = "an evaluation was asked for"
         record = await self._records.ask(
@@ -195,9 +197,21 @@ class Registry:
         async with aclosing(self._feed.changes(after, experts, name)) as changes:
             yield changes
 
-    async def collect(self, *, dry_run: bool) -> Collected:
-        """Remove what nothing needs, or tell what that is."""
-        return await self._garbage.collect(dry_run=dry_run)
+    async def collect(self, actor: Actor, *, dry_run: bool) -> Collected:
+        """Remove what nothing needs, or tell what that is; what was removed is in the log."""
+        collected = await self._garbage.collect(dry_run=dry_run)
+        if not dry_run:
+            log.event(
+                logging.INFO,
+                "adapter.collected",
+                revisions=collected.revisions,
+                freed_bytes=collected.freed_bytes,
+                uploads=collected.uploads,
+                tenant=actor.tenant,
+                subject=actor.subject,
+                peer=actor.peer,
+            )
+        return collected
 
     def _new(self) -> None:
         """Let worker and watchers look: there is something new."""

@@ -13,6 +13,9 @@ from tame_router.registry.record import ROUTER, Actor, Label
 from tame_router.registry.rollout.restoration import Rollback
 from tame_router.telemetry import log
 
+AGAIN_S = 5.0
+"""Time after which a move that failed is tried again."""
+
 GoOn = Callable[[str, str], Awaitable[None]]
 """Publishes a canary for all, told why, unless it is none any more; `Publisher.go_on`."""
 
@@ -58,6 +61,10 @@ class Warden:
             except TameError as error:
                 log.event(
                     logging.ERROR, "adapter.canary_stays", expert=expert, because=error.message
+                )
+                # Whatever is away comes back; a canary that has gone meanwhile is passed over.
+                asyncio.get_running_loop().call_later(
+                    AGAIN_S, self._decided, expert, canary, verdict
                 )
 
     async def _act(self, expert: str, standing: Standing, *, good: bool) -> None:

@@ -2,9 +2,11 @@
 
 from tame_router.answering.event import Event, ExpertFinish, Note
 from tame_router.answering.roster import NO_FAILURES
-from tame_router.errors import BackendError
+from tame_router.errors import BackendError, DeadlineExceededError
 from tame_router.registry.canary.outcome import FAILED, outcome_of
 from tame_router.registry.canary.watch import CanaryWatch
+
+_NOT_ITS_OWN = NO_FAILURES | {DeadlineExceededError.reason}
 
 
 class Witness:
@@ -27,12 +29,17 @@ class Witness:
             self._watch.observe(
                 event.expert, event.revision, outcome_of(event, simplified=event.simplified)
             )
-        elif isinstance(event, Note) and event.reason not in NO_FAILURES:
+        elif isinstance(event, Note) and event.reason not in _NOT_ITS_OWN:
             self._watch.observe(event.expert, event.revision, FAILED)
 
     def failed(self, error: BaseException) -> None:
-        """Take the end of an answer that failed, where its expert's backend is to blame."""
+        """Take the end of an answer that failed, where its expert's backend is to blame.
+
+        A deadline is the caller's: one that is too short says nothing of the revision.
+        """
         if self._watch is None or not isinstance(error, BackendError):
+            return
+        if isinstance(error, DeadlineExceededError):
             return
         expert, revision = error.metadata.get("expert"), error.metadata.get("revision", "")
         if expert:

@@ -47,6 +47,7 @@ class Records:
     ) -> None:
         self._settings = settings
         self._state_dir = state_dir
+        self._file = _sqlite_file(settings.url.get_secret_value(), state_dir)
         self._database: Database | None = None
         self._store: RecordStore | None = None
         self._observer = observer
@@ -57,7 +58,7 @@ class Records:
 
     async def present(self) -> bool:
         """Tell whether there may be records: a router without any loads no database for them."""
-        if self._store is not None or self._settings.url.get_secret_value():
+        if self._store is not None or self._file is None:
             return True
         return await self._off_loop(self._made)
 
@@ -110,10 +111,10 @@ class Records:
             self._news.append(partial(moved, action))
 
     def _made(self) -> bool:
-        """Look into the default database, without the library."""
-        path = self._state_dir / FILE
-        if not path.exists():
-            return False
+        """Look into a database that is a file, without the library."""
+        path = self._file
+        if path is None or not path.exists():
+            return path is None
         query = "SELECT 1 FROM sqlite_master WHERE name = ?"
         with contextlib.closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as connection:
             try:
@@ -124,3 +125,11 @@ class Records:
     def _close(self) -> None:
         if self._database is not None:
             self._database.close()
+
+
+def _sqlite_file(url: str, state_dir: Path) -> Path | None:
+    """Give the file of the database; None: it is on a server."""
+    if not url:
+        return state_dir / FILE
+    driver, separator, path = url.partition(":///")
+    return Path(path) if separator and driver.startswith("sqlite") else None

@@ -156,7 +156,7 @@ class RevisionRecords(Ledger):
         values = {name: value for name, value in values.items() if value is not None}
         with self._changing() as writing:
             record = need_revision(writing.connection, name)
-            if event is Event.PUBLISH:
+            if event in {Event.PUBLISH, Event.EVALUATE}:
                 check_usable(record)
             if not _add_job(writing, job):
                 return record

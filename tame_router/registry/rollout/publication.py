@@ -6,6 +6,7 @@ under way then finishes on the revision that was live when it was admitted.
 
 import asyncio
 import contextlib
+import json
 import math
 import uuid
 from collections.abc import AsyncIterator
@@ -71,16 +72,18 @@ class Publisher:
                 is to be a canary.
         """
         call = call_of(actor, "publish", wanted.request_id)
-        expert = (await self._publishable(wanted.name)).expert
+        expert = (await self._known(wanted.name)).expert
         async with self._mover.alone(expert):
             # Read under the lock: what waited for another publication sees what that has done.
-            record = await self._publishable(wanted.name)
+            record = await self._known(wanted.name)
             label = await self._records.ask(lambda store: store.label(expert))
             done = await self._records.ask(lambda store: store.done(call))
             if done is not None:
                 require_same(wanted.request_id, same=_stands(done, wanted))
                 return Published(label=done, record=record)
+            require_kept(record)
             if _stands(label, wanted):
+                await self._note(call, label)
                 return Published(label=label, record=record)
             _require_generation(label, wanted.expected_generation)
             self._require_place(record, wanted)
@@ -103,20 +106,26 @@ class Publisher:
         Raises:
             TameError: As `publish` does.
         """
-        record = await self._publishable(canary)
+        record = await self._known(canary)
         label = await self._records.ask(lambda store: store.label(record.expert))
         if label.canary == canary:  # and if it moves meanwhile, nothing is done either
             wanted = Publication(name=canary, expected_generation=label.generation)
             await self.publish(wanted, ROUTER, because)
 
-    async def _publishable(self, name: str) -> RevisionRecord:
+    async def _note(self, call: Call | None, label: Label) -> None:
+        """Note a call that found nothing to do: sent again, it finds the same."""
+        if call is not None:
+            tenant, method, request_id = call.tenant, call.method, call.request_id
+            outcome = json.dumps({"expert": label.expert, "generation": label.generation})
+            await self._records.ask(lambda s: s.remember(tenant, method, request_id, outcome))
+
+    async def _known(self, name: str) -> RevisionRecord:
         record = await self._records.ask(lambda store: store.get(name, with_report=False))
         if record is None:
             raise RevisionNotFoundError(
                 f"there is no revision {name[:80]!r}; ListAdapterRevisions tells which there are",
                 metadata={"revision": name[:80]},
             )
-        require_kept(record)
         return record
 
     def _require_place(self, record: RevisionRecord, wanted: Publication) -> None:

@@ -64,27 +64,28 @@ class Restorer:
                 were.
             InvalidRequestError: When another call had its `request_id`.
         """
-        async with self._mover.alone(wanted.expert):
-            label = await self._records.ask(lambda store: store.label(wanted.expert))
-            call = call_of(actor, "rollback", wanted.request_id)
-            done = await self._records.ask(lambda store: store.done(call))
-            if done is not None:
-                same = done.expert == wanted.expert and wanted.revision in {"", done.live}
-                require_same(wanted.request_id, same=same)
-                return done
-            _require_canary(label, wanted.canary)
-            target = await self._target(wanted, label)
-            if not self._mover.loaded(wanted.expert, target):
-                await self._load(wanted.expert, target)
-            own = self._mover.own(wanted.expert)
-            because = wanted.because or "a rollback was asked for"
-            moved = await self._records.ask(
-                lambda s: s.rollback(
-                    wanted.expert, target, own, label.generation, actor, because, call=call
-                )
+        # Not under the lock of publications: one that waits for a replica must not keep this
+        # waiting. Who of the two moves the label first is settled by its generation.
+        label = await self._records.ask(lambda store: store.label(wanted.expert))
+        call = call_of(actor, "rollback", wanted.request_id)
+        done = await self._records.ask(lambda store: store.done(call))
+        if done is not None:
+            same = done.expert == wanted.expert and wanted.revision in {"", done.live}
+            require_same(wanted.request_id, same=same)
+            return done
+        _require_canary(label, wanted.canary)
+        target = await self._target(wanted, label)
+        if not self._mover.loaded(wanted.expert, target):
+            await self._load(wanted.expert, target)
+        own = self._mover.own(wanted.expert)
+        because = wanted.because or "a rollback was asked for"
+        moved = await self._records.ask(
+            lambda s: s.rollback(
+                wanted.expert, target, own, label.generation, actor, because, call=call
             )
-            await self._mover.moved(moved, "rollback", actor)
-            return moved
+        )
+        await self._mover.moved(moved, "rollback", actor)
+        return moved
 
     async def _load(self, expert: str, target: str) -> None:
         """Have replicas load a revision that they have let go of, once its bytes are looked at."""
