@@ -290,8 +290,7 @@ async def test_a_grant_is_needed(site: Site) -> None:
     """A name that is no expert yet is like any other: whoever was not granted it has no say."""
     folder = domain(site)
     factory = dataclasses.replace(tenant("factory"), publish=frozenset({EXPERT}))
-    hospital = tenant("hospital")
-    async with serving(site, [factory, hospital, tenant("operator")]) as clients:
+    async with serving(site, [factory, tenant("hospital"), tenant("operator")]) as clients:
         with pytest.raises(ExpertNotFoundError, match="may bring adapters for"):
             await clients["hospital"].adapters.upload(folder, EXPERT)
         name = await approved(clients["factory"], folder, EXPERT)
