@@ -40,7 +40,10 @@ class GateSettings(Section):
         0.95, gt=0.5, lt=1, description="Of the bootstrap intervals that decide."
     )
     most_cases: int = Field(
-        200, ge=10, description="Cases asked of its own evaluation set; more are drawn by lot."
+        200,
+        ge=10,
+        description="Cases asked of its own evaluation set; more are drawn by lot, those that must"
+        " pass first.",
     )
     most_other_cases: int = Field(
         200, ge=0, description="The same of each other expert's; most of the time is theirs."

@@ -6,7 +6,7 @@ from typing import Final
 
 from tame_router.catalog.evaluation import EvaluationCase, parse_evaluation, read_evaluation
 from tame_router.catalog.live import LiveCatalog
-from tame_router.registry.gate.evaluation_sets import EvaluationSets, joined
+from tame_router.registry.gate.evaluation_sets import EvaluationSets, added
 from tame_router.registry.record import RevisionRecord
 from tame_router.registry.storage.revision_store import RevisionStore
 
@@ -38,11 +38,12 @@ class ExaminationSets:
     def _read(self, record: RevisionRecord) -> EvaluationSets:
         experts = self._live.folders.experts
         sets = {name: _own(expert.folder / FILE) for name, expert in experts.items()}
-        own = sets.pop(record.expert, ())
-        brought = self._store.read(record.name, FILE, _MOST_BYTES)
-        # What a partner brings is asked too, and never in the place of what the service asks.
-        added, _ = parse_evaluation(brought, Path(FILE)) if brought else ([], [])
-        return EvaluationSets(own=joined(own, tuple(added)), others=sets)
+        own = sets.pop(record.expert, None)
+        file = self._store.read(record.name, FILE, _MOST_BYTES)
+        brought, _ = parse_evaluation(file, Path(FILE)) if file else ([], [])
+        if own is None:  # it makes its expert: what it brings is all there is
+            return EvaluationSets(own=tuple(brought), others=sets)
+        return EvaluationSets(own=own, brought=added(own, brought), others=sets)
 
 
 def _own(path: Path) -> tuple[EvaluationCase, ...]:

@@ -29,12 +29,14 @@ class CaseResult:
         case: The case.
         candidate: How the new revision did.
         live: How what answers today did.
+        brought: The upload brought it.
     """
 
     expert: str
     case: EvaluationCase
     candidate: CaseScore
     live: CaseScore
+    brought: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +62,14 @@ class Examination:
     seed: int
 
     async def ask(self, sets: EvaluationSets) -> tuple[CaseResult, ...]:
-        """Ask everything, the expert's own cases first.
+        """Ask everything: the expert's own cases, then what the upload brings, then the others'.
 
         Raises:
             ExceptionGroup: Of what the engine raised; whatever is under way is given up.
         """
         own = self.candidate.expert.name
-        asked = [(own, case) for case in sets.own]
+        asked = [(own, case) for case in (*sets.own, *sets.brought)]
+        brought = range(len(sets.own), len(asked))
         asked += [(name, case) for name, cases in sets.others.items() for case in cases]
         results: list[CaseResult | None] = [None] * len(asked)
         numbers = iter(range(len(asked)))
@@ -74,7 +77,8 @@ class Examination:
         async def work() -> None:
             for number in numbers:
                 name, case = asked[number]
-                results[number] = await self._ask_both(name, case, own=name == own)
+                result = await self._ask_both(name, case, own=name == own)
+                results[number] = replace(result, brought=number in brought)
 
         async with asyncio.TaskGroup() as tasks:
             for _ in range(min(self.at_once, len(asked))):

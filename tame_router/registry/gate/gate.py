@@ -5,6 +5,7 @@ fault of the revision: ask again later. What it does wrong only with the new rev
 """
 
 import asyncio
+from dataclasses import replace
 from typing import Final
 
 from tame_router.chat import Message, Role, Sampling
@@ -22,6 +23,7 @@ from tame_router.registry.gate.comparison import compare, measure_latency, measu
 from tame_router.registry.gate.evaluation_sets import Contender, EvaluationSets
 from tame_router.registry.gate.examination import CaseResult, Examination
 from tame_router.registry.gate.judgement import (
+    LEAST_CASES,
     judge_cases,
     judge_comparison,
     judge_latency,
@@ -152,11 +154,17 @@ class Gate:
     ) -> Report:
         settings, confidence, seed = self._settings, self._settings.confidence, self._seed
         name = candidate.expert.name
-        own = [result for result in results if result.expert == name]
+        home = [result for result in results if result.expert == name]
+        # What an upload brings thins nothing out: the service's cases are judged by themselves.
+        own = [result for result in home if not result.brought]
+        brought = [result for result in home if result.brought]
         others = sorted({result.expert for result in results} - {name})
         comparisons = list(
             compare(name, own, margin=settings.margin, confidence=confidence, seed=seed)
         )
+        if len(brought) >= LEAST_CASES:
+            found = compare(name, brought, margin=settings.margin, confidence=confidence, seed=seed)
+            comparisons += (replace(one, brought=True) for one in found)
         for other in others:
             theirs = [result for result in results if result.expert == other]
             # Of many comparisons one would look bad by chance: they share the error.

@@ -176,7 +176,8 @@ def _told(comparison: Comparison, live: str) -> str:
         else f"loss {comparison.candidate:.3f} against {comparison.live:.3f} nats a token"
     )
     against = f" of {live}" if live else " of the base model"
+    whose = f"{comparison.expert}, cases of the upload" if comparison.brought else comparison.expert
     return (
-        f"{comparison.expert}: {value}{against}, difference {difference.value:+.3f}"
+        f"{whose}: {value}{against}, difference {difference.value:+.3f}"
         f" ({difference.low:+.3f} to {difference.high:+.3f}), margin {comparison.margin:g}"
     )

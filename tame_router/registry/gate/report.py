@@ -49,6 +49,7 @@ class Comparison:
         difference: By how much the new one is better, with its interval; negative: worse.
         margin: By how much it may be worse.
         verdict: What that shows.
+        brought: The set is what the upload brings for its expert.
     """
 
     expert: str
@@ -58,6 +59,7 @@ class Comparison:
     difference: Estimate
     margin: float
     verdict: Verdict
+    brought: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,7 @@ class ReportCase:
         must_pass: It must be passed.
         candidate: How the new revision did.
         live: How what answers today did.
+        brought: The upload brought it.
     """
 
     expert: str
@@ -115,6 +118,7 @@ class ReportCase:
     must_pass: bool
     candidate: CaseScore
     live: CaseScore
+    brought: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +188,7 @@ def report_cases(results: Sequence[CaseResult]) -> tuple[ReportCase, ...]:
             must_pass=result.case.must_pass,
             candidate=result.candidate,
             live=result.live,
+            brought=result.brought,
         )
         for result in results
     )

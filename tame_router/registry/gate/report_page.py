@@ -53,8 +53,9 @@ def _comparisons(report: Report) -> list[str]:
     for one in report.comparisons:
         unit = " of it" if one.measure is Measure.LOSS else ""
         difference = one.difference
+        whose = f"{one.expert}, brought" if one.brought else one.expert
         lines.append(
-            f"| {one.expert} | {one.measure} | {one.candidate:.3f} | {one.live:.3f} |"
+            f"| {whose} | {one.measure} | {one.candidate:.3f} | {one.live:.3f} |"
             f" {difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f}){unit} |"
             f" {one.margin:g} | {one.verdict.replace('_', ' ')} |"
         )

@@ -143,9 +143,27 @@ async def test_a_first_adapter_is_compared_with_the_base_model(
     assert reasons(report) == {Reason.WORSE_THAN_LIVE}
 
 
+async def test_what_an_upload_brings_hides_nothing(
+    scoring: ScoringVllm, scorer: VllmScorer
+) -> None:
+    """Cases at which it is as good thin out no others: each set is judged by itself."""
+    scoring.losses = {LIVE: 2.0, CANDIDATE: 2.2}
+    sets = EvaluationSets(own=OWN, brought=tuple(choice(n) for n in range(100, 150)))
+    report = await Gate(SETTINGS).evaluate(NEW, TODAY, sets, scorer)
+    assert reasons(report) == {Reason.WORSE_THAN_LIVE}
+    assert [one.brought for one in report.comparisons] == [False, False, True]
+    assert sum(case.brought for case in report.cases) == 50
+    scoring.losses, scoring.letters = {}, {CANDIDATE: "B"}
+    sets = EvaluationSets(own=tuple(free(n) for n in range(10)), brought=sets.brought)
+    report = await Gate(SETTINGS).evaluate(NEW, TODAY, sets, scorer)
+    assert reasons(report) == {Reason.WORSE_THAN_LIVE}
+    assert "cases of the upload" in report.findings[0].message
+
+
 async def test_too_few_cases_are_refused(scorer: VllmScorer) -> None:
-    """Nine cases say nothing."""
-    report = await Gate(SETTINGS).evaluate(NEW, TODAY, EvaluationSets(own=OWN[:9]), scorer)
+    """Nine cases say nothing, and what an upload brings makes them no more."""
+    sets = EvaluationSets(own=OWN[:9], brought=OWN)
+    report = await Gate(SETTINGS).evaluate(NEW, TODAY, sets, scorer)
     assert reasons(report) == {Reason.TOO_FEW_CASES}
 
 
