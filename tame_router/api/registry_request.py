@@ -1,21 +1,26 @@
 """Check what is sent about adapters, and turn it into the registry's values.
 
 What the files of an upload may be called and hold is the registry's to judge: it has a code
-for each fault. Here is only what no value of the registry could hold.
+for each fault. Here is only what no value of the registry could hold, and what is so large that
+handling it would keep everybody waiting.
 """
 
 import re
 
 from tame_router.api.admin_request import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, read_name
 from tame_router.errors import InvalidRequestError, RequestTooLargeError
+from tame_router.registry.finding import Finding
 from tame_router.registry.manifest import FileEntry
 from tame_router.registry.request import Announcement, Chunk, Publication, Wanted
 from tame_router.registry.state import State
+from tame_router.registry.uploading.upload_refusal import refusal
+from tame_router.registry.validation.file_rules import check_count, check_path_length
 from tame_router.v1 import adapter_registry_service_pb2 as pb
 from tame_router.v1 import adapter_revision_pb2 as revision_pb
 
 MAX_CHUNK_BYTES = 2 * 2**20
 MAX_BECAUSE_CHARS = 500
+MAX_NAME_CHARS = 200
 DIGEST_BYTES = 32
 
 STATES = {
@@ -37,6 +42,7 @@ def read_announcement(proto: Sent | None) -> Announcement:
 
     Raises:
         InvalidRequestError: When it announces nothing, or what cannot be kept.
+        UploadError: When it announces too many files, or a path that is too long.
     """
     if proto is None or proto.WhichOneof("part") != "announcement":
         raise InvalidRequestError(
@@ -44,6 +50,7 @@ def read_announcement(proto: Sent | None) -> Announcement:
             field="announcement",
         )
     announced = proto.announcement
+    _refuse(check_count(len(announced.files)))
     return Announcement(
         expert=_required(announced.expert, "announcement.expert", "the expert's name"),
         files=tuple(_read_file(file, index) for index, file in enumerate(announced.files)),
@@ -61,11 +68,18 @@ def _read_file(proto: revision_pb.AdapterFile, index: int) -> FileEntry:
             f"{field}.size_bytes is {proto.size_bytes}; expected 0 or more",
             field=f"{field}.size_bytes",
         )
+    path = proto.path
+    _refuse(check_path_length(path))
     return FileEntry(
-        path=proto.path,
+        path=path,
         size_bytes=proto.size_bytes,
         sha256=_digest(proto.sha256, f"{field}.sha256"),
     )
+
+
+def _refuse(finding: Finding | None) -> None:
+    if finding:
+        raise refusal([finding])
 
 
 def read_chunk(proto: Sent) -> Chunk:
@@ -217,6 +231,12 @@ def read_because(text: str) -> str:
 def _required(text: str, field: str, expected: str) -> str:
     if not text:
         raise InvalidRequestError(f"{field} is empty; send {expected}", field=field)
+    if len(text) > MAX_NAME_CHARS:
+        raise InvalidRequestError(
+            f"{field} has {len(text)} characters, no name has more than {MAX_NAME_CHARS}; send"
+            f" {expected}",
+            field=field,
+        )
     return read_name(text, field)
 
 

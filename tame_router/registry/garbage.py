@@ -1,7 +1,7 @@
 """Bytes that nothing needs any more: of old refused and retired revisions, and lost uploads."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,13 @@ DropUploads = Callable[[datetime], Awaitable[int]]
 
 class Garbage:
     """Removes bytes. What a label, a job, or history within the retention needs is never removed.
+
+    Nor is what is uploaded again meanwhile, where the store is a folder: which revisions go is
+    asked under the lock that whoever adds waits for, and an upload is acknowledged only once it
+    was seen to lie there after its record said so. A bucket has no such lock. There an upload of
+    the same bytes can be lost that ends while they are being removed, within the time that takes
+    (a listing and some deletions); its record says that it is there, its publication then that
+    its bytes are gone, and uploading it once more brings them back.
 
     Args:
         records: What is known of revisions.
@@ -56,11 +63,19 @@ class Garbage:
             return Collected(revisions=names, freed_bytes=size)
         # Noted first: a revision whose bytes are going must not be published meanwhile.
         names = await self._records.ask(lambda s: _marked(s, now, self._retention))
-        kept = await asyncio.to_thread(self._store.names)
-        left = await self._records.ask(lambda store: _left(store, kept))
-        freed = await asyncio.to_thread(self._store.collect, {*names, *left})
+        loop = asyncio.get_running_loop()
+        gone: set[str] = set()
+
+        def choose(kept: Sequence[str]) -> set[str]:
+            """Ask from the store's thread, which holds its lock: who uploads again is safe."""
+            asking = self._records.ask(lambda store: _removed(store, {*names, *kept}))
+            gone.update(asyncio.run_coroutine_threadsafe(asking, loop).result())
+            return gone
+
+        freed = await asyncio.to_thread(self._store.collect, choose)
         uploads = await self._drop_uploads(now - self._upload_age)
-        return Collected(revisions=names, freed_bytes=freed, uploads=uploads)
+        revisions = tuple(name for name in names if name in gone)
+        return Collected(revisions=revisions, freed_bytes=freed, uploads=uploads)
 
 
 def _told(store: "RecordStore", now: datetime, retention: timedelta) -> tuple[tuple[str, ...], int]:
@@ -74,7 +89,7 @@ def _marked(store: "RecordStore", now: datetime, retention: timedelta) -> tuple[
     return tuple(name for name in store.garbage(now, retention) if store.mark_removed(name))
 
 
-def _left(store: "RecordStore", kept: Sequence[str]) -> tuple[str, ...]:
-    """Name what was noted as removed by a process that died before its bytes were."""
-    records = [store.get(name, with_report=False) for name in kept]
-    return tuple(record.name for record in records if record and record.removed)
+def _removed(store: "RecordStore", names: Iterable[str]) -> list[str]:
+    """Give those noted as removed: also by a process that died before their bytes were."""
+    records = [store.get(name, with_report=False) for name in names]
+    return [record.name for record in records if record and record.removed]

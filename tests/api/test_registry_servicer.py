@@ -74,6 +74,7 @@ BEGIN = pb.UploadAdapterRevisionRequest(announcement=ANNOUNCEMENT)
             "announcement.expert",
             "is empty",
         ),
+        (announced(expert="x" * 201), "announcement.expert", "no name has more than 200"),
         (announced(request_id="short"), "announcement.request_id", "8 to 64 letters"),
         (announced(base_model_digest=b"x"), "announcement.base_model_digest", "or none"),
         (
@@ -107,6 +108,29 @@ async def test_what_no_upload_can_be_is_refused(
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.ValidateAdapterRevision(iter(dry))
         assert rich(caught.value).fields == (field,)
+
+
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [
+        ([FILE] * 65, "TOO_MANY_FILES"),
+        ([FILE, revision_pb.AdapterFile(path="x" * 256, sha256=FILE.sha256)], "PATH_UNSAFE"),
+    ],
+)
+async def test_an_announcement_that_is_huge_goes_no_further(
+    files: list[revision_pb.AdapterFile], code: str
+) -> None:
+    """It is refused by the code the rules have for it, before anything is sorted or digested."""
+    registry = ScriptedRegistry("legal")
+    announcement = pb.UploadAnnouncement(expert="legal", files=files)
+    async with calling(registry) as stub:
+        sent = pb.UploadAdapterRevisionRequest(announcement=announcement)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            [_ async for _ in stub.UploadAdapterRevision(iter([sent]))]
+    error = rich(caught.value)
+    assert (error.code, error.info.reason) == ("INVALID_ARGUMENT", "UPLOAD_INVALID")
+    assert error.info.metadata["findings"] == code
+    assert registry.opened == []
 
 
 @pytest.mark.parametrize(

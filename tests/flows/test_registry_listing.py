@@ -1,5 +1,6 @@
 """Lists, histories, watching, withdrawing and garbage, as a client meets them."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,9 @@ from tame_router.client.adapter import RevisionState
 from tame_router.client.async_client import AsyncClient
 from tame_router.errors import InvalidRequestError
 from tame_router.errors_registry import InvalidTransitionError, RevisionRefusedError
+from tame_router.registry.records.access import Records
 from tame_router.registry.records.tables import LABEL_CHANGE, REVISION
+from tame_router.registry.storage.blob_folder import BlobFolder
 from tame_router.registry.storage.revision_store import RevisionStore
 from tame_router.store import Database
 from tame_router.v1 import adapter_registry_service_pb2 as pb
@@ -193,6 +196,31 @@ async def test_garbage_is_what_nothing_needs(registry_client: AsyncClient, site:
     assert (await adapters.upload(site.adapter(0), "legal")).name == replaced
     assert (await adapters.publish(replaced)).label.live == replaced
     store.verify(replaced)
+
+
+async def test_what_is_uploaded_again_while_it_is_removed_stays(
+    registry_client: AsyncClient, site: Site
+) -> None:
+    """It was noted as garbage, and comes back before the store lets anybody remove it."""
+    name = await approved(registry_client, site.adapter())
+    await registry_client.adapters.retire(name)
+    _grow_old(site, days=365)
+    records = Records(site.settings.store, site.settings.state_dir)
+
+    async def noted() -> bool:
+        record = await records.ask(lambda store: store.get(name))
+        return record is not None and record.removed
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        with BlobFolder(site.store).adding():
+            collecting = group.create_task(registry_client.adapters.collect())
+            while not await noted():
+                pass
+            assert (await registry_client.adapters.upload(site.adapter(), "legal")).name == name
+        assert (await collecting).revisions == ()
+        assert not await noted()
+    await records.close()
+    RevisionStore(str(site.store)).verify(name)
 
 
 async def test_questions_that_cannot_be(registry_client: AsyncClient, site: Site) -> None:

@@ -10,7 +10,7 @@ the standard library, and fsspec where the bytes are in a bucket.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -158,9 +158,11 @@ class RevisionStore:
         return manifest
 
     def contains(self, name: str) -> bool:
-        """Tell whether a revision is here; its bytes are not looked at."""
+        """Tell whether a revision is here, once no `collect` is under way; no bytes are read."""
         try:
             self.manifest(name)
+            with self._failures(), self._blobs.adding():
+                self.manifest(name)
         except RevisionNotFoundError:
             return False
         return True
@@ -172,17 +174,24 @@ class RevisionStore:
 
     def remove(self, name: str) -> int:
         """Remove a revision, as `collect` does."""
-        return self.collect([name])
+        return self.collect(lambda _: [name])
 
-    def collect(self, names: Iterable[str]) -> int:
+    def collect(self, choose: Callable[[Sequence[str]], Iterable[str]]) -> int:
         """Remove revisions, then every blob that no manifest names any more: give bytes freed.
 
+        Args:
+            choose: Gives the revisions to remove, from the names of all that are here. In a
+                folder nobody adds anything from before it is called until all is removed. A
+                bucket has no locks: what is added in between may go, and whoever adds has to
+                look again afterwards.
+
         Raises:
+            TameError: What `choose` raises; nothing is removed then.
             CorruptRevisionError: When a remaining manifest cannot be read: who knows what it
                 names? No blob is removed then.
         """
         with self._failures(), self._blobs.removing():
-            for name in names:
+            for name in choose(sorted(self._names())):
                 if REVISION_NAME.fullmatch(name):
                     self._blobs.delete(_document(name))
             needed = {_blob(file) for name in self._names() for file in self.manifest(name).files}

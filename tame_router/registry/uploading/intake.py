@@ -157,7 +157,8 @@ class Intake:
             record = await self._records.ask(
                 lambda store: store.add(record, actor, "it was uploaded", job=job)
             )
-            # Garbage of the same bytes may have been collected between the two.
+            # Garbage of the same bytes may have been collected between the two; from here on
+            # the record keeps them.
             if not await asyncio.to_thread(self._store.contains, name):
                 await asyncio.to_thread(put)
         tell()

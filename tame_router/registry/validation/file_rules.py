@@ -45,7 +45,9 @@ FILES: Final = frozenset({WEIGHTS, *MOST_BYTES})
 MOST_FILES: Final = 64
 """More are not even looked at one by one."""
 
-_LONGEST_PATH = 255
+LONGEST_PATH = 255
+"""Characters; no file of an adapter has a path so long."""
+
 _SHOWN = 120
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+ -]*(/[A-Za-z0-9_][A-Za-z0-9_.+ -]*)*")
 _PICKLES = re.compile(
@@ -56,6 +58,23 @@ _ARCHIVES = re.compile(
 )
 
 
+def check_count(count: int) -> Finding | None:
+    """Judge how many files are announced."""
+    if count <= MOST_FILES:
+        return None
+    message = f"{count:,} files are announced; an adapter has at most {MOST_FILES}"
+    return found(Reason.TOO_MANY_FILES, message)
+
+
+def check_path_length(path: str) -> Finding | None:
+    """Judge how long a path is, whatever it holds."""
+    if len(path) <= LONGEST_PATH:
+        return None
+    begin = path[:LONGEST_PATH]
+    message = f"the path {shown(begin)} of {len(path):,} characters is not taken"
+    return found(Reason.PATH_UNSAFE, message, begin)
+
+
 def check_files(files: Sequence[FileEntry], rules: Rules, *, new_expert: bool) -> list[Finding]:
     """Judge what is announced.
 
@@ -64,9 +83,8 @@ def check_files(files: Sequence[FileEntry], rules: Rules, *, new_expert: bool) -
         rules: The limits.
         new_expert: The upload makes an expert; otherwise it is there already.
     """
-    if len(files) > MOST_FILES:
-        message = f"{len(files):,} files are announced; an adapter has at most {MOST_FILES}"
-        return [found(Reason.TOO_MANY_FILES, message)]
+    if too_many := check_count(len(files)):
+        return [too_many]
     findings = [finding for file in files for finding in _check_file(file, rules, new_expert)]
     findings += _twice(files)
     findings += _missing({file.path for file in files}, new_expert)
@@ -103,10 +121,10 @@ def _check_file(file: FileEntry, rules: Rules, new_expert: bool) -> Iterator[Fin
 def _refuse_path(path: str) -> Finding | None:
     if path in FILES:
         return None
+    if too_long := check_path_length(path):
+        return too_long
     if unsafe(path):
-        return found(
-            Reason.PATH_UNSAFE, f"the path {shown(path)} is not taken", path[:_LONGEST_PATH]
-        )
+        return found(Reason.PATH_UNSAFE, f"the path {shown(path)} is not taken", path)
     if _PICKLES.search(path):
         return found(Reason.PICKLE_REFUSED, f"{shown(path)} is a pickle by its name", path)
     if _ARCHIVES.search(path):
@@ -119,7 +137,7 @@ def _refuse_path(path: str) -> Finding | None:
 def unsafe(path: str) -> bool:
     """Tell whether a path could leave its folder or mean two things."""
     return (
-        len(path) > _LONGEST_PATH
+        len(path) > LONGEST_PATH
         or _PLAIN.fullmatch(path) is None
         or any(part in (".", "..") or part[-1] in " ." for part in path.split("/"))
     )
@@ -133,7 +151,7 @@ def _twice(files: Sequence[FileEntry]) -> list[Finding]:
         folded = file.path.casefold()
         if folded in seen:
             message = f"{shown(file.path)} is announced twice"
-            findings.append(found(Reason.PATH_TWICE, message, file.path[:_LONGEST_PATH]))
+            findings.append(found(Reason.PATH_TWICE, message, file.path[:LONGEST_PATH]))
         seen.add(folded)
     return findings
 
