@@ -80,15 +80,6 @@ async def test_scaled_weights_are_refused(
     assert loss.difference.high < 0
 
 
-async def test_another_domains_adapter_is_refused(
-    engine_catalog: Catalog, scorer: VllmScorer
-) -> None:
-    """The medical adapter in the legal one's place finds legal answers less likely."""
-    medical = engine_catalog.expert("medical").live_revision
-    report = await judge(engine_catalog, scorer, medical)
-    assert Reason.WORSE_THAN_LIVE in fatal(report)
-
-
 async def test_an_unknown_revision_is_refused(engine_catalog: Catalog, scorer: VllmScorer) -> None:
     """What the engine cannot load is refused, with nothing asked."""
     report = await judge(engine_catalog, scorer, "legal--ffffffffffffffff")

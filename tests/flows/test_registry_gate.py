@@ -182,7 +182,7 @@ async def test_a_store_that_is_away_is_waited_for(registry_client: AsyncClient, 
     async with registry_client.adapters.watch(name, timeout_s=30) as changes:
         assert (await anext(changes)).state is RevisionState.REJECTED
         await registry_client.adapters.evaluate(name, request_id=ID)
-        await attempted(site, f"again-{name}-local-{ID}")
+        await attempted(site, f"again-{name}-local/{ID}")
         with pytest.raises(StorageUnavailableError):
             await registry_client.adapters.upload(site.adapter(1), "legal")
         site.store.unlink()
