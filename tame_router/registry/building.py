@@ -27,7 +27,7 @@ from tame_router.registry.garbage import Garbage
 from tame_router.registry.gate.gate import Gate
 from tame_router.registry.jobs.worker import Step, Worker
 from tame_router.registry.observer import Observer
-from tame_router.registry.record import Actor, JobKind, Label
+from tame_router.registry.record import Actor, Job, JobKind, Label
 from tame_router.registry.records.access import Records
 from tame_router.registry.registry import Registry
 from tame_router.registry.rollout.label_mover import LabelMover
@@ -122,9 +122,15 @@ async def open_registry(
             observer=observer,
         )
 
-    worker = working({JobKind.VALIDATE: assessment.validate, JobKind.EVALUATE: assessment.evaluate})
-    # Not behind an evaluation, which may take half an hour.
+    async def validate(job: Job) -> None:
+        await assessment.validate(job)
+        evaluating.wake()  # there is its evaluation now
+
+    evaluating = working({JobKind.EVALUATE: assessment.evaluate})
+    # Neither waits behind an evaluation, which may take half an hour.
+    validating = working({JobKind.VALIDATE: validate})
     clearing = working({JobKind.PUBLISH: assessment.abandon})
+    workers = (validating, evaluating, clearing)
     mover = LabelMover(
         fleet,
         live,
@@ -159,7 +165,7 @@ async def open_registry(
             upload_age=timedelta(hours=section.upload_hours),
         ),
         feed,
-        worker,
+        (validating, evaluating),
         Witness(warden.watch),
         mover.own,
     )
@@ -167,7 +173,8 @@ async def open_registry(
         await labels.begin()
         # Experts that were made elsewhere answer the first question too.
         await newcomers.complete()
-        async with _beside(labels.follow, newcomers.follow, worker.run, clearing.run, warden.run):
+        doing = (worker.run for worker in workers)
+        async with _beside(labels.follow, newcomers.follow, warden.run, *doing):
             yield registry
     finally:
         await records.close()

@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
 
@@ -46,7 +46,7 @@ class Registry:
         restorer: Goes back.
         garbage: Removes what nothing needs.
         feed: Tells changes.
-        worker: Does long steps.
+        workers: Do long steps.
         witness: Sees answers, for the sake of canaries.
         own: Gives the revision in an expert's own folder; empty: it has none.
 
@@ -62,7 +62,7 @@ class Registry:
         restorer: Restorer,
         garbage: Garbage,
         feed: Feed,
-        worker: Worker,
+        workers: Sequence[Worker],
         witness: Witness,
         own: Callable[[str], str],
     ) -> None:
@@ -72,7 +72,7 @@ class Registry:
         self._restorer = restorer
         self._garbage = garbage
         self._feed = feed
-        self._worker = worker
+        self._workers = workers
         self.witness = witness
         self._own = own
 
@@ -214,8 +214,9 @@ class Registry:
         return collected
 
     def _new(self) -> None:
-        """Let worker and watchers look: there is something new."""
-        self._worker.wake()
+        """Let workers and watchers look: there is something new."""
+        for worker in self._workers:
+            worker.wake()
         self._feed.tell()
 
     async def _known(self, name: str) -> RevisionRecord:

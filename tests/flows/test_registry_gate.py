@@ -14,6 +14,7 @@ from tame_router.errors_registry import (
 )
 from tame_router.registry.records.record_store import RecordStore
 from tame_router.store import Database
+from tests.fakes.vllm_resolver import Hold
 from tests.fakes.vllm_script import Refuse
 from tests.registry_fixture import (
     Site,
@@ -24,6 +25,7 @@ from tests.registry_fixture import (
     name_of,
     states,
 )
+from tests.router_fixture import happened
 
 pytestmark = pytest.mark.anyio
 
@@ -166,6 +168,25 @@ async def test_one_that_cannot_be_judged_now_holds_up_nobody(
     assert await states(registry_client, name_of(slow)) == [RevisionState.EVALUATING]
     site.fakes[0].faults.clear()
     assert (await decided(registry_client, name_of(slow))).state is RevisionState.APPROVED
+
+
+async def test_a_long_evaluation_holds_up_no_validation(
+    registry_client: AsyncClient, site: Site
+) -> None:
+    """While one is evaluated, others are validated, and told what is wrong with them."""
+    slow, other = site.adapter(1), site.adapter(2)
+    hold = site.fakes[0].resolver.held[name_of(slow)] = Hold()
+    try:
+        await registry_client.adapters.upload(slow, "legal")
+        assert await happened(hold.reached)
+        await registry_client.adapters.upload(other, "legal")
+        async with registry_client.adapters.watch(name_of(other), timeout_s=30) as changes:
+            while (await anext(changes)).state is not RevisionState.EVALUATING:
+                pass
+        assert await states(registry_client, name_of(slow)) == [RevisionState.EVALUATING]
+    finally:
+        hold.go_on.set()
+    assert (await decided(registry_client, name_of(other))).state is RevisionState.APPROVED
 
 
 async def test_a_store_that_is_away_is_waited_for(registry_client: AsyncClient, site: Site) -> None:

@@ -29,7 +29,7 @@ def registry(records: Records) -> Registry:
     """Make a registry whose jobs nobody does."""
     worker = Worker(records, {}, None, owner="a", lease_s=1, poll_s=1)  # type: ignore[arg-type]
     feed = Feed(records, poll_s=1)
-    return Registry(records, None, None, None, None, feed, worker, None, None)  # type: ignore[arg-type]
+    return Registry(records, None, None, None, None, feed, (worker,), None, None)  # type: ignore[arg-type]
 
 
 async def test_the_same_call_is_done_once_also_when_it_ended_in_a_refusal(

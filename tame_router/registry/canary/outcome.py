@@ -11,8 +11,8 @@ class Outcome:
     """One answer.
 
     Attributes:
-        bad: It failed, is empty, was cut by the backend, holds Simplified Chinese where that was
-            not wanted, or somebody disliked it.
+        bad: It failed, is empty, was cut by the backend, or holds Simplified Chinese where that
+            was not wanted.
         token_s: Seconds a token; None: none was written, or it cannot be told.
     """
 
@@ -24,7 +24,7 @@ FAILED = Outcome(bad=True)
 """There is no answer: the backend refused, broke or kept silent."""
 
 
-def outcome_of(finish: ExpertFinish, *, simplified: int = 0, disliked: bool = False) -> Outcome:
+def outcome_of(finish: ExpertFinish, *, simplified: int = 0) -> Outcome:
     """Judge an answer that ended.
 
     An answer that ends at its `max_tokens` is what the caller asked for, and not bad.
@@ -32,7 +32,6 @@ def outcome_of(finish: ExpertFinish, *, simplified: int = 0, disliked: bool = Fa
     Args:
         finish: How it ended.
         simplified: Simplified characters that were found in it.
-        disliked: Somebody said that it was no good.
     """
     tokens = finish.usage.completion_tokens
     first = finish.time_to_first_token_s
@@ -42,7 +41,6 @@ def outcome_of(finish: ExpertFinish, *, simplified: int = 0, disliked: bool = Fa
     bad = (
         first is None
         or simplified > 0
-        or disliked
         or finish.finish_reason is FinishReason.CONTENT_FILTER
     )
     return Outcome(bad=bad, token_s=token_s)

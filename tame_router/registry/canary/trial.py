@@ -4,9 +4,8 @@ Answers of both sides come in any order. A round is played when both sides have 
 round has used: the mean of the one against the mean of the other. Who answers is decided by
 lot and before the answer, so if the canary is as good the sides' means differ by chance alone.
 
-- Worse: bad answers are more, or a token takes over `TOLERATED_SLOWNESS`
-  times as long more often than not, or a judge prefers the live one. Each is a wager of its own,
-  and the mean of their capitals decides.
+- Worse: bad answers are more, or a token takes over `TOLERATED_SLOWNESS` times as long more often
+  than not. Each is a wager of its own, and the mean of their capitals decides.
 - Good: a canary that is worse by `CLEAR_BAD`, or slower by `CLEAR_SLOWNESS`, is ruled out by two
   more wagers, and it has answered often enough.
 """
@@ -18,8 +17,8 @@ from typing import Final
 from tame_router.registry.canary.outcome import Outcome
 from tame_router.registry.canary.wager import Wager, log_mean
 
-WEIGHTS: Final = (0.5, 0.4, 0.1)
-"""How the one error is shared: bad answers, slowness, preference."""
+WEIGHTS: Final = (0.55, 0.45)
+"""How the one error is shared: bad answers, slowness."""
 
 TOLERATED_SLOWNESS: Final = 1.25
 """Ratio of times a token that is put up with."""
@@ -86,7 +85,6 @@ class CanaryTrial:
         "_new",
         "_not_bad",
         "_not_slow",
-        "_preferred",
         "_slow",
         "answers",
         "verdict",
@@ -95,7 +93,7 @@ class CanaryTrial:
     def __init__(self, error: float = 0.05) -> None:
         self._error = error
         self._live, self._new = _Side(), _Side()
-        self._bad, self._slow, self._preferred = Wager(), Wager(), Wager()
+        self._bad, self._slow = Wager(), Wager()
         self._not_bad, self._not_slow = Wager(), Wager()
         self.answers = {Arm.LIVE: 0, Arm.CANARY: 0}
         self.verdict = Verdict.CONTINUE
@@ -107,15 +105,6 @@ class CanaryTrial:
         if not (self._live.answers and self._new.answers):
             return self.verdict
         self._play()
-        return self._decide()
-
-    def prefer(self, canary: float) -> Verdict:
-        """Take what a judge said of two answers to one question.
-
-        Args:
-            canary: 1: the canary's is better; 0: equal; -1: the live one's is.
-        """
-        self._preferred.play(-canary)
         return self._decide()
 
     def _play(self) -> None:
@@ -132,9 +121,8 @@ class CanaryTrial:
     def _decide(self) -> Verdict:
         if self.verdict is not Verdict.CONTINUE:
             return self.verdict
-        # The mean of capitals is a capital: one error for all three.
-        wagers = (self._bad, self._slow, self._preferred)
-        capital = log_mean([wager.log_capital for wager in wagers], WEIGHTS)
+        # The mean of capitals is a capital: one error for both.
+        capital = log_mean([self._bad.log_capital, self._slow.log_capital], WEIGHTS)
         if capital >= -math.log(self._error):
             self.verdict = Verdict.ROLL_BACK
         elif (

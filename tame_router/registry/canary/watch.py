@@ -90,17 +90,6 @@ class CanaryWatch:
         if arm is not None:  # else it began before the canary did
             self._tell(expert, watched, watched.trial.verdict, watched.trial.observe(arm, outcome))
 
-    def prefer(self, expert: str, canary: float) -> None:
-        """Take what a judge said of two answers to one question.
-
-        Args:
-            expert: Whose answers.
-            canary: 1: the canary's is better; 0: equal; -1: the live one's is.
-        """
-        watched = self._watched.get(expert)
-        if watched is not None:
-            self._tell(expert, watched, watched.trial.verdict, watched.trial.prefer(canary))
-
     def standing(self, expert: str) -> Standing | None:
         """Tell what is known of an expert's canary; None: it has none."""
         watched = self._watched.get(expert)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from tame_router.errors import ServiceError, TameError
+from tame_router.errors import DeadlineExceededError, ServiceError, TameError
 from tame_router.errors_registry import RegistryError
 from tame_router.registry.observer import UNOBSERVED, Observer
 from tame_router.registry.record import Job, JobKind
@@ -18,7 +18,10 @@ if TYPE_CHECKING:  # the database's library is loaded with it
     from tame_router.registry.records.record_store import RecordStore
 
 MOST_ATTEMPTS: Final = 30
-"""Times a job is begun before it counts as failed."""
+"""Times a job is begun before it counts as failed: some 25 minutes of what is away."""
+
+MOST_TIMEOUTS: Final = 2
+"""The same of one that takes too long; each time has kept the others waiting for all of it."""
 
 LONGEST_WAIT_S: Final = 60.0
 """Longest wait before a job that failed is begun again; the first is `poll_s`, then it doubles."""
@@ -121,8 +124,7 @@ class Worker:
         except ServiceError:
             raise  # the records are gone: the job stays
         except TameError as error:
-            # A storage that is away comes back; what else the registry refuses it refuses for good.
-            if isinstance(error, RegistryError) and error.retry_after_s is None:
+            if _for_good(error, job.attempts):
                 await self._end(job, error.message)
             else:
                 await self._postpone(job, error.message)
@@ -143,3 +145,11 @@ class Worker:
         self._observer.adapter_job_failed(job.kind, for_good=True)
         await self._give_up(job, because)
         await self._records.ask(lambda store: store.finish(job.job_id, because))
+
+
+def _for_good(error: TameError, attempts: int) -> bool:
+    """Tell whether a job that failed so is begun no more."""
+    if isinstance(error, DeadlineExceededError):
+        return attempts >= MOST_TIMEOUTS
+    # A storage that is away comes back; what else the registry refuses it refuses for good.
+    return isinstance(error, RegistryError) and error.retry_after_s is None

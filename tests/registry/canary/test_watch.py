@@ -44,14 +44,6 @@ def test_a_good_canary_is_told(watch: CanaryWatch, told: list[tuple[str, str, Ve
     assert told == [("legal", "new", Verdict.GOOD)]
 
 
-def test_a_judge_is_heard(watch: CanaryWatch, told: list[tuple[str, str, Verdict]]) -> None:
-    """Comparisons count where there is a canary, and are dropped elsewhere."""
-    for _ in range(60):
-        watch.prefer("legal", -1)
-        watch.prefer("medical", -1)
-    assert told == [("legal", "new", Verdict.ROLL_BACK)]
-
-
 def test_without_automatic_nothing_is_told(told: list[tuple[str, str, Verdict]]) -> None:
     """The verdict stands to be looked at, and nobody is called."""
     watch = CanaryWatch(CanarySettings(automatic=False), lambda *verdict: told.append(verdict))
@@ -121,9 +113,8 @@ def test_an_answer_at_its_length_is_not_bad() -> None:
 
 
 def test_bad_answers_are_bad() -> None:
-    """Empty, filtered, in Simplified Chinese, or disliked."""
+    """Empty, filtered, or in Simplified Chinese."""
     empty = outcome_of(finish(time_to_first_token_s=None, usage=Usage()))
     assert empty == FAILED
     assert outcome_of(finish(finish_reason=FinishReason.CONTENT_FILTER)).bad
     assert outcome_of(finish(), simplified=1).bad
-    assert outcome_of(finish(), disliked=True).bad

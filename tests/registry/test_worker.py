@@ -1,0 +1,66 @@
+"""What becomes of jobs that fail: begun again, or given up."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tame_router.config import StoreSettings
+from tame_router.errors import BackendUnavailableError, DeadlineExceededError, TameError
+from tame_router.registry.jobs.worker import MOST_TIMEOUTS, Worker
+from tame_router.registry.record import Job, JobKind
+from tame_router.registry.records.access import Records
+from tests.registry.known import job
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def records(store_settings: StoreSettings, tmp_path: Path) -> AsyncIterator[Records]:
+    """Give empty records, closed afterwards."""
+    records = Records(store_settings, tmp_path)
+    yield records
+    await records.close()
+
+
+async def begun(records: Records, error: TameError, enough: int) -> tuple[int, list[str]]:
+    """Have a job fail until it is given up, or was begun often enough.
+
+    Returns:
+        How often it was begun, and what was said as it was given up.
+    """
+    begun, given_up, over = 0, list[str](), asyncio.Event()
+
+    async def fail(_: Job) -> None:
+        nonlocal begun
+        begun += 1
+        if begun == enough:
+            over.set()
+        raise error
+
+    async def give_up(_: Job, because: str) -> None:
+        given_up.append(because)
+        over.set()
+
+    await records.ask(lambda store: store.add_job(job("one")))
+    steps = {JobKind.VALIDATE: fail}
+    worker = Worker(records, steps, give_up, owner="a", lease_s=9, poll_s=0.01)
+    async with anyio.create_task_group() as group:
+        group.start_soon(worker.run)
+        with anyio.fail_after(20):
+            await over.wait()
+        group.cancel_scope.cancel()
+    return begun, given_up
+
+
+async def test_what_takes_too_long_is_not_begun_for_ever(records: Records) -> None:
+    """Each time keeps others waiting for all of its time: it is given up at the second."""
+    error = DeadlineExceededError("it took longer than 1800 s")
+    assert await begun(records, error, 5) == (MOST_TIMEOUTS, [error.message])
+
+
+async def test_what_is_away_is_waited_for_longer(records: Records) -> None:
+    """An engine comes back: it is asked again more often than one that takes too long."""
+    assert await begun(records, BackendUnavailableError("it is away"), 5) == (5, [])
