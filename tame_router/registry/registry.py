@@ -195,6 +195,10 @@ class Registry:
         async with aclosing(self._feed.changes(after, experts, name)) as changes:
             yield changes
 
+    def end_watching(self) -> None:
+        """End all watching: the router stops, and nobody is to hold it up."""
+        self._feed.end()
+
     async def collect(self, *, dry_run: bool) -> Collected:
         """Remove what nothing needs, or tell what that is."""
         return await self._garbage.collect(dry_run=dry_run)
