@@ -121,7 +121,7 @@ class AdapterDesk:
             ExpertNotFoundError: When there is no such expert for it to publish for.
             TameError: As `Restorer.rollback` does.
         """
-        _require_expert(caller, expert)
+        await self._require_known(caller, expert)
         wanted = Rollback(expert=expert, revision=revision, request_id=request_id, because=because)
         return await self._registry.rollback(wanted, _actor(caller, peer))
 
@@ -143,7 +143,7 @@ class AdapterDesk:
             PermissionDeniedError: When the caller may not publish.
             ExpertNotFoundError: When there is no such expert for it to publish for.
         """
-        _require_expert(caller, expert)
+        await self._require_known(caller, expert)
         return await self._registry.history(expert, page_size, page_token)
 
     @asynccontextmanager
@@ -174,6 +174,15 @@ class AdapterDesk:
         """
         caller.principal.require(Scope.ADMIN)
         return await self._registry.collect(dry_run=dry_run)
+
+    async def _require_known(self, caller: Caller, expert: str) -> None:
+        _require_expert(caller, expert)
+        if not await self._registry.has_expert(expert):
+            raise ExpertNotFoundError(
+                f"there is no expert {expert[:64]!r}, and no adapter was brought for one;"
+                " ListAdapterRevisions tells of which there are some",
+                metadata={"expert": expert[:64]},
+            )
 
     async def _seen(self, caller: Caller, name: str) -> RevisionRecord:
         experts = _experts(caller)

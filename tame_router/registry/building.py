@@ -162,6 +162,7 @@ async def open_registry(
         worker,
         Witness(warden.watch),
         mover.own,
+        mover.known,
     )
     try:
         await labels.begin()

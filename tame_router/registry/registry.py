@@ -47,6 +47,7 @@ class Registry:
         worker: Does long steps.
         witness: Sees answers, for the sake of canaries.
         own: Gives the revision in an expert's own folder; empty: it has none.
+        known: Tells whether an expert of a name answers here.
 
     Attributes:
         witness: As above.
@@ -63,6 +64,7 @@ class Registry:
         worker: Worker,
         witness: Witness,
         own: Callable[[str], str],
+        known: Callable[[str], bool],
     ) -> None:
         self._records = records
         self._intake = intake
@@ -73,6 +75,7 @@ class Registry:
         self._worker = worker
         self.witness = witness
         self._own = own
+        self._answers = known
 
     def uploading(
         self, announced: Announcement, actor: Actor, *, dry: bool = False
@@ -84,6 +87,13 @@ class Registry:
             StorageFullError: When there is no room for it.
         """
         return self._intake.uploading(announced, actor, self._new, dry=dry)
+
+    async def has_expert(self, expert: str) -> bool:
+        """Tell whether there is such an expert: it answers here, or somebody brought a revision."""
+        if self._answers(expert):
+            return True
+        brought, _ = await self._records.ask(lambda s: s.list({expert}, frozenset(), 1, ""))
+        return bool(brought)
 
     async def revision(self, name: str) -> RevisionRecord | None:
         """Give a revision with its report; None: there is none of that name."""

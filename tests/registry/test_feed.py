@@ -26,7 +26,7 @@ async def records(store_settings: StoreSettings, tmp_path: Path) -> AsyncIterato
 def registry(records: Records) -> Registry:
     """Make a registry of which only changes are asked."""
     feed = Feed(records, poll_s=0.01)
-    return Registry(records, None, None, None, None, feed, None, None, None)  # type: ignore[arg-type]
+    return Registry(records, *[None] * 4, feed, *[None] * 4)  # type: ignore[arg-type]
 
 
 async def test_who_watches_a_revision_first_learns_where_it_stands(records: Records) -> None:
