@@ -176,6 +176,7 @@ async def running(
             yield addresses.grpc
         finally:
             log.event(logging.INFO, "server.draining", grace_s=settings.server.grace_s)
+            registry.end_watching()
             await ports.close()
     log.event(logging.INFO, "server.stopped")
 

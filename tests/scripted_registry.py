@@ -144,8 +144,9 @@ class ScriptedRegistry:
         if publication.expected_generation not in {None, label.generation}:
             raise LabelMovedError(f"the label is at generation {label.generation}")
         actor = _actor(caller, peer)
-        self._life.happen(record.name, Event.PUBLISH, actor, "published")
-        record = self._life.happen(record.name, Event.PREPARED, ROUTER, "all replicas answered")
+        record = self._life.happen(record.name, Event.PUBLISH, actor, "published")
+        if record.state is State.PUBLISHING:
+            record = self._life.happen(record.name, Event.PREPARED, ROUTER, "all replicas answered")
         share = publication.canary_share
         if share is None:
             moved = self._life.move(label, Action.PUBLISH, actor, "", live=record.name)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tame_router.admission.caller import Caller
+from tame_router.admission.seats import Seats
 from tame_router.errors import ExpertNotFoundError, RevisionNotFoundError
 from tame_router.quota.quota import Quota
 from tame_router.registry.record import Actor, Label, RevisionRecord, StateChange
@@ -21,6 +22,14 @@ from tame_router.registry.rollout.restoration import Rollback
 from tame_router.registry.uploading.intake import Session
 from tame_router.tenancy.tenant import Scope
 
+UPLOADS_PER_TENANT = 8
+UPLOADS = 64
+"""Open at once, dry ones too: each has a thread, and files that are open."""
+
+WATCHES_PER_TENANT = 16
+WATCHES = 64
+"""Open at once: each asks the records now and then, which publications wait for too."""
+
 
 class AdapterDesk:
     """Serves callers within what they may publish. What they may not see does not exist for them.
@@ -36,6 +45,8 @@ class AdapterDesk:
     def __init__(self, registry: Registry, quota: Quota) -> None:
         self._registry = registry
         self._quota = quota
+        self._uploads = Seats("uploads", per_tenant=UPLOADS_PER_TENANT, in_all=UPLOADS)
+        self._watches = Seats("watches", per_tenant=WATCHES_PER_TENANT, in_all=WATCHES)
 
     @asynccontextmanager
     async def uploading(
@@ -46,15 +57,17 @@ class AdapterDesk:
         Raises:
             PermissionDeniedError: When the caller may not publish.
             ExpertNotFoundError: When there is no such expert for it to publish for.
+            OverloadedError: When too many uploads are open.
             QuotaExceededError: When its tenant has uploaded too much.
             UploadError: When what is announced cannot be taken.
         """
         _require_expert(caller, announced.expert)
         uploading = self._registry.uploading(announced, _actor(caller, peer), dry=dry)
-        async with uploading as session:
-            if not session.progress.received_bytes:  # one that goes on was counted
-                await self._quota.take_upload(caller.tenant, announced.size_bytes)
-            yield session
+        with self._uploads.taken(caller.tenant.name):
+            async with uploading as session:
+                if not session.progress.received_bytes:  # one that goes on was counted
+                    await self._quota.take_upload(caller.tenant, announced.size_bytes)
+                yield session
 
     async def revision(self, caller: Caller, name: str) -> RevisionRecord:
         """Give a revision with its report.
@@ -108,7 +121,7 @@ class AdapterDesk:
             ExpertNotFoundError: When there is no such expert for it to publish for.
             TameError: As `Restorer.rollback` does.
         """
-        _require_expert(caller, expert)
+        await self._require_known(caller, expert)
         wanted = Rollback(expert=expert, revision=revision, request_id=request_id, because=because)
         return await self._registry.rollback(wanted, _actor(caller, peer))
 
@@ -130,7 +143,7 @@ class AdapterDesk:
             PermissionDeniedError: When the caller may not publish.
             ExpertNotFoundError: When there is no such expert for it to publish for.
         """
-        _require_expert(caller, expert)
+        await self._require_known(caller, expert)
         return await self._registry.history(expert, page_size, page_token)
 
     @asynccontextmanager
@@ -140,6 +153,7 @@ class AdapterDesk:
         """Open the changes of state, each with the revision after it.
 
         Raises:
+            OverloadedError: When too many watches are open.
             TameError: As `revision` does where a revision is named, else as `revisions` does.
         """
         experts = _experts(caller)
@@ -148,8 +162,9 @@ class AdapterDesk:
         if expert:
             _require_expert(caller, expert)
             experts = frozenset((expert,))
-        async with self._registry.watching(name, experts, after_sequence) as changes:
-            yield changes
+        with self._watches.taken(caller.tenant.name):
+            async with self._registry.watching(name, experts, after_sequence) as changes:
+                yield changes
 
     async def collect(self, caller: Caller, peer: str, *, dry_run: bool) -> Collected:
         """Remove what nothing needs, or tell what that is.
@@ -159,6 +174,15 @@ class AdapterDesk:
         """
         caller.principal.require(Scope.ADMIN)
         return await self._registry.collect(_actor(caller, peer), dry_run=dry_run)
+
+    async def _require_known(self, caller: Caller, expert: str) -> None:
+        _require_expert(caller, expert)
+        if not await self._registry.has_expert(expert):
+            raise ExpertNotFoundError(
+                f"there is no expert {expert[:64]!r}, and no adapter was brought for one;"
+                " ListAdapterRevisions tells of which there are some",
+                metadata={"expert": expert[:64]},
+            )
 
     async def _seen(self, caller: Caller, name: str) -> RevisionRecord:
         experts = _experts(caller)

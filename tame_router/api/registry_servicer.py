@@ -15,24 +15,30 @@ from tame_router.registry.request import Checked
 from tame_router.v1 import adapter_registry_service_pb2 as pb
 from tame_router.v1 import adapter_registry_service_pb2_grpc
 
+IDLE_S = 60.0
+"""Longest wait for the next message of an upload: it holds a thread and open files meanwhile."""
+
 
 class RegistryServicer(adapter_registry_service_pb2_grpc.AdapterRegistryServiceServicer):
     """Serves `tame_router.v1.AdapterRegistryService`.
 
     Args:
         registry: Keeps and publishes adapters; None: this router has none, and says so.
+        idle_s: Longest wait for the next message of an upload, in seconds.
     """
 
-    def __init__(self, registry: AdapterRegistry | None = None) -> None:
+    def __init__(self, registry: AdapterRegistry | None = None, *, idle_s: float = IDLE_S) -> None:
         self._given = registry
+        self._idle_s = idle_s
 
     async def UploadAdapterRevision(  # type: ignore[override]  # stubs know the generator form only
         self, requests: AsyncIterator[pb.UploadAdapterRevisionRequest], context: Context
     ) -> None:
         """Take the files of a revision, tell what is received, and name it."""
-        announced = registry_request.read_announcement(await anext(requests, None))
+        first = await _next(requests, self._idle_s)
+        announced = registry_request.read_announcement(first)
         async with self._registry.uploading(caller(), peer(context), announced) as upload:
-            await _receive(upload, requests, context)
+            await _receive(upload, requests, context, self._idle_s)
             done = await upload.finish()
             await _write(context, registry_response.write_progress(upload.progress))
         if isinstance(done, RevisionRecord):
@@ -43,10 +49,11 @@ class RegistryServicer(adapter_registry_service_pb2_grpc.AdapterRegistryServiceS
         self, requests: AsyncIterator[pb.ValidateAdapterRevisionRequest], context: Context
     ) -> pb.ValidateAdapterRevisionResponse:
         """Check files as an upload does, and keep nothing."""
-        announced = registry_request.read_announcement(await anext(requests, None))
+        first = await _next(requests, self._idle_s)
+        announced = registry_request.read_announcement(first)
         uploading = self._registry.uploading(caller(), peer(context), announced, dry=True)
         async with uploading as upload:
-            await _receive(upload, requests, None)
+            await _receive(upload, requests, None, self._idle_s)
             done = await upload.finish()
         name, findings = done.name, done.findings
         return registry_response.write_checked(Checked(name=name, findings=findings))
@@ -153,23 +160,41 @@ def peer(context: Context) -> str:
     return unquote(str(context.peer())).removeprefix("ipv4:").removeprefix("ipv6:")
 
 
-async def _receive(upload: Upload, requests: AsyncIterator[Any], context: Context | None) -> None:
+async def _next(requests: AsyncIterator[Any], idle_s: float) -> Any:
+    """Give the next message of an upload; None: there is none.
+
+    Raises:
+        UploadInterruptedError: When none comes for so long.
+    """
+    try:
+        async with asyncio.timeout(idle_s):
+            return await anext(requests, None)
+    except TimeoutError:
+        raise UploadInterruptedError(
+            f"no message came for {idle_s:g} s; announce the same files again to go on"
+        ) from None
+
+
+async def _receive(
+    upload: Upload, requests: AsyncIterator[Any], context: Context | None, idle_s: float
+) -> None:
     """Take chunks until the caller has sent all, and tell what is received.
 
     Args:
         upload: Keeps them.
         requests: The chunks.
         context: Where to tell; None: nowhere.
+        idle_s: Longest wait for a chunk, in seconds.
 
     Raises:
-        UploadInterruptedError: When the stream ends early: gRPC shows a connection that broke
-            and a caller that is done in the same way.
+        UploadInterruptedError: When no chunk comes for so long, or the stream ends early: gRPC
+            shows a connection that broke and a caller that is done in the same way.
     """
     progress = upload.progress
     if context is not None:
         await _write(context, registry_response.write_progress(progress))
     received = progress.received_bytes
-    async for request in requests:
+    while (request := await _next(requests, idle_s)) is not None:
         chunk = registry_request.read_chunk(request)
         told = await upload.write(chunk)
         received += len(chunk.data)

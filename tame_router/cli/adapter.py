@@ -13,7 +13,7 @@ EPILOG = """\
 An adapter's folder becomes a revision, named by the digest of its files. It is checked,
 evaluated beside the live one, and published when you say so; a rollback takes a second.
 What it takes is the scope `publish` and a grant to publish for the expert
-(`tame tenant grant NAME EXPERT --publish`), or the scope `admin`.
+(`tame tenant grant NAME --publish EXPERT`), or the scope `admin`.
 
 examples:
   tame adapter upload out/legal --expert legal

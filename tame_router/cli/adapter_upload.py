@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,7 @@ def add(commands: Commands) -> None:
         )
         parser.set_defaults(run=run)
         add_router(parser)
-    upload.add_argument("--publish", action="store_true", help="publish it when it is approved")
+    upload.add_argument("--publish", action="store_true", help="publish it, if it may be")
     upload.add_argument(
         "--canary", type=share, metavar="SHARE", help="the same, for a share of the callers"
     )
@@ -101,9 +102,12 @@ def run_upload(arguments: argparse.Namespace) -> int:
         tell(f"uploaded {revision.name}, {size_text(revision.size_bytes)}")
         if arguments.wait and revision.state in UNDECIDED:
             revision = wait_for_verdict(client, revision.name, arguments.timeout)
-        if publish and revision.state is RevisionState.APPROVED:
+        # One that is retired, or a canary, was approved once; the router refuses what may not be.
+        if publish and revision.state is not RevisionState.REJECTED:
             published = client.adapters.publish(revision.name, canary_share=arguments.canary)
             label = published.label
+            # Its state has changed; its report is not sent again.
+            revision = replace(published.revision, report=revision.report)
     if arguments.json:
         write_json({**revision_facts(revision), "label": label and label_facts(label)})
     else:

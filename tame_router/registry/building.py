@@ -168,6 +168,7 @@ async def open_registry(
         (validating, evaluating),
         Witness(warden.watch),
         mover.own,
+        mover.known,
     )
     try:
         await labels.begin()

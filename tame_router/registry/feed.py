@@ -28,6 +28,12 @@ class Feed:
         self._records = records
         self._poll_s = poll_s
         self._news = asyncio.Event()
+        self._ended = False
+
+    def end(self) -> None:
+        """End all watching, now and from here on: the router stops."""
+        self._ended = True
+        self.tell()
 
     def tell(self) -> None:
         """Say that there is a change."""
@@ -47,14 +53,14 @@ class Feed:
     async def changes(
         self, after: int, experts: Collection[str] | None, name: str = ""
     ) -> AsyncGenerator[tuple[StateChange, RevisionRecord], None]:
-        """Give changes in order, without end.
+        """Give changes in order, until watching is ended.
 
         Args:
             after: Number of the last one that is known.
             experts: Of these experts' revisions; None: of all.
             name: Of this revision; empty: of all.
         """
-        while True:
+        while not self._ended:
             news = self._news
             found = await self._records.ask(partial(_read, after, experts, name))
             for change, record in found:

@@ -49,6 +49,7 @@ class Registry:
         workers: Do long steps.
         witness: Sees answers, for the sake of canaries.
         own: Gives the revision in an expert's own folder; empty: it has none.
+        known: Tells whether an expert of a name answers here.
 
     Attributes:
         witness: As above.
@@ -65,6 +66,7 @@ class Registry:
         workers: Sequence[Worker],
         witness: Witness,
         own: Callable[[str], str],
+        known: Callable[[str], bool],
     ) -> None:
         self._records = records
         self._intake = intake
@@ -75,6 +77,7 @@ class Registry:
         self._workers = workers
         self.witness = witness
         self._own = own
+        self._answers = known
 
     def uploading(
         self, announced: Announcement, actor: Actor, *, dry: bool = False
@@ -86,6 +89,13 @@ class Registry:
             StorageFullError: When there is no room for it.
         """
         return self._intake.uploading(announced, actor, self._new, dry=dry)
+
+    async def has_expert(self, expert: str) -> bool:
+        """Tell whether there is such an expert: it answers here, or somebody brought a revision."""
+        if self._answers(expert):
+            return True
+        brought, _ = await self._records.ask(lambda s: s.list({expert}, frozenset(), 1, ""))
+        return bool(brought)
 
     async def revision(self, name: str) -> RevisionRecord | None:
         """Give a revision with its report; None: there is none of that name."""
@@ -197,21 +207,13 @@ class Registry:
         async with aclosing(self._feed.changes(after, experts, name)) as changes:
             yield changes
 
-    async def collect(self, actor: Actor, *, dry_run: bool) -> Collected:
-        """Remove what nothing needs, or tell what that is; what was removed is in the log."""
-        collected = await self._garbage.collect(dry_run=dry_run)
-        if not dry_run:
-            log.event(
-                logging.INFO,
-                "adapter.collected",
-                revisions=collected.revisions,
-                freed_bytes=collected.freed_bytes,
-                uploads=collected.uploads,
-                tenant=actor.tenant,
-                subject=actor.subject,
-                peer=actor.peer,
-            )
-        return collected
+    def end_watching(self) -> None:
+        """End all watching: the router stops, and nobody is to hold it up."""
+        self._feed.end()
+
+    async def collect(self, *, dry_run: bool) -> Collected:
+        """Remove what nothing needs, or tell what that is."""
+        return await self._garbage.collect(dry_run=dry_run)
 
     def _new(self) -> None:
         """Let workers and watchers look: there is something new."""

@@ -1,5 +1,6 @@
 """`AdapterRegistryService` at the edge: what it refuses to read, and how streams end."""
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -214,6 +215,34 @@ async def test_a_stream_that_ends_early_is_an_interrupted_upload() -> None:
     assert first.progress.running_crc32 == zlib.crc32(DATA[:5])
     assert last.revision.name == next(iter(registry.records))
     assert answers[-2].progress.file == 1
+
+
+@pytest.mark.parametrize("sent", [[], [BEGIN]])
+async def test_an_upload_that_stands_still_is_interrupted(
+    sent: list[pb.UploadAdapterRevisionRequest],
+) -> None:
+    """Whoever holds an upload open and sends nothing is told to announce it again."""
+    over = asyncio.Event()
+
+    async def sending() -> AsyncIterator[pb.UploadAdapterRevisionRequest]:
+        for message in sent:
+            yield message
+        await over.wait()
+
+    async with (
+        serving_registry(ScriptedRegistry("legal"), idle_s=0.05) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        stub: Stub = adapter_registry_service_pb2_grpc.AdapterRegistryServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            [_ async for _ in stub.UploadAdapterRevision(sending())]
+        over.set()
+        error = rich(caught.value)
+        assert (error.code, error.info.reason) == ("ABORTED", "UPLOAD_INTERRUPTED")
+        assert "no message came for 0.05 s" in error.message
+        # Nothing of it is in the way of the next.
+        chunks = [BEGIN, chunk(data=DATA, running_crc32=zlib.crc32(DATA))]
+        assert [a async for a in stub.UploadAdapterRevision(iter(chunks))][-1].revision.name
 
 
 async def test_bytes_that_are_no_message_are_refused_in_the_middle_of_a_stream() -> None:

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,12 +52,34 @@ async def test_an_upload_is_published_when_it_is_approved(adapter: Adapter, fold
     done = await adapter("upload", folder, "--expert", "legal", "--publish")
     name = done.out.split()[1]
     assert done.out.endswith(f"legal: {name} answers\n")
+    assert done.out.splitlines()[2].split() == ["state", "active"]
     (Path(folder) / "README.md").write_text("second")
     done = await adapter("upload", folder, "--expert", "legal", "--canary", "0.1", "--json")
     (facts,) = map(json.loads, done.out.splitlines())
     assert facts["label"]["live"] == name
     assert (facts["label"]["canary"], facts["label"]["canary_share"]) == (facts["name"], 0.1)
-    assert facts["report"] == {"score": 0.75}
+    assert (facts["state"], facts["report"]) == ("active", {"score": 0.75})
+
+
+async def test_what_was_published_before_is_published_again(
+    adapter: Adapter, registry: ScriptedRegistry, folder: str
+) -> None:
+    """A revision that another has replaced, or that is a canary: it answers all afterwards."""
+
+    async def upload(card: str, *how: str) -> dict[str, Any]:
+        (Path(folder) / "README.md").write_text(card)
+        done = await adapter("upload", folder, "--expert", "legal", "--json", *how)
+        assert done.code == 0
+        return dict(json.loads(done.out))
+
+    first = await upload("first", "--publish")
+    await upload("second", "--canary", "0.1")
+    second = await upload("second", "--publish")
+    assert (second["state"], second["label"]["live"]) == ("active", second["name"])
+    assert (second["label"]["canary"], second["report"]) == ("", {"score": 0.75})
+    assert registry.records[first["name"]].state == "retired"
+    again = await upload("first", "--publish")
+    assert (again["state"], again["label"]["live"]) == ("active", first["name"])
 
 
 async def test_what_cannot_be_published_yet_is_said_before_a_byte_is_sent(
@@ -146,3 +169,8 @@ async def test_a_folder_with_a_link_is_refused_by_name(
     done = await adapter("upload", folder, "--expert", "legal")
     assert (done.code, registry.opened) == (2, [])
     assert "README.md is a symbolic link" in done.err
+
+
+def test_the_help_shows_a_grant_that_can_be_made(tame: Tame) -> None:
+    """`--publish` takes the experts' names."""
+    assert "`tame tenant grant NAME --publish EXPERT`" in tame("adapter", "--help").out

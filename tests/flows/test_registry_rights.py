@@ -174,6 +174,11 @@ async def test_an_operator_may_do_all(clients: Clients, site: Site) -> None:
     assert (await label(clients["hospital"])).live == name
     (change,) = (await clients["hospital"].adapters.history("legal")).changes
     assert (change.tenant, bool(change.subject), bool(change.peer)) == ("operator", True, True)
+    # It may publish for all experts, not for what is none.
+    for ask in (operator.adapters.history, operator.adapters.rollback):
+        with pytest.raises(ExpertNotFoundError, match="there is no expert 'astrology'"):
+            await ask("astrology")
+    assert (await label(operator, "medical")).generation == 0
     for who in ("hospital", "factory", "reader"):
         with pytest.raises(PermissionDeniedError):
             await clients[who].adapters.collect(dry_run=True)

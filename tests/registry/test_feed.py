@@ -26,7 +26,7 @@ async def records(store_settings: StoreSettings, tmp_path: Path) -> AsyncIterato
 def registry(records: Records) -> Registry:
     """Make a registry of which only changes are asked."""
     feed = Feed(records, poll_s=0.01)
-    return Registry(records, None, None, None, None, feed, None, None, None)  # type: ignore[arg-type]
+    return Registry(records, *[None] * 4, feed, *[None] * 4)  # type: ignore[arg-type]
 
 
 async def test_who_watches_a_revision_first_learns_where_it_stands(records: Records) -> None:
@@ -52,3 +52,15 @@ async def test_who_watches_all_learns_what_is_new(records: Records) -> None:
         name = await records.ask(lambda store: add(store, "b"))
         change, _ = await anext(changes)
         assert (change.revision, change.state) == (name, State.VALIDATING)
+
+
+async def test_who_watches_is_let_go_when_the_router_stops(records: Records) -> None:
+    """Whether it waits already, or comes later; what it was told stays told."""
+    name = await records.ask(approve)
+    served = registry(records)
+    async with served.watching(name, None, None) as changes:
+        await anext(changes)
+        served.end_watching()
+        assert [change async for change in changes] == []
+    async with served.watching(name, None, None) as changes:
+        assert [change async for change in changes] == []

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
 
-from tame_router.errors import ExpertNotFoundError, RevisionNotFoundError
-from tame_router.errors_registry import CorruptRevisionError, StorageFullError
+from tame_router.errors import ExpertNotFoundError
+from tame_router.errors_registry import StorageFullError
 from tame_router.registry.manifest import Manifest, make_manifest
 from tame_router.registry.record import Actor, Job, JobKind, RevisionRecord
 from tame_router.registry.records.access import Records
@@ -18,6 +18,7 @@ from tame_router.registry.state import State
 from tame_router.registry.storage.revision_store import RevisionStore
 from tame_router.registry.uploading.upload import Received, Upload
 from tame_router.registry.uploading.uploads import Uploads
+from tame_router.registry.uploading.wholeness import Wholeness
 
 NEW_EXPERT = "expert.yaml"
 """The file by which an upload describes an expert that is not there yet."""
@@ -64,6 +65,7 @@ class Intake:
     ) -> None:
         self._uploads = uploads
         self._store = store
+        self._whole = Wholeness(store)
         self._records = records
         self._known = known
         self._warm = warm
@@ -95,7 +97,7 @@ class Intake:
                 metadata={"expert": announced.expert[:64]},
             )
         record = None if dry else await self._same(announced)
-        if record is not None and await asyncio.to_thread(self._whole, record.name):
+        if record is not None and await self._whole.of(record.name):
             yield _Known(announced, record)
             return
         # What mends a revision that was counted already takes no room.
@@ -118,14 +120,6 @@ class Intake:
         if record is None or record.removed or record.digest != manifest.digest:
             return None
         return record
-
-    def _whole(self, name: str) -> bool:
-        """Read a revision's bytes: who uploads it again may do so because they were damaged."""
-        try:
-            self._store.verify(name)
-        except (CorruptRevisionError, RevisionNotFoundError):
-            return False
-        return True
 
     async def _require_room(self, announced: Announcement, actor: Actor) -> int:
         """Give the bytes that a tenant may still bring, its unfinished uploads included."""
