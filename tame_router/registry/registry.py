@@ -1,6 +1,5 @@
 """The registry: what can be asked of it, for any caller; who may is decided before."""
 
-import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
@@ -33,7 +32,6 @@ from tame_router.registry.rollout.publication import Publisher
 from tame_router.registry.rollout.restoration import Restorer, Rollback
 from tame_router.registry.state import Event, State
 from tame_router.registry.uploading.intake import Intake, Session
-from tame_router.telemetry import log
 
 
 class Registry:
