@@ -1,5 +1,6 @@
 """The registry: what can be asked of it, for any caller; who may is decided before."""
 
+import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
@@ -32,6 +33,7 @@ from tame_router.registry.rollout.publication import Publisher
 from tame_router.registry.rollout.restoration import Restorer, Rollback
 from tame_router.registry.state import Event, State
 from tame_router.registry.uploading.intake import Intake, Session
+from tame_router.telemetry import log
 
 
 class Registry:
@@ -209,9 +211,21 @@ class Registry:
         """End all watching: the router stops, and nobody is to hold it up."""
         self._feed.end()
 
-    async def collect(self, *, dry_run: bool) -> Collected:
-        """Remove what nothing needs, or tell what that is."""
-        return await self._garbage.collect(dry_run=dry_run)
+    async def collect(self, actor: Actor, *, dry_run: bool) -> Collected:
+        """Remove what nothing needs, or tell what that is; what was removed is in the log."""
+        collected = await self._garbage.collect(dry_run=dry_run)
+        if not dry_run:
+            log.event(
+                logging.INFO,
+                "adapter.collected",
+                revisions=collected.revisions,
+                freed_bytes=collected.freed_bytes,
+                uploads=collected.uploads,
+                tenant=actor.tenant,
+                subject=actor.subject,
+                peer=actor.peer,
+            )
+        return collected
 
     def _new(self) -> None:
         """Let workers and watchers look: there is something new."""

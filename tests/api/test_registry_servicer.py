@@ -12,7 +12,7 @@ import pytest
 from tame_router.admission.reception import Reception
 from tame_router.api.grpc_edge import EdgeInterceptor
 from tame_router.api.registry_request import MAX_CHUNK_BYTES
-from tame_router.api.registry_servicer import RegistryServicer, peer
+from tame_router.api.registry_servicer import RegistryServicer
 from tame_router.identity.authenticator import Insecure
 from tame_router.v1 import adapter_registry_service_pb2 as pb
 from tame_router.v1 import adapter_registry_service_pb2_grpc
@@ -284,24 +284,3 @@ async def test_a_router_without_a_registry_says_so() -> None:
             assert rich(caught.value).info.reason == "UNSUPPORTED"
     finally:
         await server.stop(None)
-
-
-@pytest.mark.parametrize(
-    ("told", "expected"),
-    [
-        ("ipv4:192.0.2.7:41234", "192.0.2.7:41234"),
-        ("ipv6:%5B2001:db8::7%5D:41234", "[2001:db8::7]:41234"),
-        ("unix:", "unix:"),
-    ],
-)
-def test_an_address_is_written_as_people_do(told: str, expected: str) -> None:
-    """Without gRPC's scheme and escapes."""
-
-    class Told:
-        """A call's context."""
-
-        def peer(self) -> str:
-            return told
-
-    context: Any = Told()
-    assert peer(context) == expected

@@ -23,13 +23,13 @@ from tame_router.telemetry.metric import Metrics
 from tame_router.telemetry.recorder import (
     MAX_METHODS,
     MAX_WORDS,
-    WOKEN_FOR,
     EncoderState,
     Recorder,
 )
 from tame_router.telemetry.recording import Recording, current, refuse
 from tame_router.telemetry.upstream import Upstream
 from tests.telemetry.facts import Answered, Decided, Stepped
+from tests.telemetry.written import values
 
 TENANTS = 50
 
@@ -44,15 +44,6 @@ def metrics() -> Metrics:
 def recorder(metrics: Metrics) -> Recorder:
     """Give a recorder without a collector."""
     return Recorder(metrics, tenants=TENANTS)
-
-
-def values(metrics: Metrics, one: Instrument) -> dict[tuple[str, ...], float]:
-    """Give a metric's series: of a histogram, how many values each has."""
-    (series,) = [found for known, found in metrics.read() if known is one]
-    return {
-        tuple(each.labels.values()): each.buckets[-1] if each.buckets else each.value
-        for each in series
-    }
 
 
 def one_answer(recorder: Recorder, tenant: str = "hospital", **facts: Any) -> None:
@@ -197,31 +188,6 @@ def test_states_are_shown(recorder: Recorder, metrics: Metrics) -> None:
     recorder.watch(instrument.AUDIT_QUEUE, lambda: waiting[0])
     waiting[0] = 4
     assert values(metrics, instrument.AUDIT_QUEUE) == {(): 4}
-
-
-def test_what_happens_to_adapters_is_counted(recorder: Recorder, metrics: Metrics) -> None:
-    """By state, by what moved a label and who, and by what became of a job that failed."""
-    recorder.adapter_changed("active")
-    recorder.adapter_changed("active")
-    recorder.adapter_label_moved("publish", by_router=False)
-    recorder.adapter_label_moved("rollback", by_router=True)
-    recorder.adapter_corrupt()
-    recorder.adapter_job_failed("evaluate", for_good=False)
-    recorder.adapter_job_failed("evaluate", for_good=True)
-    assert values(metrics, instrument.ADAPTER_CHANGES) == {("active",): 2}
-    moves = values(metrics, instrument.ADAPTER_LABEL_MOVES)
-    assert moves == {("rollback", "router"): 1, ("publish", "caller"): 1}
-    assert values(metrics, instrument.ADAPTER_CORRUPT) == {(): 1}
-    failures = values(metrics, instrument.ADAPTER_JOB_FAILURES)
-    assert failures["evaluate", "later"] == failures["evaluate", "given_up"] == 1
-
-
-def test_what_an_alert_waits_for_is_there_before_it_happens(metrics: Metrics) -> None:
-    """A counter that begins with 1 has not grown, to Prometheus; these begin with 0."""
-    Recorder(metrics)
-    for counter, labels in WOKEN_FOR:
-        assert values(metrics, counter)[labels] == 0
-    assert values(metrics, instrument.ADAPTER_CORRUPT) == {(): 0}
 
 
 def test_without_a_call_nothing_is_kept() -> None:
