@@ -38,9 +38,5 @@ def outcome_of(finish: ExpertFinish, *, simplified: int = 0) -> Outcome:
     token_s = None
     if first is not None and tokens > 1:
         token_s = (finish.elapsed_s - first) / (tokens - 1)
-    bad = (
-        first is None
-        or simplified > 0
-        or finish.finish_reason is FinishReason.CONTENT_FILTER
-    )
+    bad = first is None or simplified > 0 or finish.finish_reason is FinishReason.CONTENT_FILTER
     return Outcome(bad=bad, token_s=token_s)
