@@ -49,8 +49,8 @@ def add(commands: Commands) -> None:
         "--canary",
         type=share,
         metavar="SHARE",
-        help="only this share of the conversations, in (0, 1), until the router lets it answer all or"
-        " takes it back",
+        help="only this share of the conversations, in (0, 1), until the router lets it answer"
+        " all or takes it back",
     )
     publish.add_argument(
         "--generation",
