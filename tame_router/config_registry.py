@@ -67,9 +67,13 @@ class GateSettings(Section):
 
 
 class CanarySettings(Section):
-    """When a canary is rolled back by itself."""
+    """When a canary is rolled back, or published for all, by itself."""
 
-    automatic: bool = Field(True, description="Roll a canary back that is clearly worse.")
+    automatic: bool = Field(
+        True,
+        description="Roll a canary back that is clearly worse, and publish one for all that is"
+        " good.",
+    )
     error_share: float = Field(
         0.05,
         gt=0,

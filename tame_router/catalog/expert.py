@@ -48,7 +48,7 @@ class Expert:
         documents: How given documents are put into the prompt; holds `{documents}` once; empty:
             in the wording for all experts.
         guarding: What is done about Simplified Chinese in its answers; None: as for all experts.
-        canary: The adapter that answers a share of the callers; None: there is none.
+        canary: The adapter that answers a share of the conversations; None: there is none.
     """
 
     name: str

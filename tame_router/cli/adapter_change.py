@@ -46,7 +46,11 @@ def add(commands: Commands) -> None:
     publish = _command(commands, "publish", "let an approved revision answer", run_publish)
     publish.add_argument("name", help=NAME)
     publish.add_argument(
-        "--canary", type=share, metavar="SHARE", help="only this share of the callers, in (0, 1)"
+        "--canary",
+        type=share,
+        metavar="SHARE",
+        help="only this share of the conversations, in (0, 1), until the router lets it answer"
+        " all or takes it back",
     )
     publish.add_argument(
         "--generation",

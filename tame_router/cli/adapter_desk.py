@@ -137,7 +137,7 @@ def label_text(label: "Label") -> str:
     """Tell in a sentence what answers."""
     text = f"{label.expert}: {label.live or 'the base model'} answers"
     if label.canary:
-        text += f", and {label.canary} {label.canary_share:.1%} of the callers"
+        text += f", and {label.canary} {label.canary_share:.1%} of the conversations"
     return text
 
 

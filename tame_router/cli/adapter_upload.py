@@ -68,7 +68,7 @@ def add(commands: Commands) -> None:
         add_router(parser)
     upload.add_argument("--publish", action="store_true", help="publish it, if it may be")
     upload.add_argument(
-        "--canary", type=share, metavar="SHARE", help="the same, for a share of the callers"
+        "--canary", type=share, metavar="SHARE", help="the same, for a share of the conversations"
     )
     upload.add_argument(
         "--request-id", default="", metavar="ID", help="names the upload (default: its files do)"

@@ -164,7 +164,7 @@ class AsyncAdapters:
 
         Args:
             name: Name of the revision.
-            canary_share: Share of the callers that it answers, in (0, 1); None: all.
+            canary_share: Share of the conversations that it answers, in (0, 1); None: all.
             request_id: Names the call; sent again under the same name, it is done once.
             expected_generation: Generation of the label that the caller saw; None: any.
             timeout_s: Longest wait, in seconds; None: no limit.

@@ -81,7 +81,7 @@ class Label:
     Attributes:
         expert: The expert.
         live: Name of the revision that answers; empty: the base model without adapter.
-        canary: Name of the one that answers a share of the callers; empty: none.
+        canary: Name of the one that answers a share of the conversations; empty: none.
         canary_share: That share, in (0, 1); 0 without a canary.
         generation: Moves so far; 0: the label never moved, and the expert's folder says what
             is live.

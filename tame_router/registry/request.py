@@ -121,7 +121,7 @@ class Publication:
 
     Attributes:
         name: Name of the revision.
-        canary_share: Share of the callers that it answers, in (0, 1); None: all.
+        canary_share: Share of the conversations that it answers, in (0, 1); None: all.
         request_id: Names the call, so that it can be sent again; empty: nothing does.
         expected_generation: Generation that the caller saw; None: any.
     """

@@ -48,7 +48,7 @@ async def test_a_refused_revision_exits_with_1(
 
 
 async def test_an_upload_is_published_when_it_is_approved(adapter: Adapter, folder: str) -> None:
-    """To all, or to a share of the callers; the label says who answers."""
+    """To all, or to a share of the conversations; the label says who answers."""
     done = await adapter("upload", folder, "--expert", "legal", "--publish")
     name = done.out.split()[1]
     assert done.out.endswith(f"legal: {name} answers\n")

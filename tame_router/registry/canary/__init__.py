@@ -1,1 +1,1 @@
-"""A canary: a new revision answers a share of the callers until it is trusted, or rolled back."""
+"""A canary: a new revision answers a share of the conversations until it is good, or worse."""

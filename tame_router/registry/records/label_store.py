@@ -72,7 +72,7 @@ class LabelStore(Ledger):
 
         Args:
             name: The revision: PUBLISHING, or the ACTIVE one of a canary.
-            canary_share: Share of the callers that it answers, in (0, 1); None: all.
+            canary_share: Share of the conversations that it answers, in (0, 1); None: all.
             live_before: What is live where the label never moved; empty: the base model.
             expected_generation: Generation that the label must have; None: any.
             actor: Who wanted it.

@@ -195,7 +195,9 @@ class Publisher:
     ) -> Label:
         own = self._mover.own(record.expert)
         share = wanted.canary_share
-        published = "published" if share is None else f"published to {share:.0%} of the callers"
+        published = (
+            "published" if share is None else f"published to {share:.0%} of the conversations"
+        )
         because = because or published
         moved = await self._records.ask(
             lambda s: s.publish(
