@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,8 @@ def registry(records: Records) -> Registry:
     """Make a registry whose jobs nobody does."""
     worker = Worker(records, {}, None, owner="a", lease_s=1, poll_s=1)  # type: ignore[arg-type]
     feed = Feed(records, poll_s=1)
-    return Registry(records, None, None, None, None, feed, worker, None, None)  # type: ignore[arg-type]
+    none: Any = None
+    return Registry(records, none, none, none, none, feed, worker, none, none, none)
 
 
 async def test_the_same_call_is_done_once_also_when_it_ended_in_a_refusal(

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,8 @@ async def records(store_settings: StoreSettings, tmp_path: Path) -> AsyncIterato
 def registry(records: Records) -> Registry:
     """Make a registry of which only changes are asked."""
     feed = Feed(records, poll_s=0.01)
-    return Registry(records, *[None] * 4, feed, *[None] * 4)  # type: ignore[arg-type]
+    none: Any = None
+    return Registry(records, none, none, none, none, feed, none, none, none, none)
 
 
 async def test_who_watches_a_revision_first_learns_where_it_stands(records: Records) -> None:
