@@ -193,7 +193,7 @@ class ServiceError(TameError):
 
 
 class OverloadedError(ServiceError):
-    """As many answers as this router takes are already under way."""
+    """As many answers, uploads or watches as this router takes are already under way."""
 
     code = Code.RESOURCE_EXHAUSTED
     reason = "ROUTER_OVERLOADED"

@@ -28,8 +28,7 @@ def registry(records: Records) -> Registry:
     """Make a registry of which only changes are asked."""
     feed = Feed(records, poll_s=0.01)
     none: Any = None
-    parts = (none, none, none, none)
-    return Registry(records, *parts, feed, (), none, none, none)
+    return Registry(records, none, none, none, none, feed, none, none, none, none)
 
 
 async def test_who_watches_a_revision_first_learns_where_it_stands(records: Records) -> None:
