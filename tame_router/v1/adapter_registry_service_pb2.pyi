@@ -438,7 +438,7 @@ class PublishAdapterRevisionRequest(_message.Message):
     name: _builtins.str
     """Name of the revision. Required."""
     canary_share: _builtins.float
-    """Share of the callers that it answers, in (0, 1): a canary. Absent: all."""
+    """Share of the conversations that it answers, in (0, 1): a canary. Absent: all."""
     request_id: _builtins.str
     """Names this call, so that it can be sent again: 8 to 64 letters, digits, `.`, `_`
     and `-`. May be empty.

@@ -289,7 +289,7 @@ class AdapterLabel(_message.Message):
     live: _builtins.str
     """Name of the revision that answers. Empty: the base model without adapter."""
     canary: _builtins.str
-    """Name of the revision that answers a share of the callers. Empty: no canary."""
+    """Name of the revision that answers a share of the conversations. Empty: no canary."""
     canary_share: _builtins.float
     """That share, in (0, 1); 0 where there is no canary."""
     generation: _builtins.int
@@ -333,7 +333,7 @@ class AdapterLabelChange(_message.Message):
         ACTION_PUBLISH: AdapterLabelChange._Action.ValueType  # 1
         """A revision became live."""
         ACTION_CANARY: AdapterLabelChange._Action.ValueType  # 2
-        """A revision began to answer a share of the callers, or another share."""
+        """A revision began to answer a share of the conversations, or another share."""
         ACTION_ROLLBACK: AdapterLabelChange._Action.ValueType  # 3
         """An earlier revision became live again, or a canary ended."""
 
@@ -345,7 +345,7 @@ class AdapterLabelChange(_message.Message):
     ACTION_PUBLISH: AdapterLabelChange.Action.ValueType  # 1
     """A revision became live."""
     ACTION_CANARY: AdapterLabelChange.Action.ValueType  # 2
-    """A revision began to answer a share of the callers, or another share."""
+    """A revision began to answer a share of the conversations, or another share."""
     ACTION_ROLLBACK: AdapterLabelChange.Action.ValueType  # 3
     """An earlier revision became live again, or a canary ended."""
 

@@ -31,7 +31,7 @@ def registry(records: Records) -> Registry:
     worker = Worker(records, {}, None, owner="a", lease_s=1, poll_s=1)  # type: ignore[arg-type]
     feed = Feed(records, poll_s=1)
     none: Any = None
-    return Registry(records, none, none, none, none, feed, worker, none, none, none)
+    return Registry(records, none, none, none, none, feed, (worker,), none, none, none)
 
 
 async def test_the_same_call_is_done_once_also_when_it_ended_in_a_refusal(
