@@ -20,7 +20,6 @@ from tame_router.registry.canary.warden import Warden
 from tame_router.registry.canary.witness import Witness
 from tame_router.registry.domain.domain import Extender
 from tame_router.registry.domain.domains import Domains
-from tame_router.registry.domain.newcomers import Adopt, Newcomers
 from tame_router.registry.examination_sets import ExaminationSets
 from tame_router.registry.feed import Feed
 from tame_router.registry.garbage import Garbage
@@ -32,6 +31,7 @@ from tame_router.registry.records.access import Records
 from tame_router.registry.registry import Registry
 from tame_router.registry.rollout.label_mover import LabelMover
 from tame_router.registry.rollout.labels import Labels
+from tame_router.registry.rollout.newcomers import Adopt, Newcomers
 from tame_router.registry.rollout.publication import Publisher
 from tame_router.registry.rollout.restoration import Restorer, Rollback
 from tame_router.registry.signing.signature_look import SignatureLook

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 from tame_router.errors_registry import UploadError
+from tame_router.registry.file_digest import sha256_of
 from tame_router.registry.manifest import FileEntry, Manifest
-from tame_router.registry.storage.file_digest import sha256_of
 
 SAFE_PATH = re.compile(
     r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}(?:/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}){0,7}"

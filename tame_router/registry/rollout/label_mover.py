@@ -11,9 +11,9 @@ from tame_router.catalog.expert import Expert
 from tame_router.catalog.live import LiveCatalog
 from tame_router.errors import InvalidRequestError, TameError
 from tame_router.errors_registry import RevisionRefusedError
-from tame_router.registry.domain.newcomers import Newcomers
 from tame_router.registry.record import Actor, Call, Label, RevisionRecord
 from tame_router.registry.rollout.labels import Labels
+from tame_router.registry.rollout.newcomers import Newcomers
 from tame_router.registry.state import State
 from tame_router.telemetry import log
 

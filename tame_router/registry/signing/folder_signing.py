@@ -5,12 +5,12 @@ from datetime import datetime
 from pathlib import Path
 
 from tame_router.errors import ConfigError
+from tame_router.registry.file_digest import sha256_of
 from tame_router.registry.manifest import FileEntry, Manifest, make_manifest
 from tame_router.registry.revision_file import MOST_SIGNATURE_BYTES, SIGNATURE_PATH
 from tame_router.registry.signing.signature import Verdict, check_signature
 from tame_router.registry.signing.signing_library import sign_files
 from tame_router.registry.signing.signing_policy import SigningPolicy
-from tame_router.registry.storage.file_digest import sha256_of
 
 
 def sign_folder(

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tame_router.durable_file import flush_folder
+from tame_router.registry.file_digest import PIECE_BYTES
 from tame_router.registry.storage.blobs import Kept
-from tame_router.registry.storage.file_digest import PIECE_BYTES
 
 MODE = 0o444
 """What is kept never changes."""

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from tame_router.errors import AlreadyExistsError, RevisionNotFoundError, TameError
 from tame_router.errors_registry import CorruptRevisionError, RevisionRefusedError, UploadError
+from tame_router.registry.file_digest import pieces, sha256_of
 from tame_router.registry.manifest import REVISION_NAME, FileEntry, Manifest, read_manifest
 from tame_router.registry.revision_file import check_source, unsafe_paths
 from tame_router.registry.storage.blob_folder import BlobFolder
 from tame_router.registry.storage.blobs import Blobs
-from tame_router.registry.storage.file_digest import pieces, sha256_of
 from tame_router.registry.storage.storage_error import storage_error
 
 MANIFEST = "manifest.json"

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from tame_router.durable_file import flush_folder
 from tame_router.errors_registry import StorageFullError, UploadInterruptedError
+from tame_router.registry.file_digest import pieces
 from tame_router.registry.request import Progress
-from tame_router.registry.storage.file_digest import pieces
 
 FLUSH_BYTES = 32 * 2**20
 """Bytes after which what is received is flushed, and acknowledged."""
