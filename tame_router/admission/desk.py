@@ -139,7 +139,8 @@ class Desk:
         )
         account = Account(call, seen, self._books, recording)
 
-        witness = self._witness if _by_lot(question) else _NOBODY
+        counts = _by_lot(question, call.model) and self._witness.admits(question.session)
+        witness = self._witness if counts else _NOBODY
 
         async def pass_on(event: Event) -> None:
             seen.see(event)
@@ -253,13 +254,14 @@ def _require_rights(caller: Caller, constraints: Constraints) -> None:
         )
 
 
-def _by_lot(question: Question) -> bool:
+def _by_lot(question: Question, model: str | None) -> bool:
     """Tell whether an answer says something of the revision that a lot has chosen for it.
 
-    It does not where the caller insists on a revision, or on where words end: a caller must not
-    be able to make a canary look bad, or good.
+    It does not where the caller insists on a revision, on where words end, or on several answers
+    at once, whose times cannot be told apart.
     """
-    return not question.constraints.revision and not question.sampling.stop
+    insists = bool(question.constraints.revision) or "@" in (model or "")
+    return not insists and not question.sampling.stop and question.shape.choices == 1
 
 
 def _receipted(final: Final, receipt: str) -> Final:

@@ -62,6 +62,7 @@ class Assessment:
         domains: Looks at experts that are not there yet.
         feed: Is told of changes.
         observer: Is told of bytes that have changed.
+        forget: Called with the name of a revision whose bytes have.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Assessment:
         domains: Domains,
         feed: Feed,
         observer: Observer = UNOBSERVED,
+        forget: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._records = records
         self._store = store
@@ -87,6 +89,7 @@ class Assessment:
         self._domains = domains
         self._feed = feed
         self._observer = observer
+        self._forget = forget
 
     async def check(self, record: RevisionRecord) -> None:
         """Make sure of bytes and signature before a replica loads a revision.
@@ -231,6 +234,7 @@ class Assessment:
         """Tell the operator that bytes in the store are not what they were."""
         log.event(logging.ERROR, "adapter.corrupt", revision=record.name, because=because)
         self._observer.adapter_corrupt()
+        self._forget(record.name)
 
     async def _refuse(self, record: RevisionRecord, findings: tuple[Finding, ...]) -> None:
         reasons = ", ".join(finding.reason.value for finding in findings if finding.fatal)

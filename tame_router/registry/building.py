@@ -40,6 +40,7 @@ from tame_router.registry.storage.revision_store import RevisionStore
 from tame_router.registry.uploading.checkers import Checkers
 from tame_router.registry.uploading.intake import Intake
 from tame_router.registry.uploading.uploads import Uploads
+from tame_router.registry.uploading.wholeness import Wholeness
 
 
 @asynccontextmanager
@@ -98,6 +99,7 @@ async def open_registry(
     owner = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     checkers = Checkers(settings, base_models, live, base_model_dir)
     uploads = Uploads(settings.state_dir / "uploads", checkers.checker_for)
+    whole = Wholeness(store)
     assessment = Assessment(
         records,
         store,
@@ -109,6 +111,7 @@ async def open_registry(
         domains,
         feed,
         observer,
+        whole.forget,
     )
 
     def working(steps: Mapping[JobKind, Step]) -> Worker:
@@ -152,6 +155,7 @@ async def open_registry(
             store,
             records,
             checkers.known,
+            whole,
             warm=checkers.warm,
             max_tenant_bytes=section.max_tenant_bytes,
         ),

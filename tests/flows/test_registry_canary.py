@@ -4,6 +4,7 @@ import contextlib
 from typing import Any
 
 import pytest
+from openai import AsyncOpenAI
 
 from tame_router.chat import Message, Role
 from tame_router.client.adapter import RevisionState
@@ -81,6 +82,22 @@ async def test_a_conversation_stays_with_its_revision(
         assert len(revisions) == 1
         seen |= revisions
     assert seen == {site.own, name}
+
+
+async def test_who_insists_on_a_revision_decides_nothing(site: Site) -> None:
+    """Answers that name their revision, over either port, say nothing of what a lot would give."""
+    found: list[str] = []
+    async with site.running(announce_http=found.append) as client:
+        name = await approved(client, site.adapter())
+        await client.adapters.publish(name, canary_share=0.01)
+        async with AsyncOpenAI(base_url=f"http://{found[0]}/v1", api_key="none") as openai:
+            for revision in [site.own, name] * 110:
+                model = f"legal@{revision.rpartition('--')[2]}"
+                answer = await openai.chat.completions.create(
+                    model=model, messages=[{"role": "user", "content": LEGAL}]
+                )
+                assert answer.model == model
+        assert (await label(client)).canary == name
 
 
 async def test_a_verdict_that_comes_late_moves_nothing(

@@ -7,6 +7,11 @@ from collections.abc import Awaitable, Callable
 from tame_router.catalog.expert import Catalog
 from tame_router.config_registry import CanarySettings
 from tame_router.errors import TameError
+from tame_router.errors_registry import (
+    CorruptRevisionError,
+    LabelMovedError,
+    RevisionRefusedError,
+)
 from tame_router.registry.canary.trial import Verdict
 from tame_router.registry.canary.watch import CanaryWatch, Standing
 from tame_router.registry.record import ROUTER, Actor, Label
@@ -15,6 +20,9 @@ from tame_router.telemetry import log
 
 AGAIN_S = 5.0
 """Time after which a move that failed is tried again."""
+
+FOR_GOOD = (CorruptRevisionError, LabelMovedError, RevisionRefusedError)
+"""What another try would meet again, or what somebody else has settled."""
 
 GoOn = Callable[[str, str], Awaitable[None]]
 """Publishes a canary for all, told why, unless it is none any more; `Publisher.go_on`."""
@@ -39,7 +47,9 @@ class Warden:
         self.watch = CanaryWatch(settings, self._decided)
         self._go_back = go_back
         self._go_on = go_on
-        self._verdicts: asyncio.Queue[tuple[str, str, Verdict]] = asyncio.Queue()
+        self._verdicts: dict[Verdict, asyncio.Queue[tuple[str, str]]] = {
+            verdict: asyncio.Queue() for verdict in (Verdict.ROLL_BACK, Verdict.GOOD)
+        }
 
     def follow(self, catalog: Catalog) -> None:
         """Watch the canaries that there are now, and no others."""
@@ -50,9 +60,14 @@ class Warden:
                 self.watch.begin(name, expert.live_revision, expert.canary.revision.name)
 
     async def run(self) -> None:
-        """Act on verdicts, until cancelled."""
+        """Act on verdicts, until cancelled; no publication delays a rollback."""
+        async with asyncio.TaskGroup() as group:
+            for verdict in self._verdicts:
+                group.create_task(self._act_on(verdict))
+
+    async def _act_on(self, verdict: Verdict) -> None:
         while True:
-            expert, canary, verdict = await self._verdicts.get()
+            expert, canary = await self._verdicts[verdict].get()
             standing = self.watch.standing(expert)
             if standing is None or standing.canary != canary:
                 continue  # somebody was faster
@@ -62,6 +77,8 @@ class Warden:
                 log.event(
                     logging.ERROR, "adapter.canary_stays", expert=expert, because=error.message
                 )
+                if isinstance(error, FOR_GOOD):
+                    continue
                 # Whatever is away comes back; a canary that has gone meanwhile is passed over.
                 asyncio.get_running_loop().call_later(
                     AGAIN_S, self._decided, expert, canary, verdict
@@ -81,4 +98,4 @@ class Warden:
         await self._go_back(Rollback(expert=expert, because=because, canary=canary), ROUTER)
 
     def _decided(self, expert: str, canary: str, verdict: Verdict) -> None:
-        self._verdicts.put_nowait((expert, canary, verdict))
+        self._verdicts[verdict].put_nowait((expert, canary))

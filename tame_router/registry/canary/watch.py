@@ -59,6 +59,11 @@ class CanaryWatch:
         self._decided = decided
         self._watched: dict[str, _Watched] = {}
 
+    @property
+    def busy(self) -> bool:
+        """Whether any canary is watched."""
+        return bool(self._watched)
+
     def begin(self, expert: str, live: str, canary: str) -> None:
         """Watch a canary; one that is watched already, beside the same live one, goes on.
 

@@ -81,6 +81,13 @@ class Records:
                 " in the log",
                 retry_after_s=error.retry_after_s,
             ) from error
+        except (OSError, ImportError) as error:  # no descriptor left to open its library with
+            log.event(logging.ERROR, "store.failed", because=str(error))
+            raise StoreUnavailableError(
+                "records of adapters cannot be opened now; the operator finds the reason in the"
+                " log",
+                retry_after_s=1,
+            ) from error
         finally:
             while self._news:
                 self._news.popleft()()
@@ -116,11 +123,11 @@ class Records:
         if path is None or not path.exists():
             return path is None
         query = "SELECT 1 FROM sqlite_master WHERE name = ?"
-        with contextlib.closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as connection:
-            try:
+        try:
+            with contextlib.closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as connection:
                 return connection.execute(query, (TABLE,)).fetchone() is not None
-            except sqlite3.Error:
-                return True  # whatever is wrong with it, opening it tells
+        except sqlite3.Error:
+            return True  # whatever is wrong with it, opening it tells
 
     def _close(self) -> None:
         if self._database is not None:
@@ -132,4 +139,5 @@ def _sqlite_file(url: str, state_dir: Path) -> Path | None:
     if not url:
         return state_dir / FILE
     driver, separator, path = url.partition(":///")
+    path, _, _ = path.partition("?")
     return Path(path) if separator and driver.startswith("sqlite") else None

@@ -15,6 +15,9 @@ from tame_router.registry.rollout.label_mover import (
 )
 from tame_router.registry.state import State
 
+_ANSWERED = frozenset({State.RETIRED, State.ACTIVE, State.APPROVED, State.PUBLISHING})
+"""Where a revision may stand that has answered before; whether it has, the history says."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollback:
@@ -115,8 +118,8 @@ class Restorer:
         record = await self._records.ask(lambda store: store.get(name, with_report=False))
         if record is not None and record.expert == wanted.expert:
             require_kept(record)
-            # Approved again: it has answered, and a later publication of it failed.
-            if record.state in {State.RETIRED, State.ACTIVE, State.APPROVED}:
+            # Approved again: it has answered, and a later publication of it failed, or goes on.
+            if record.state in _ANSWERED:
                 return name
         if name == self._mover.own(wanted.expert):
             return name

@@ -49,6 +49,7 @@ class Intake:
         store: Keeps them.
         records: Knows revisions.
         known: Tells whether there is an expert of a name.
+        whole: Reads bytes that are here.
         warm: Gets what checks uploads ready.
         max_tenant_bytes: Bytes that a tenant's revisions may take on disk.
     """
@@ -59,13 +60,14 @@ class Intake:
         store: RevisionStore,
         records: Records,
         known: Callable[[str], bool],
+        whole: Wholeness,
         *,
         warm: Callable[[], Awaitable[None]],
         max_tenant_bytes: int,
     ) -> None:
         self._uploads = uploads
         self._store = store
-        self._whole = Wholeness(store)
+        self._whole = whole
         self._records = records
         self._known = known
         self._warm = warm

@@ -45,6 +45,10 @@ class Wholeness:
                 self._believed[name] = self._clock() + BELIEVED_S
             return whole
 
+    def forget(self, name: str) -> None:
+        """Believe a revision no longer: its bytes were seen to be damaged."""
+        self._believed.pop(name, None)
+
     def _read(self, name: str) -> bool:
         try:
             self._store.verify(name)
