@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Iterable
 from typing import Final
 
 from tame_router.backends.backend import Generation, Piece
 from tame_router.backends.chat_decoder import ChatDecoder
 from tame_router.backends.http_client import HttpStream
+from tame_router.backends.json_strings import JsonStrings
 from tame_router.backends.patience import Patience
+from tame_router.chat import Format
 from tame_router.errors import StreamBrokenError, TameError
 
 LAST_BYTES_S: Final = 0.25
@@ -35,6 +38,7 @@ class ChatStream:
 
     __slots__ = (
         "_decoder",
+        "_json",
         "_loop",
         "_patience",
         "_pieces",
@@ -48,6 +52,10 @@ class ChatStream:
     def __init__(self, source: HttpStream, generation: Generation, patience: Patience) -> None:
         self._source = source
         self._decoder = ChatDecoder(generation)
+        self._json: defaultdict[int, JsonStrings] | None = None
+        form = generation.shape.response_format
+        if form is not None and form.format is not Format.TEXT:
+            self._json = defaultdict(JsonStrings)
         self._patience = patience
         self._pieces: deque[Piece] = deque()
         self._loop = asyncio.get_running_loop()
@@ -81,7 +89,7 @@ class ChatStream:
                 continue
             pieces = decoder.feed(data)
             if pieces:
-                self._heard()
+                self._heard(pieces)
                 if len(pieces) > 1:
                     self._pieces.extend(pieces[1:])
                 return pieces[0]
@@ -102,7 +110,10 @@ class ChatStream:
                 raise
             return b""  # the words are all there
 
-    def _heard(self) -> None:
+    def _heard(self, pieces: Iterable[Piece]) -> None:
+        if self._json is not None:
+            for piece in pieces:
+                piece.text = self._json[piece.choice].feed(piece.text)
         self._silent_since = None
         if not self._spoke:
             self._spoke = True
