@@ -34,7 +34,7 @@ engine: setup  ## make vLLM's environment and the embedded base model
 router: encoder  ## train the router, where lines or encoder have changed
 	@$(BIN)/tame router train --if-needed
 
-demo: engine router  ## ask ten questions of the whole system, on a real vLLM
+demo: engine router  ## ask ten questions, and bring, publish and take back an adapter, on a real vLLM
 	@$(BIN)/python deploy/local/demo.py
 
 serve: engine router  ## start vLLM and the router, and leave them running
