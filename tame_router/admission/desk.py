@@ -257,11 +257,11 @@ def _require_rights(caller: Caller, constraints: Constraints) -> None:
 def _by_lot(question: Question, model: str | None) -> bool:
     """Tell whether an answer says something of the revision that a lot has chosen for it.
 
-    It does not where the caller insists on a revision, on where words end, or on several answers
-    at once, whose times cannot be told apart.
+    It does not where the caller insists on a revision, or on several answers at once, whose times
+    cannot be told apart.
     """
     insists = bool(question.constraints.revision) or "@" in (model or "")
-    return not insists and not question.sampling.stop and question.shape.choices == 1
+    return not insists and question.shape.choices == 1
 
 
 def _receipted(final: Final, receipt: str) -> Final:
