@@ -234,7 +234,7 @@ class Registry:
         self._feed.tell()
 
     async def _known(self, name: str) -> RevisionRecord:
-        record = await self._records.ask(lambda store: store.get(name))
+        record = await self._records.ask(lambda store: store.get(name, with_report=False))
         if record is None:
             raise RevisionNotFoundError(f"there is no revision {name[:80]!r}")
         return record
