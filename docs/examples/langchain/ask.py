@@ -19,7 +19,7 @@ QUESTION = "租約到期了，房東一直不退押金，該怎麼辦？"
 class Reply(BaseModel):
     """What the answer holds."""
 
-    summary: str = Field(max_length=80)
+    summary: str = Field(max_length=40)
 
 
 @tool
@@ -54,7 +54,7 @@ def main() -> None:
     for call in wanting.tool_calls:
         print("wants", call["name"], call["args"])
 
-    held = model(base_url, "legal", 128).with_structured_output(Reply, method="json_schema")
+    held = model(base_url, "legal", 320).with_structured_output(Reply, method="json_schema")
     print("JSON", held.invoke(QUESTION))
 
     for _ in auto.stream(QUESTION):

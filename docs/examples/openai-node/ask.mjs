@@ -50,7 +50,7 @@ for (const call of wanting.choices[0].message.tool_calls ?? []) {
 const held = await client.chat.completions.create({
   model: "legal",
   messages,
-  max_tokens: 128,
+  max_tokens: 320,
   response_format: {
     type: "json_schema",
     json_schema: {
@@ -58,7 +58,7 @@ const held = await client.chat.completions.create({
       strict: true,
       schema: {
         type: "object",
-        properties: { summary: { type: "string", maxLength: 80 } },
+        properties: { summary: { type: "string", maxLength: 40 } },
         required: ["summary"],
         additionalProperties: false,
       },

@@ -16,7 +16,7 @@ from openai import OpenAI
 QUESTION = "租約到期了，房東一直不退押金，該怎麼辦？"
 SCHEMA = {
     "type": "object",
-    "properties": {"summary": {"type": "string", "maxLength": 80}},
+    "properties": {"summary": {"type": "string", "maxLength": 40}},
     "required": ["summary"],
     "additionalProperties": False,
 }
@@ -77,7 +77,7 @@ def ask_for_json(client: OpenAI) -> None:
     answer = client.chat.completions.create(
         model="legal",
         messages=[{"role": "user", "content": QUESTION}],
-        max_tokens=128,
+        max_tokens=320,
         response_format={
             "type": "json_schema",
             "json_schema": {"name": "reply", "schema": SCHEMA, "strict": True},
