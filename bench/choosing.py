@@ -15,8 +15,8 @@ from random import Random
 from typing import Final
 
 from tame_router.backends.backend import Generation
-from tame_router.backends.replica_choice import Ask, choose
-from tame_router.backends.standing import Standing
+from tame_router.backends.replicas.choice import Ask, choose
+from tame_router.backends.replicas.standing import Standing
 from tame_router.chat import Message, Role, Sampling
 
 UNDER_WAY: Final = 512

@@ -41,8 +41,8 @@ from bench.pair_score import Reply
 from deploy.local.logged_command import say
 from deploy.local.router_process import router
 from tame_router import app
-from tame_router.backends.engine import key_file, launch, stop, wait_ready
-from tame_router.backends.vllm import VllmBackend, VllmSpec
+from tame_router.backends.engine.process import key_file, launch, stop, wait_ready
+from tame_router.backends.vllm.backend import VllmBackend, VllmSpec
 from tame_router.config import Settings
 from tame_router.config_file import load_settings
 from tame_router.errors import TameError

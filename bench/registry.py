@@ -33,7 +33,7 @@ from bench.adapter_pages import list_ms
 from bench.adapter_rig import EXPERT, Rig, Service, build, load_average
 from bench.adapter_traffic import Traffic
 from bench.made_adapter import LAYERS, Size, write_adapter
-from tame_router.backends.revision_probe import TOKENS
+from tame_router.backends.vllm.revision_probe import TOKENS
 from tame_router.client.adapter_folder import read_folder
 from tame_router.client.async_client import AsyncClient
 from tests.fakes.vllm import BASE_MODEL, FakeVllm

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from tame_router.backends.base_model import BaseModel, choose_base_model, cuda_present
-from tame_router.backends.engine_plugin import AdapterStore
-from tame_router.backends.engine_spec import EngineSpec
-from tame_router.backends.number_type import number_type
+from tame_router.backends.engine.base_model import BaseModel, choose_base_model, cuda_present
+from tame_router.backends.engine.number_type import number_type
+from tame_router.backends.engine.plugin import AdapterStore
+from tame_router.backends.engine.spec import EngineSpec
 from tame_router.catalog.loader import load_catalog
 from tame_router.config import Settings
 

@@ -13,8 +13,8 @@ import pytest
 
 from tame_router import app, local_engine
 from tame_router.backends import building
-from tame_router.backends.engine import ensure_key
-from tame_router.backends.vllm import VllmBackend
+from tame_router.backends.engine.process import ensure_key
+from tame_router.backends.vllm.backend import VllmBackend
 from tame_router.catalog.expert import Catalog
 from tame_router.chat import Message, Role
 from tame_router.client.async_client import AsyncClient

@@ -32,8 +32,8 @@ from deploy.local.demo_questions import QUESTIONS, DemoQuestion
 from deploy.local.demo_tenant import Operator, fresh_store
 from deploy.local.router_process import Addresses, router
 from tame_router import app
-from tame_router.backends.engine import key_file, launch, stop, wait_ready
-from tame_router.backends.engine_state import EngineState
+from tame_router.backends.engine.process import key_file, launch, stop, wait_ready
+from tame_router.backends.engine.state import EngineState
 from tame_router.catalog.expert import Catalog
 from tame_router.chat import Sampling
 from tame_router.client.client import Client

@@ -29,7 +29,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from deploy.local.logged_command import InstallError, run, say
-from tame_router.backends.base_model import cuda_present
+from tame_router.backends.engine.base_model import cuda_present
 
 HERE = Path(__file__).resolve().parent
 REQUIREMENTS = HERE / "engine-requirements.txt"

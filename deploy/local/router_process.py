@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from tame_router.backends.engine_state import find_process
+from tame_router.backends.engine.state import find_process
 
 READY = "serving on "
 HTTP_READY = "serving HTTP on "

@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from deploy.local.router_process import RouterPidFile, read_addresses, start
-from tame_router.backends.engine import read_status
+from tame_router.backends.engine.process import read_status
 from tame_router.cli.main import main as tame
 from tame_router.config_file import load_settings
 

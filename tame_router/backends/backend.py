@@ -7,9 +7,12 @@ who answers or how answers are joined.
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from tame_router.chat import FinishReason, Message, Sampling, Shape, ToolCallDelta, Usage
+
+RETRY_AFTER_S: Final = 1.0
+"""When to try again where a server does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from tame_router.backends.backend import Backend
-from tame_router.backends.breaker import BreakerRules
-from tame_router.backends.engine import ensure_key
-from tame_router.backends.pool_spec import PoolSpec, Witness
-from tame_router.backends.replica import PREPARE_S
-from tame_router.backends.replica_pool import ReplicaPool
-from tame_router.backends.vllm import VllmBackend, VllmSpec
+from tame_router.backends.engine.process import ensure_key
+from tame_router.backends.replicas.breaker import BreakerRules
+from tame_router.backends.replicas.pool import ReplicaPool
+from tame_router.backends.replicas.pool_spec import PoolSpec, Witness
+from tame_router.backends.replicas.replica import PREPARE_S
+from tame_router.backends.vllm.backend import VllmBackend, VllmSpec
 from tame_router.config import Settings
 from tame_router.config_backends import LitellmSettings, VllmSettings
 from tame_router.config_file import secret
@@ -107,7 +107,7 @@ def build_backend(
         ConfigError: When it cannot be used.
     """
     if isinstance(settings, LitellmSettings):
-        from tame_router.backends.litellm import LitellmBackend, LitellmSpec
+        from tame_router.backends.litellm.backend import LitellmBackend, LitellmSpec
 
         return LitellmBackend(
             LitellmSpec(

@@ -12,13 +12,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from tame_router.backends.backend import Backend
-from tame_router.backends.refusal import RETRY_AFTER_S
-from tame_router.backends.replica import Replica
-from tame_router.backends.replica_pool import ReplicaPool
-from tame_router.backends.replica_state import ReplicaState
-from tame_router.backends.vllm import VllmBackend
-from tame_router.backends.vllm_scoring import VllmScorer
+from tame_router.backends.backend import RETRY_AFTER_S, Backend
+from tame_router.backends.replicas.pool import ReplicaPool
+from tame_router.backends.replicas.replica import Replica
+from tame_router.backends.replicas.state import ReplicaState
+from tame_router.backends.vllm.backend import VllmBackend
+from tame_router.backends.vllm.scoring import VllmScorer
 from tame_router.errors import BackendUnavailableError, TameError, UnsupportedError
 from tame_router.errors_registry import RolloutError
 from tame_router.telemetry import log

@@ -6,8 +6,7 @@ All points are on the event loop's clock, in seconds.
 import math
 from dataclasses import dataclass
 
-from tame_router.backends.backend import Generation
-from tame_router.backends.refusal import RETRY_AFTER_S
+from tame_router.backends.backend import RETRY_AFTER_S, Generation
 from tame_router.errors import BackendSilentError, DeadlineExceededError, TameError
 
 

@@ -54,7 +54,7 @@ def add(commands: Commands) -> None:
 
 def run_start(arguments: argparse.Namespace) -> int:
     """Start the engine, and show how far it is until it answers."""
-    from tame_router.backends.engine import launch, wait_ready
+    from tame_router.backends.engine.process import launch, wait_ready
     from tame_router.config_file import load_settings
     from tame_router.local_engine import engine_spec
 
@@ -90,7 +90,7 @@ def _progress() -> "Callable[[float, str], None]":
 
 def run_status(arguments: argparse.Namespace) -> int:
     """Tell how the engine is."""
-    from tame_router.backends.engine import read_status
+    from tame_router.backends.engine.process import read_status
     from tame_router.config_file import load_settings
 
     status = read_status(load_settings(arguments.config).state_dir)
@@ -116,7 +116,7 @@ def _shown(value: object) -> str:
 
 def run_stop(arguments: argparse.Namespace) -> int:
     """Stop the engine."""
-    from tame_router.backends.engine import stop
+    from tame_router.backends.engine.process import stop
     from tame_router.config_file import load_settings
 
     running = stop(load_settings(arguments.config).state_dir)

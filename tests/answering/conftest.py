@@ -8,7 +8,7 @@ from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.event import Event
 from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.single import SingleJoin
-from tame_router.backends.vllm import VllmBackend, VllmSpec
+from tame_router.backends.vllm.backend import VllmBackend, VllmSpec
 from tame_router.catalog.expert import Catalog
 from tame_router.catalog.live import LiveCatalog
 from tame_router.config import Settings

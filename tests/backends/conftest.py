@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tame_router.backends.http_client import HttpClient
-from tame_router.backends.litellm import LitellmBackend, LitellmSpec
-from tame_router.backends.vllm import VllmBackend, VllmSpec
+from tame_router.backends.litellm.backend import LitellmBackend, LitellmSpec
+from tame_router.backends.openai.http_client import HttpClient
+from tame_router.backends.vllm.backend import VllmBackend, VllmSpec
 from tests.fakes.vllm import BASE_MODEL, FakeVllm
 
 Make = Callable[..., LitellmBackend]

@@ -4,8 +4,8 @@ import pytest
 
 from tame_router.backends.backend import Generation
 from tame_router.backends.building import build_backend, watching
-from tame_router.backends.replica_pool import ReplicaPool
-from tame_router.backends.vllm import VllmBackend
+from tame_router.backends.replicas.pool import ReplicaPool
+from tame_router.backends.vllm.backend import VllmBackend
 from tame_router.chat import Message, Role, Sampling
 from tame_router.config_backends import VllmSettings
 from tame_router.errors import ConfigError

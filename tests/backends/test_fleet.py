@@ -8,11 +8,11 @@ from typing import Final
 import anyio
 import pytest
 
-from tame_router.backends.breaker import BreakerRules
 from tame_router.backends.fleet import Fleet
-from tame_router.backends.pool_spec import PoolSpec
-from tame_router.backends.replica_pool import ReplicaPool
-from tame_router.backends.vllm import VllmSpec
+from tame_router.backends.replicas.breaker import BreakerRules
+from tame_router.backends.replicas.pool import ReplicaPool
+from tame_router.backends.replicas.pool_spec import PoolSpec
+from tame_router.backends.vllm.backend import VllmSpec
 from tame_router.errors_registry import RolloutError
 from tests.fakes import vllm_wire as wire
 from tests.fakes.generations import generation

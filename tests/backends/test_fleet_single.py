@@ -8,8 +8,8 @@ import pytest
 
 from tame_router.backends.backend import Backend
 from tame_router.backends.fleet import Fleet
-from tame_router.backends.litellm import LitellmBackend
-from tame_router.backends.vllm import VllmBackend
+from tame_router.backends.litellm.backend import LitellmBackend
+from tame_router.backends.vllm.backend import VllmBackend
 from tame_router.errors import UnsupportedError
 from tame_router.errors_registry import RolloutError
 from tests.fakes.vllm import FakeVllm

@@ -3,8 +3,8 @@
 import pytest
 
 from tame_router.backends.backend import Generation
-from tame_router.backends.failure import failure_of
 from tame_router.backends.patience import Patience
+from tame_router.backends.replicas.failure import failure_of
 from tame_router.chat import Sampling
 from tame_router.errors import BackendSilentError, DeadlineExceededError, TameError
 

@@ -16,7 +16,7 @@ from bench.join_ways import BASE, FIRST, SECOND, Asker, ways
 from bench.merged_ways import MergedAsker, read_merge
 from bench.pair_question import Fact, PairQuestion, read_pair_questions
 from bench.pair_score import Reply
-from tame_router.backends.vllm import VllmBackend, VllmSpec
+from tame_router.backends.vllm.backend import VllmBackend, VllmSpec
 from tame_router.catalog.expert import Catalog
 from tame_router.errors import CatalogError
 from tame_router.routing.decision import Join

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tame_router.backends import engine
+from tame_router.backends.engine import process as engine
 from tame_router.config import Settings
 from tests.cli.conftest import Tame
 from tests.cli.terminal import Terminal

@@ -10,9 +10,9 @@ import pytest
 
 from bench.merged_ways import Merge, read_merge
 from tame_router import app, local_engine
-from tame_router.backends.engine import key_file, launch, stop, wait_ready
-from tame_router.backends.engine_plugin import AdapterStore
-from tame_router.backends.engine_state import EngineState
+from tame_router.backends.engine.plugin import AdapterStore
+from tame_router.backends.engine.process import key_file, launch, stop, wait_ready
+from tame_router.backends.engine.state import EngineState
 from tame_router.catalog.expert import Catalog
 from tame_router.catalog.revision import Revision
 from tame_router.client.async_client import AsyncClient

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from tame_router import app
-from tame_router.backends.engine_state import EngineState
+from tame_router.backends.engine.state import EngineState
 from tame_router.chat import Sampling
 from tame_router.client.adapter import Revision, RevisionState
 from tame_router.client.async_client import AsyncClient

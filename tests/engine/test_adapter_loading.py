@@ -10,9 +10,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tame_router.backends.engine_state import EngineState
+from tame_router.backends.engine.state import EngineState
 from tame_router.backends.fleet import Fleet
-from tame_router.backends.vllm import VllmBackend, VllmSpec
+from tame_router.backends.vllm.backend import VllmBackend, VllmSpec
 from tame_router.catalog.expert import Catalog
 from tame_router.errors_registry import RolloutError
 from tests.engine.conftest import ROOT

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from tame_router.backends.base_model import choose_base_model
+from tame_router.backends.engine.base_model import choose_base_model
 from tests.engine.conftest import BASE_MODEL
 
 # As Hugging Face's `apply_chat_template` sets it up.

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from tame_router.backends.base_model import cuda_present
-from tame_router.backends.engine_state import EngineState
-from tame_router.backends.vllm import VllmBackend, VllmSpec
+from tame_router.backends.engine.base_model import cuda_present
+from tame_router.backends.engine.state import EngineState
+from tame_router.backends.vllm.backend import VllmBackend, VllmSpec
 from tame_router.catalog.expert import Catalog
 from tests.engine.conftest import EXPERTS, ROOT, real_settings
 from tests.engine.life_site import PATIENCE_S

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tame_router import app
-from tame_router.backends.engine_state import EngineState
+from tame_router.backends.engine.state import EngineState
 from tame_router.chat import Message, Role, Sampling, Usage
 from tame_router.client.async_client import AsyncClient
 from tame_router.client.event import Delta, ExpertFinish

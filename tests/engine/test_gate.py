@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tame_router.backends.engine_state import EngineState
-from tame_router.backends.vllm import VllmSpec
-from tame_router.backends.vllm_scoring import VllmScorer
+from tame_router.backends.engine.state import EngineState
+from tame_router.backends.vllm.backend import VllmSpec
+from tame_router.backends.vllm.scoring import VllmScorer
 from tame_router.catalog.evaluation import ChoiceCase, TextCase, read_evaluation
 from tame_router.catalog.expert import Catalog
 from tame_router.catalog.revision import Revision

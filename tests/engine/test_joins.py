@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tame_router.backends.engine_state import EngineState
+from tame_router.backends.engine.state import EngineState
 from tame_router.catalog.expert import Catalog
 from tame_router.chat import Format, ResponseFormat, Sampling
 from tame_router.client.async_client import AsyncClient

@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tame_router.backends.litellm import LitellmBackend, LitellmSpec
+from tame_router.backends.litellm.backend import LitellmBackend, LitellmSpec
 from tame_router.chat import FinishReason
 from tame_router.errors import AdapterNotLoadedError, InvalidRequestError, TameError
 from tests.fakes.generations import finish_of, generation, read, text_of, usage_of

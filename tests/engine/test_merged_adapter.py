@@ -8,8 +8,8 @@ import pytest
 
 from bench.merged_ways import Merge, MergedAsker
 from bench.pair_question import read_pair_questions
-from tame_router.backends.engine_state import EngineState
-from tame_router.backends.vllm import VllmBackend, VllmSpec
+from tame_router.backends.engine.state import EngineState
+from tame_router.backends.vllm.backend import VllmBackend, VllmSpec
 from tame_router.catalog.expert import Catalog
 
 pytestmark = pytest.mark.anyio

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tame_router.backends.backend import Generation
-from tame_router.backends.engine_state import EngineState
-from tame_router.backends.vllm import VllmBackend, VllmSpec
+from tame_router.backends.engine.state import EngineState
+from tame_router.backends.vllm.backend import VllmBackend, VllmSpec
 from tame_router.chat import Format, Message, ResponseFormat, Role, Sampling, Shape
 from tame_router.errors import InvalidRequestError
 

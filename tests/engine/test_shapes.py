@@ -11,9 +11,9 @@ import pytest
 
 from tame_router.answering.prompt import compose
 from tame_router.backends.backend import Piece
-from tame_router.backends.engine_state import EngineState
-from tame_router.backends.vllm import VllmBackend, VllmSpec
-from tame_router.backends.vllm_server import VllmServer
+from tame_router.backends.engine.state import EngineState
+from tame_router.backends.vllm.backend import VllmBackend, VllmSpec
+from tame_router.backends.vllm.server import VllmServer
 from tame_router.catalog.expert import Catalog
 from tame_router.chat import (
     Document,

@@ -10,8 +10,8 @@ import grpc
 import pytest
 
 from tame_router import app, local_engine
-from tame_router.backends.engine import key_file, launch, stop, wait_ready
-from tame_router.backends.engine_state import EngineState
+from tame_router.backends.engine.process import key_file, launch, stop, wait_ready
+from tame_router.backends.engine.state import EngineState
 from tame_router.config import Settings
 from tame_router.v1 import chat_pb2, router_service_pb2, router_service_pb2_grpc
 from tests.engine.conftest import ROOT, real_settings

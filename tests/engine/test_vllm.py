@@ -6,7 +6,7 @@ import aiohttp
 import anyio
 import pytest
 
-from tame_router.backends.engine_state import EngineState
+from tame_router.backends.engine.state import EngineState
 from tame_router.catalog.expert import Catalog
 from tame_router.chat import FinishReason, Message, Role, Sampling
 from tame_router.client.async_client import AsyncClient

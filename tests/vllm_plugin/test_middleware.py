@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from tame_router.backends.http_client import HttpClient
+from tame_router.backends.openai.http_client import HttpClient
 from tame_router.vllm_plugin.middleware import ClosedLoraRoutes, closed
 from tests.fakes.uvicorn_thread import UvicornThread
 

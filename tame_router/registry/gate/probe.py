@@ -1,9 +1,9 @@
-"""The seam between the gate and the engine that it asks; `backends.vllm_scoring` fulfils it."""
+"""The seam between the gate and the engine that it asks; `backends.vllm.scoring` fulfils it."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from tame_router.backends.vllm_scoring import Written
+from tame_router.backends.vllm.scoring import Written
 from tame_router.chat import Message, Sampling
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tame_router.backends.vllm import VllmSpec
-from tame_router.backends.vllm_scoring import VllmScorer
+from tame_router.backends.vllm.backend import VllmSpec
+from tame_router.backends.vllm.scoring import VllmScorer
 from tame_router.catalog.evaluation import ChoiceCase, EvaluationCase, TextCase
 from tame_router.catalog.expert import Expert
 from tame_router.chat import Sampling

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tame_router.backends.vllm import VllmSpec
-from tame_router.backends.vllm_scoring import VllmScorer
+from tame_router.backends.vllm.backend import VllmSpec
+from tame_router.backends.vllm.scoring import VllmScorer
 from tame_router.config_registry import GateSettings
 from tame_router.errors import BackendUnavailableError, DeadlineExceededError
 from tame_router.registry.gate.evaluation_sets import Contender, EvaluationSets

@@ -1,0 +1,1 @@
+"""A vLLM on this machine, as a process."""

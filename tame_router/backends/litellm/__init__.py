@@ -1,0 +1,1 @@
+"""Providers that are no vLLM, by way of LiteLLM."""

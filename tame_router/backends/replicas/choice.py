@@ -1,0 +1,144 @@
+"""Which replica writes an answer. Pure: costs are added up, and the cheapest of a few is taken.
+
+The few are those on which the conversation and the adapter are at home, by hash, and two that
+are drawn, of those that have the adapter where any is known to: routers that know the same do
+not all go to the same place, and the fuller of two is never taken. The cost is in answers: what
+makes a replica as unattractive as so many answers more under way.
+"""
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from tame_router.backends.backend import Generation
+from tame_router.backends.replicas.standing import Standing
+
+_HEAD_MESSAGES: Final = 2
+_HEAD_CHARS: Final = 2_048
+_TOKENS_UNKNOWN: Final = 512
+_CHARS_PER_TOKEN: Final = 3
+_DRAWN: Final = 2
+_GOLDEN: Final = 0x9E3779B1
+_MASK: Final = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """An answer that looks for a replica.
+
+    Attributes:
+        revision: The adapter it needs; empty: none.
+        head: Hash of how its prompt begins, 32 bits: turns of one conversation have the same.
+        tokens: Tokens it may come to, prompt included; a guess.
+    """
+
+    revision: str
+    head: int
+    tokens: int
+
+    @classmethod
+    def of(cls, generation: Generation) -> "Ask":
+        """Tell from a generation.
+
+        The head is the adapter, the instructions and the first turn: what a prefix cache keeps
+        of a conversation, and what its later turns begin with too.
+        """
+        head = zlib.crc32(generation.revision.encode())
+        for message in generation.messages[:_HEAD_MESSAGES]:
+            head = zlib.crc32(message.content[:_HEAD_CHARS].encode("utf-8", "replace"), head)
+        chars = sum(len(message.content) for message in generation.messages)
+        wanted = generation.sampling.max_tokens or _TOKENS_UNKNOWN
+        return cls(
+            revision=generation.revision, head=head, tokens=chars // _CHARS_PER_TOKEN + wanted
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What costs are of: one answer, at one time.
+
+    Attributes:
+        ask: The answer.
+        now: The time, in seconds.
+        home: Name of the replica its conversation is at home on.
+    """
+
+    ask: Ask
+    now: float
+    home: str
+
+
+Scorer = Callable[[Standing, Moment], float]
+"""Gives a cost in answers, negative for what is good."""
+
+
+def load(standing: Standing, moment: Moment) -> float:
+    """Cost of what is under way there."""
+    return standing.answers + standing.tokens / 1_024
+
+
+def trouble(standing: Standing, moment: Moment) -> float:
+    """Cost of errors of the last seconds, and of its having said that it is busy."""
+    busy = 32.0 if standing.busy_until > moment.now else 0.0
+    return 4.0 * standing.errors(moment.now) + busy
+
+
+def adapter(standing: Standing, moment: Moment) -> float:
+    """Cost of an adapter that is to be loaded first, or is known to be missing."""
+    revision = moment.ask.revision
+    if standing.resident(revision):
+        return 0.0
+    return 1_000.0 if standing.absent(revision, moment.now) else 2.0
+
+
+def prefix(standing: Standing, moment: Moment) -> float:
+    """What a cached prefix, where there should be one, is worth."""
+    return -3.0 if standing.name == moment.home else 0.0
+
+
+SCORERS: Final[tuple[Scorer, ...]] = (load, trouble, adapter, prefix)
+"""All there are; their costs are added."""
+
+
+def cost(standing: Standing, moment: Moment) -> float:
+    """Give what a replica costs an answer, in answers."""
+    return sum(scorer(standing, moment) for scorer in SCORERS)
+
+
+def choose(standings: Sequence[Standing], ask: Ask, *, now: float, draw: Random) -> Standing:
+    """Choose the replica for an answer.
+
+    Args:
+        standings: Those that may be chosen, at least one.
+        ask: The answer.
+        now: The time, in seconds.
+        draw: Randomness.
+    """
+    if len(standings) == 1:
+        return standings[0]
+    home = at_home(standings, ask.head)
+    few = [home]
+    among: Sequence[Standing] = standings
+    if ask.revision:
+        few.append(at_home(standings, zlib.crc32(ask.revision.encode())))
+        among = [one for one in standings if ask.revision in one.adapters] or standings
+    count = len(among)
+    few += [among[int(draw.random() * count)] for _ in range(_DRAWN)]
+    moment = Moment(ask=ask, now=now, home=home.name)
+    return min(few, key=lambda standing: cost(standing, moment))
+
+
+def at_home(standings: Sequence[Standing], key: int) -> Standing:
+    """Give the replica that a hash is at home on; one that leaves moves only its own.
+
+    Args:
+        standings: At least one.
+        key: The hash, 32 bits.
+
+    Source: https://en.wikipedia.org/wiki/Rendezvous_hashing
+    """
+    # One multiplication mixes enough: over 64 replicas homes spread as evenly as by chance.
+    ranks = [((key ^ one.salt) * _GOLDEN) & _MASK for one in standings]
+    return standings[ranks.index(max(ranks))]

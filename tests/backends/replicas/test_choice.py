@@ -1,0 +1,89 @@
+"""Which replica writes an answer."""
+
+from collections import Counter
+from random import Random
+
+from tame_router.backends.backend import Generation
+from tame_router.backends.replicas.choice import Ask, at_home, choose
+from tame_router.backends.replicas.standing import ABSENT_S, Standing
+from tame_router.chat import Message, Role, Sampling
+
+
+def standings(count: int) -> list[Standing]:
+    """Give replicas that do nothing."""
+    return [Standing(f"http://replica-{number}/v1") for number in range(count)]
+
+
+def ask(question: str = "?", revision: str = "", *more: Message) -> Ask:
+    """Give an answer that looks for a place."""
+    messages = (
+        Message(role=Role.SYSTEM, content="You answer."),
+        Message(role=Role.USER, content=question),
+        *more,
+    )
+    return Ask.of(
+        Generation(revision=revision, messages=messages, sampling=Sampling(), request_id="r")
+    )
+
+
+def test_turns_of_a_conversation_are_at_home_together() -> None:
+    """A later turn goes where the prefix is cached; other conversations spread evenly."""
+    pool, draw = standings(8), Random(1)
+    later = Message(role=Role.USER, content="那罰則呢？")
+    for number in range(20):
+        first, then = ask(f"{number}"), ask(f"{number}", "", later)
+        assert choose(pool, first, now=0, draw=draw) is choose(pool, then, now=0, draw=draw)
+    homes = Counter(at_home(pool, ask(f"{number}").head).name for number in range(800))
+    assert len(homes) == 8
+    assert min(homes.values()) > 50
+
+
+def test_a_replica_that_leaves_moves_only_its_own() -> None:
+    """The others' conversations stay where they are."""
+    pool = standings(8)
+    keys = [ask(f"{number}").head for number in range(200)]
+    for key in keys:
+        home = at_home(pool, key)
+        rest = [one for one in pool if one is not pool[3]]
+        assert at_home(rest, key) is home or home is pool[3]
+
+
+def test_load_wins_over_a_cached_prefix() -> None:
+    """A replica that is much fuller than others is left, whatever it has cached."""
+    pool, draw = standings(2), Random(2)
+    wanted = ask()
+    home = at_home(pool, wanted.head)
+    assert choose(pool, wanted, now=0, draw=draw) is home
+    for _ in range(10):
+        home.begin(1_024)
+    chosen = Counter(choose(pool, wanted, now=0, draw=draw) is home for _ in range(40))
+    assert chosen[False] > chosen[True]
+
+
+def test_an_adapter_is_looked_for_where_it_is() -> None:
+    """One that is known to have it is taken, one that lacked it lately is not."""
+    pool, draw = standings(16), Random(3)
+    revision = "legal--0123456789abcdef"
+    pool[5].wrote(revision)
+    for other in (one for one in pool if one is not pool[5]):
+        other.lacks(revision, 0)
+    for number in range(50):
+        assert choose(pool, ask(f"{number}", revision), now=1, draw=draw) is pool[5]
+    assert not pool[4].absent(revision, ABSENT_S + 1)
+
+
+def test_errors_fade() -> None:
+    """A replica that failed is avoided, and the less the longer ago that was."""
+    pool, draw = standings(2), Random(4)
+    pool[0].erred(0)
+    pool[0].erred(0)
+    chosen = Counter(choose(pool, ask(f"{n}"), now=0.1, draw=draw).name for n in range(100))
+    assert chosen[pool[1].name] > 60
+    assert pool[0].errors(100) < 0.01
+
+
+def test_the_same_seed_chooses_alike() -> None:
+    """Randomness comes in: the same draws give the same choices."""
+    pool = standings(32)
+    first = [choose(pool, ask(f"{n}"), now=0, draw=Random(7)) for n in range(20)]
+    assert first == [choose(pool, ask(f"{n}"), now=0, draw=Random(7)) for n in range(20)]
