@@ -47,7 +47,7 @@ from tame_router.tenancy.directory import Directory
 from tame_router.tenancy.office import Office
 from tame_router.trained_router import assemble, build_encoder, load_or_train, plan_lesson
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """What ends the service in good order."""
 
 
@@ -203,11 +203,14 @@ def _report_warm(recorder: Recorder, wanted: bool, warmed: "Future[bool]") -> No
             )
 
 
-def run(settings: Settings, announce: Callable[[str, str], None]) -> None:
-    """Serve until SIGTERM or SIGINT.
+def run(
+    settings: Settings, announce: Callable[[str, str], None], lifeline: int | None = None
+) -> None:
+    """Serve until SIGTERM, SIGINT or SIGHUP.
 
     Args:
         settings: All settings.
+        lifeline: Descriptor of a pipe; once nobody holds its other end, this ends too. None: none.
         announce: Called with the addresses of gRPC and HTTP once calls are taken; the latter is
             empty where HTTP is switched off.
 
@@ -215,19 +218,26 @@ def run(settings: Settings, announce: Callable[[str, str], None]) -> None:
         ConfigError: When the service cannot start with these settings.
     """
     log.configure(settings.log)
-    uvloop.run(_serve(settings, announce))
+    uvloop.run(_serve(settings, announce, lifeline))
 
 
-async def _serve(settings: Settings, announce: Callable[[str, str], None]) -> None:
+async def _serve(
+    settings: Settings, announce: Callable[[str, str], None], lifeline: int | None
+) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in SIGNALS:
         loop.add_signal_handler(number, stopping.set)
+    if lifeline is not None:
+        # Nothing is ever written to it: what can be read is its end.
+        loop.add_reader(lifeline, stopping.set)
     try:
         http: list[str] = []
         async with running(settings, announce_http=http.append) as address:
             announce(address, "".join(http))
             await stopping.wait()
     finally:
+        if lifeline is not None:
+            loop.remove_reader(lifeline)
         for number in SIGNALS:
             loop.remove_signal_handler(number)

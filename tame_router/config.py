@@ -46,6 +46,21 @@ class ServerSettings(Section):
     )
     keepalive_s: Seconds = Field(60, description="Idle time after which a connection is pinged.")
     reflection: bool = Field(True, description="Serve gRPC reflection.")
+    workers: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="Processes that serve side by side on the ports, replaced as a whole on SIGHUP;"
+        " 0: this process alone.",
+    )
+    reload_on_change: bool = Field(
+        False,
+        description="With workers: replace them also when the configuration file or the experts"
+        " change.",
+    )
+    reuse_port: bool = Field(
+        False, description="Let other routers listen on the same ports; workers do by themselves."
+    )
     insecure: bool = Field(
         False, description="Ask nobody who they are; for this machine's own address only."
     )

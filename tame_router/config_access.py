@@ -153,6 +153,11 @@ class TelemetrySettings(Section):
     metrics_public: bool = Field(
         False, description="Serve /metrics without a key; otherwise it takes scope `metrics`."
     )
+    metrics_pool: Path | None = Field(
+        None,
+        description="Folder by which routers on one port show each other's metrics as one; workers"
+        " have one by themselves.",
+    )
     metrics_tenants: int = Field(
         50, ge=0, description="Tenants named in metrics; all further ones are `other`."
     )

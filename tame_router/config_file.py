@@ -42,9 +42,7 @@ def load_settings(
     Raises:
         ConfigError: When the file cannot be read, or a key or value is not valid.
     """
-    path = file or (Path(os.environ[FILE_VARIABLE]) if os.environ.get(FILE_VARIABLE) else None)
-    if path is None and DEFAULT_FILE.is_file():
-        path = DEFAULT_FILE
+    path = config_path(file)
     values = _read(path) if path else {}
     _refuse_unknown_variables()
 
@@ -78,6 +76,12 @@ def load_settings(
     except ValueError as error:
         # pydantic-settings reports an unreadable JSON value of a variable this way.
         raise ConfigError(f"the environment is not valid: {error}") from None
+
+
+def config_path(file: Path | None) -> Path | None:
+    """Give the configuration file: the one given, what `TAME_CONFIG` names, or `tame.yaml`."""
+    path = file or (Path(os.environ[FILE_VARIABLE]) if os.environ.get(FILE_VARIABLE) else None)
+    return DEFAULT_FILE if path is None and DEFAULT_FILE.is_file() else path
 
 
 def schema() -> str:

@@ -17,6 +17,7 @@ from tame_router.api.router_servicer import RouterServicer
 from tame_router.config import ServerSettings
 from tame_router.config_access import TlsSettings
 from tame_router.errors import ConfigError
+from tame_router.host_port import host_port
 from tame_router.identity.tls_files import TlsMaterial, read_material, tls_paths
 from tame_router.identity.watched_files import WatchedFiles
 from tame_router.telemetry.recorder import Recorder
@@ -141,12 +142,6 @@ class GrpcServer:
         await self._server.stop(self._settings.grace_s)
 
 
-def host_port(host: str, port: int) -> str:
-    """Write an address; an IPv6 address gets the brackets it needs before a port."""
-    bare = ":" in host and not host.startswith("[")
-    return f"[{host}]:{port}" if bare else f"{host}:{port}"
-
-
 def _options(settings: ServerSettings) -> list[tuple[str, int]]:
     """Give the channel arguments.
 
@@ -154,8 +149,8 @@ def _options(settings: ServerSettings) -> list[tuple[str, int]]:
     """
     keepalive_ms = int(settings.keepalive_s * 1000)
     return [
-        # Without this a second server on the same port starts without a word.
-        ("grpc.so_reuseport", 0),
+        # Left on, a second server on the same port starts without a word.
+        ("grpc.so_reuseport", int(settings.reuse_port)),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         # Tokens have up to 8 KiB, and other metadata stands beside them.
         ("grpc.max_metadata_size", 12 * 2**10),

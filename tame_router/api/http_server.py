@@ -36,6 +36,7 @@ class HttpServer:
         app: The surface.
         health: Told when the service drains.
         host: Address to listen on where the settings name none.
+        reuse_port: Others may listen on the port beside it.
         ssl_context: Does TLS; None: none is done here.
     """
 
@@ -46,8 +47,10 @@ class HttpServer:
         health: HealthEndpoint,
         *,
         host: str,
+        reuse_port: bool = False,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
+        self._reuse_port = reuse_port
         self.host = settings.host or host
         self._port = settings.port
         self._health = health
@@ -78,7 +81,7 @@ class HttpServer:
         Raises:
             ConfigError: When the address cannot be listened on.
         """
-        self._socket = _listen(self.host, self._port)
+        self._socket = _listen(self.host, self._port, reuse=self._reuse_port)
         await self._server.startup(sockets=[self._socket])
         return int(self._socket.getsockname()[1])
 
@@ -86,20 +89,26 @@ class HttpServer:
         """Refuse new calls, let answers under way finish within the grace, then close.
 
         New connections are taken until the last answer is over, and told that the service is
-        stopping: a load balancer's look at `/health` finds 503, not silence.
+        stopping: a load balancer's look at `/health` finds 503, not silence. Where others listen
+        on the port too, new connections are theirs at once.
         """
         self._health.draining = True
         state = self._server.server_state
+        if self._reuse_port:
+            self._close_listeners()
         for connection in list(state.connections):
             connection.shutdown()
         await _finished(state.tasks, grace_s)
-        for server in getattr(self._server, "servers", ()):
-            server.close()
+        self._close_listeners()
         for task in list(state.tasks):
             task.cancel()
         await _finished(state.tasks, CUT_S)
         for connection in list(state.connections):
             connection.transport.close()
+
+    def _close_listeners(self) -> None:
+        for server in getattr(self._server, "servers", ()):
+            server.close()
 
 
 async def _finished(tasks: Collection[asyncio.Task[None]], within_s: float) -> None:
@@ -109,13 +118,15 @@ async def _finished(tasks: Collection[asyncio.Task[None]], within_s: float) -> N
         await asyncio.wait(tuple(tasks), timeout=left)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, *, reuse: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bare = host.strip("[]")
     # uvloop and asyncio turn Nagle's algorithm off only where the protocol is named.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((bare, port))
     except OSError as error:
         listener.close()
@@ -155,5 +166,6 @@ def build_http(
         HttpRecording(surface.app, telemetry.recorder, surface.paths),
         surface.health,
         host=settings.server.host,
+        reuse_port=settings.server.reuse_port,
         ssl_context=http_context(settings.tls),
     )

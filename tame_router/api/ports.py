@@ -3,10 +3,11 @@
 import asyncio
 from dataclasses import dataclass
 
-from tame_router.api.grpc_server import GrpcServer, host_port
+from tame_router.api.grpc_server import GrpcServer
 from tame_router.api.http_server import HttpServer
 from tame_router.config import ServerSettings
 from tame_router.errors import ConfigError
+from tame_router.host_port import host_port
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """`tame serve`."""
 
 import argparse
+import json
 import sys
 
 from tame_router.cli.arguments import Commands, add_command, add_config
@@ -10,9 +11,14 @@ Prints `serving on HOST:PORT` (gRPC) and `serving HTTP on HOST:PORT` to standard
 takes calls; logs go to standard error. SIGTERM and Ctrl-C let answers under way finish within
 server.grace_s.
 
+With --workers N it serves by N processes on the same ports: one that dies is replaced, and SIGHUP
+replaces all of them by ones that have read the configuration and the experts anew. Where that is
+not valid, nothing changes, and the log says why.
+
 examples:
   tame serve
   tame serve --port 0            on any free port
+  tame serve --workers 4         by four processes
   tame serve --insecure          without keys, for this machine only
   TAME_LOG__FORMAT=json tame serve --config /etc/tame/tame.yaml
 """
@@ -30,23 +36,37 @@ def add(commands: Commands) -> None:
         const=True,
         help="ask nobody who they are; on loopback only (server.insecure)",
     )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that serve side by side (server.workers)",
+    )
+    parser.add_argument("--worker", type=json.loads, help=argparse.SUPPRESS)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal comes."""
-    from tame_router import app
     from tame_router.config_file import load_settings
 
-    given = {"host": arguments.host, "port": arguments.port, "insecure": arguments.insecure}
-    server = {key: value for key, value in given.items() if value is not None}
-    settings = load_settings(arguments.config, {"server": server} if server else {})
+    names = ("host", "port", "insecure", "workers")
+    server = {name: getattr(arguments, name) for name in names}
+    server = {name: value for name, value in server.items() if value is not None}
+    given = arguments.worker or ({"server": server} if server else {})
+    settings = load_settings(arguments.config, given)
+    if settings.server.workers:
+        from tame_router.workers.supervisor import supervise
 
-    def announce(address: str, http_address: str) -> None:
-        sys.stdout.write(f"serving on {address}\n")
-        if http_address:
-            sys.stdout.write(f"serving HTTP on {http_address}\n")
-        sys.stdout.flush()
+        return supervise(settings, arguments.config, given, _announce)
+    from tame_router import app
 
-    app.run(settings, announce)
+    app.run(settings, _announce, lifeline=sys.stdin.fileno() if arguments.worker else None)
     return 0
+
+
+def _announce(address: str, http_address: str) -> None:
+    sys.stdout.write(f"serving on {address}\n")
+    if http_address:
+        sys.stdout.write(f"serving HTTP on {http_address}\n")
+    sys.stdout.flush()

@@ -28,6 +28,7 @@ class Instrument:
         labels: Attribute names, as OpenTelemetry spells them.
         unit: As in UCUM: `s` for seconds; `1` or braces: a plain number.
         buckets: Upper bounds of a histogram.
+        shared: Of a gauge: routers on one port all have the same, so that it is not added up.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Instrument:
     labels: tuple[str, ...] = ()
     unit: str = "1"
     buckets: tuple[float, ...] = ()
+    shared: bool = False
 
     @property
     def prometheus_name(self) -> str:
@@ -139,6 +141,7 @@ QUOTA_DEGRADED: Final = Instrument(
     name="tame.quota.degraded",
     kind=Kind.GAUGE,
     help="1 while the shared counters cannot be reached and a local share is given out.",
+    shared=True,
 )
 AUDIT_QUEUE: Final = Instrument(
     name="tame.audit.queue", kind=Kind.GAUGE, help="Audit records that wait to be written."
@@ -172,12 +175,14 @@ REPLICAS: Final = Instrument(
     name="tame.replicas",
     kind=Kind.GAUGE,
     help="Replicas of a backend by state: starting, ready, draining or ejected.",
+    shared=True,
     labels=("backend", "state"),
 )
 ENCODER_STATE: Final = Instrument(
     name="tame.encoder.state",
     kind=Kind.GAUGE,
     help="1 at the encoder's state: off, loading, ready or failed.",
+    shared=True,
     labels=("state",),
 )
 ADAPTER_CHANGES: Final = Instrument(
@@ -216,7 +221,11 @@ TENANT_TOKENS: Final = Instrument(
     labels=("tenant", "gen_ai.token.type"),
 )
 BUILD: Final = Instrument(
-    name="tame.build.info", kind=Kind.GAUGE, help="1 at this version.", labels=("version",)
+    name="tame.build.info",
+    kind=Kind.GAUGE,
+    help="1 at this version.",
+    labels=("version",),
+    shared=True,
 )
 
 INSTRUMENTS: Final = (

@@ -68,9 +68,13 @@ class _Buckets:
 
 
 class Metrics:
-    """All metrics of one service. Written by one thread; read by any."""
+    """All metrics of one service. Written by one thread; read by any.
 
-    def __init__(self) -> None:
+    Args:
+        process: Gives memory, CPU time and the like; None: those of this process.
+    """
+
+    def __init__(self, process: Collector | None = None) -> None:
         self._numbers: dict[str, dict[_Labels, _Number]] = {}
         self._histograms: dict[str, dict[_Labels, _Buckets]] = {}
         for instrument in INSTRUMENTS:
@@ -82,7 +86,7 @@ class Metrics:
                 self._numbers[instrument.name] = first
         self._registry = CollectorRegistry()
         self._registry.register(_Families(self))
-        ProcessCollector(registry=self._registry)
+        self._registry.register(process or ProcessCollector(registry=None))
 
     def add(
         self,
@@ -142,6 +146,27 @@ class Metrics:
         """
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
+
+    def put(self, instrument: Instrument, series: Series) -> None:
+        """Add what another router has to what is here.
+
+        Args:
+            instrument: The metric; a gauge that is `shared` is not added, the larger one stays.
+            series: One of its series, as `read` gives them.
+        """
+        labels = tuple(series.labels[name] for name in instrument.labels)
+        if instrument.kind is not Kind.HISTOGRAM:
+            number = self._number(instrument, labels)
+            both = (number.value, series.value)
+            number.value = max(both) if instrument.shared else sum(both)
+            return
+        family = self._histograms[instrument.name]
+        found = family.setdefault(_checked(instrument, labels), _Buckets(instrument.buckets))
+        each = zip(series.buckets, (0, *series.buckets), strict=False)
+        found.counts = [
+            count + upto - before for count, (upto, before) in zip(found.counts, each, strict=True)
+        ]
+        found.sum += series.value
 
     def read(self) -> Iterable[tuple[Instrument, list[Series]]]:
         """Give all metrics of this service as they stand; those of the process are left out."""

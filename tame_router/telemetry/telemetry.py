@@ -7,6 +7,7 @@ from tame_router.config_access import TelemetrySettings
 from tame_router.config_backends import BackendSettings
 from tame_router.telemetry.collector import require_installed
 from tame_router.telemetry.metric import Metrics
+from tame_router.telemetry.metrics_pool import MetricsPool
 from tame_router.telemetry.recorder import Recorder
 from tame_router.telemetry.trace import Tracing
 from tame_router.telemetry.upstream import Upstream
@@ -17,7 +18,7 @@ class Telemetry:
 
     Args:
         recorder: Records calls.
-        metrics: What it writes.
+        render: Writes what it counted as text; see `Metrics.render`.
         closers: Send what waits, and stop; each blocks for a few seconds at most.
 
     Attributes:
@@ -25,10 +26,13 @@ class Telemetry:
     """
 
     def __init__(
-        self, recorder: Recorder, metrics: Metrics, closers: tuple[Callable[[], None], ...] = ()
+        self,
+        recorder: Recorder,
+        render: Callable[[str], tuple[bytes, str]],
+        closers: tuple[Callable[[], None], ...] = (),
     ) -> None:
         self.recorder = recorder
-        self._metrics = metrics
+        self._render = render
         self._closers = closers
 
     def render(self, accept: str) -> tuple[bytes, str]:
@@ -36,7 +40,7 @@ class Telemetry:
 
         It takes milliseconds: a busy edge calls it in a thread.
         """
-        return self._metrics.render(accept)
+        return self._render(accept)
 
     async def close(self) -> None:
         """Send what waits, and stop."""
@@ -58,7 +62,8 @@ def build_telemetry(
         ConfigError: When a collector is named and what sends is not installed, or its headers
             are malformed.
     """
-    metrics, tracing, closers = Metrics(), Tracing(), []
+    metrics, tracing = Metrics(), Tracing()
+    closers: list[Callable[[], None]] = []
     if settings.otlp_endpoint:
         require_installed()
         # The SDK takes a quarter of a second to load, and only senders need it.
@@ -68,6 +73,11 @@ def build_telemetry(
         spans = SpanSender(settings)
         tracing = Tracing(spans.tracer)
         closers = [spans.close, MetricSender(metrics, settings).close]
+    render = metrics.render
+    if settings.metrics_pool:
+        pool = MetricsPool(metrics, settings.metrics_pool)
+        render = pool.render
+        closers.append(pool.close)
     upstreams = {name: Upstream.of(section) for name, section in backends.items()}
     recorder = Recorder(metrics, tracing, tenants=settings.metrics_tenants, upstreams=upstreams)
-    return Telemetry(recorder, metrics, tuple(closers))
+    return Telemetry(recorder, render, tuple(closers))

@@ -3,10 +3,10 @@
 import pytest
 
 from tame_router import app
-from tame_router.api.grpc_server import host_port
 from tame_router.client.async_client import AsyncClient
 from tame_router.config import Settings
 from tame_router.errors import ConfigError
+from tame_router.host_port import host_port
 from tests.router_fixture import changed
 
 pytestmark = pytest.mark.anyio
