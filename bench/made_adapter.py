@@ -60,6 +60,12 @@ class Size:
         return numbers * self.layers * self.rank * _BYTES
 
 
+def size_of(least_bytes: int) -> Size:
+    """Give the smallest size, of all layers, whose numbers take so many bytes or more."""
+    of_one = Size(layers=LAYERS, rank=1).weight_bytes
+    return Size(layers=LAYERS, rank=max(-(-least_bytes // of_one), 1))
+
+
 def write_base(folder: Path) -> Path:
     """Write the folder of a base model without weights, and give it."""
     folder.mkdir(parents=True)
@@ -102,9 +108,10 @@ def write_adapter(folder: Path, base_model: str, size: Size, seed: int) -> Path:
     with (folder / "adapter_model.safetensors").open("wb") as file:
         file.write(struct.pack("<Q", len(written)) + written)
         for rows, columns in shapes.values():
-            length = rows * columns * _BYTES
-            start = int(draw.integers(_BLOCK - length // _BYTES)) * _BYTES
-            file.write(block[start : start + length])
+            left = rows * columns * _BYTES
+            while left:
+                start = int(draw.integers(_BLOCK // 2)) * _BYTES
+                left -= file.write(block[start : start + min(left, len(block) // 2)])
     return folder
 
 

@@ -1,11 +1,12 @@
 """How fast adapters come in and go live, and whether answers notice.
 
-    python bench/registry.py [--json] [--rank 128] [--repeats 3] [--moves 10]
+    python bench/registry.py [--json] [--size-mb 670] [--repeats 3] [--moves 10]
 
-The service is a real process before a fake vLLM. An adapter of 640 MiB is uploaded over gRPC
-on loopback, and `sha256sum` reads the same file before and after; then two small revisions
-take turns in being live while clients stream without a pause, and pages are asked for of
-10,000 revisions. Ends with 1 where an answer failed, or was not that of one revision.
+The service is a real process before a fake vLLM. An adapter is uploaded over gRPC on loopback,
+and `sha256sum` reads the same file before and after; then two small revisions take turns in
+being live while clients stream without a pause, and pages are asked for of 10,000 revisions.
+Ends with 1 where an answer failed, or was not that of one revision, or where the service took
+300 MB of memory or more while it received; `--size-mb 2000` shows that for 2 GB.
 """
 
 import argparse
@@ -32,7 +33,7 @@ from bench.adapter_deeds import Upload
 from bench.adapter_pages import list_ms
 from bench.adapter_rig import EXPERT, Rig, Service, build, load_average
 from bench.adapter_traffic import Traffic
-from bench.made_adapter import LAYERS, Size, write_adapter
+from bench.made_adapter import Size, size_of, write_adapter
 from tame_router.backends.vllm.revision_probe import TOKENS
 from tame_router.client.adapter_folder import read_folder
 from tame_router.client.async_client import AsyncClient
@@ -43,6 +44,8 @@ SMALL: Final = Size(layers=2, rank=4)
 PACE: Final = Pace(first_token_s=0.02, token_s=0.005)
 TEXTS: Final = ("one " * 12, "two " * 12)
 """What the two small revisions answer."""
+MOST_MB: Final = 300.0
+"""Memory that the service may take while it receives, however large the upload is."""
 
 T = TypeVar("T")
 
@@ -223,8 +226,7 @@ async def run(rig: Rig, fake: TimedVllm, arguments: argparse.Namespace) -> Measu
         async with AsyncClient(service.address, attempts=1) as client:
             measurement = Measurement(rig, service, client, fake)
             measurement.beside.loads.append(load_average())
-            size = Size(layers=LAYERS, rank=arguments.rank)
-            await measurement.uploads(size, arguments.repeats)
+            await measurement.uploads(size_of(arguments.size_mb * 10**6), arguments.repeats)
             fake.pace = PACE
             await measurement.moves(arguments.moves, arguments.clients)
             await measurement.pages()
@@ -244,7 +246,7 @@ def read_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; None: that of the process."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="end with one JSON object on a line")
-    parser.add_argument("--rank", type=int, default=128, help="of the adapter; 128: 640 MiB")
+    parser.add_argument("--size-mb", type=int, default=670, help="of the adapter, 10^6 bytes each")
     parser.add_argument("--repeats", type=int, default=3, help="uploads")
     parser.add_argument("--moves", type=int, default=10, help="publications, and as many back")
     parser.add_argument("--clients", type=int, default=8, help="that stream meanwhile")
@@ -265,7 +267,8 @@ def main() -> None:
         print(f"{name:<24}{value:>9}")
     if arguments.json:
         print(json.dumps(rounded))
-    sys.exit(bool(figures.failed_during_publish or figures.mixed_answers))
+    wrong = figures.failed_during_publish or figures.mixed_answers
+    sys.exit(bool(wrong or measurement.beside.peak_mb >= MOST_MB))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.adapter_traffic import Traffic
-from bench.made_adapter import LAYERS, Size, write_adapter, write_base
+from bench.made_adapter import LAYERS, Size, size_of, write_adapter, write_base
 from bench.registry import Figures, read_arguments
 from tame_router.client.adapter_folder import read_folder
 from tame_router.registry.manifest import FileEntry
@@ -21,11 +21,20 @@ def test_the_command_line_has_values_that_measure_what_is_promised() -> None:
     """What is uploaded without a word has 512 MiB at least, and eight clients stream."""
     arguments = read_arguments([])
     assert (arguments.json, arguments.repeats, arguments.clients) == (False, 3, 8)
-    assert Size(layers=LAYERS, rank=arguments.rank).weight_bytes >= 512 * 2**20
-    given = read_arguments(["--json", "--rank", "8", "--repeats", "1", "--moves", "2"])
-    assert (given.json, given.rank, given.repeats, given.moves) == (True, 8, 1, 2)
+    assert arguments.size_mb * 10**6 >= 512 * 2**20
+    given = read_arguments(["--json", "--size-mb", "2000", "--repeats", "1", "--moves", "2"])
+    assert (given.json, given.size_mb, given.repeats, given.moves) == (True, 2000, 1, 2)
     with pytest.raises(SystemExit):
-        read_arguments(["--rank", "many"])
+        read_arguments(["--size-mb", "many"])
+
+
+@pytest.mark.parametrize("least_bytes", [1, 670 * 10**6, 2 * 10**9])
+def test_an_adapter_is_as_large_as_asked_for(least_bytes: int) -> None:
+    """It has that many bytes, and with a rank less it would not."""
+    size = size_of(least_bytes)
+    assert size.layers == LAYERS
+    assert size.weight_bytes >= least_bytes
+    assert size.weight_bytes * (size.rank - 1) < least_bytes * size.rank
 
 
 def test_the_figures_have_the_names_that_others_read() -> None:

@@ -1,6 +1,7 @@
 """How the fake vLLM meets a name that is not loaded: as vLLM does with our resolver plugin."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ class Resolver:
         missing: Names that the store does not have, or that its bytes do not bear out.
         broken: Names that are found and do not load.
         held: Names whose load stops at a hold.
+        found: Looks for a name that is not missing, in a thread, and tells whether it is there.
         answers_as: Under which name some of them answer, in place of their own.
         loaded: Names that were loaded, in order; a process that dies forgets them.
         tried: Names that were looked for, in order.
@@ -47,6 +49,7 @@ class Resolver:
         self.missing: set[str] = set()
         self.broken: set[str] = set()
         self.held: dict[str, Hold] = {}
+        self.found: Callable[[str], bool] = lambda _: True
         self.answers_as: dict[str, str] = {}
         self.loaded: list[str] = []
         self.tried: list[str] = []
@@ -60,7 +63,7 @@ class Resolver:
         if name in self.held:
             self.held[name].reached.set()
             await anyio.to_thread.run_sync(self.held[name].go_on.wait, _HOLD_S)
-        if name in self.missing:
+        if name in self.missing or not await anyio.to_thread.run_sync(self.found, name):
             return None
         if name in self.broken:
             text = f"LoRA adapter '{name}' was found but could not be loaded."

@@ -155,6 +155,9 @@ class Staging:
     def _flush(self, descriptor: int, progress: Progress, *, file_done: bool) -> None:
         try:
             os.fdatasync(descriptor)
+            # What is on disk need not be in memory too: new bytes take its place there, and not
+            # that of others' files.
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             if file_done:
                 os.close(descriptor)
