@@ -25,13 +25,20 @@ from tame_router.registry.record import (
 )
 from tame_router.registry.records.label_move import (
     called,
+    check_restorable,
     check_was_live,
     lives,
     move_label,
     restart,
 )
 from tame_router.registry.records.ledger import Ledger, Writing
-from tame_router.registry.records.life import check_usable, find_revision, need_revision, step
+from tame_router.registry.records.life import (
+    check_usable,
+    find_revision,
+    need_revision,
+    rejected,
+    step,
+)
 from tame_router.registry.records.page_token import read_token
 from tame_router.registry.records.request_store import find_outcome, insert_outcome
 from tame_router.registry.records.row import read_label, read_label_change
@@ -135,7 +142,6 @@ class LabelStore(Ledger):
             NothingToRestoreError: When it is live alone already, or never was.
             RevisionNotFoundError: When it is another expert's.
             RevisionRefusedError: When it was rejected, withdrawn or removed.
-            InvalidTransitionError: When it cannot be published where it stands.
             LabelMovedError: When the label has another generation.
         """
         with self._changing() as writing:
@@ -187,6 +193,22 @@ class LabelStore(Ledger):
         with self._database.reading() as connection:
             name = connection.execute(select(LABEL_CHANGE.c.live).where(first)).scalar()
             return find_revision(connection, name, with_report=False) if name else None
+
+    def check_restorable(self, expert: str, name: str) -> None:
+        """Refuse to go back to what has not answered, or may not again, before it is loaded.
+
+        Args:
+            expert: Whose label.
+            name: The revision.
+
+        Raises:
+            NothingToRestoreError: When it never was live.
+            RevisionNotFoundError: When it is another expert's.
+            RevisionRefusedError: When it was rejected, withdrawn or removed.
+        """
+        with self._database.reading() as connection:
+            check_was_live(connection, expert, name)
+            check_restorable(connection, expert, name)
 
     def previous(self, expert: str) -> str | None:
         """Give what a rollback goes back to: what was live before the live one became so.
@@ -245,8 +267,7 @@ def _restorable(connection: Connection, name: str) -> bool:
     record = find_revision(connection, name, with_report=False)
     if record is None:
         return True  # it came with the expert's folder
-    refused = record.withdrawn or record.removed or record.state is State.REJECTED
-    return not refused
+    return not (record.withdrawn or record.removed or rejected(connection, record))
 
 
 def _same(one: Label, other: Label) -> bool:

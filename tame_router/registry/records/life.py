@@ -16,7 +16,7 @@ from tame_router.registry.records.row import (
     write_findings,
 )
 from tame_router.registry.records.tables import LABEL, REVISION, STATE_CHANGE
-from tame_router.registry.state import Event, State, next_state
+from tame_router.registry.state import JUDGED, Event, State, next_state
 
 BRIEF = [column for column in REVISION.c if column is not REVISION.c.report]
 """What a list is made of: reports are long."""
@@ -51,6 +51,16 @@ def labelled(connection: Connection, name: str) -> bool:
     """Tell whether a label names a revision, as live or as canary."""
     named = or_(LABEL.c.live == name, LABEL.c.canary == name)
     return connection.execute(select(LABEL.c.expert).where(named).limit(1)).first() is not None
+
+
+def rejected(connection: Connection, record: RevisionRecord) -> bool:
+    """Tell whether the last judgement of a revision refused it; one that goes on says nothing."""
+    if record.state not in JUDGED:
+        return record.state is State.REJECTED
+    verdicts = STATE_CHANGE.c.state.in_([State.APPROVED, State.REJECTED])
+    query = select(STATE_CHANGE.c.state).where(STATE_CHANGE.c.revision == record.name, verdicts)
+    last = connection.execute(query.order_by(STATE_CHANGE.c.sequence.desc()).limit(1)).scalar()
+    return last == State.REJECTED
 
 
 def check_usable(record: RevisionRecord) -> None:

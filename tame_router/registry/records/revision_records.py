@@ -26,7 +26,7 @@ from tame_router.registry.records.row import read_revision, read_state_change, w
 from tame_router.registry.records.tables import REVISION, STATE_CHANGE
 from tame_router.registry.state import Event, State, next_state
 
-LABELS_OWN = frozenset({Event.PREPARED, Event.REPLACED})
+LABELS_OWN = frozenset({Event.PREPARED, Event.REPLACED, Event.RESTORED})
 """What happens to a revision only together with a move of its expert's label."""
 
 
@@ -163,6 +163,25 @@ class RevisionRecords(Ledger):
             if next_state(record.state, event) is record.state:
                 return update_revision(writing, record, **values)
             return step(writing, record, event, actor, because, **values)
+
+    def annotate(
+        self, name: str, findings: Sequence[Finding], report: str | None = None
+    ) -> RevisionRecord:
+        """Keep what a judgement found that came too late to change where a revision stands.
+
+        Args:
+            name: The revision.
+            findings: Stand in the place of those before.
+            report: Likewise; None: it stays.
+
+        Raises:
+            RevisionNotFoundError: When there is none of that name.
+        """
+        values: dict[str, Any] = {"findings": tuple(findings)}
+        if report is not None:
+            values["report"] = report
+        with self._changing() as writing:
+            return update_revision(writing, need_revision(writing.connection, name), **values)
 
     def withdraw(self, name: str, actor: Actor, because: str) -> RevisionRecord:
         """Withdraw a revision that does not answer, for good; again, it changes nothing.

@@ -10,13 +10,8 @@ from tame_router.registry.rollout.label_mover import (
     Check,
     LabelMover,
     call_of,
-    require_kept,
     require_same,
 )
-from tame_router.registry.state import State
-
-_ANSWERED = frozenset({State.RETIRED, State.ACTIVE, State.APPROVED, State.PUBLISHING})
-"""Where a revision may stand that has answered before; whether it has, the history says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,13 +110,12 @@ class Restorer:
     async def _named(self, wanted: Rollback) -> str:
         """Give the revision that the caller names, where it has answered before."""
         name = wanted.revision
+        if name == self._mover.own(wanted.expert):
+            return name
         record = await self._records.ask(lambda store: store.get(name, with_report=False))
         if record is not None and record.expert == wanted.expert:
-            require_kept(record)
-            # Approved again: it has answered, and a later publication of it failed, or goes on.
-            if record.state in _ANSWERED:
-                return name
-        if name == self._mover.own(wanted.expert):
+            # Wherever it stands, also while it is judged again: the history says what has answered.
+            await self._records.ask(lambda s: s.check_restorable(wanted.expert, name))
             return name
         raise RevisionNotFoundError(
             f"{name[:80]!r} has never answered for expert {wanted.expert!r};"
