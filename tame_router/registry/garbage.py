@@ -86,6 +86,7 @@ def _told(store: "RecordStore", now: datetime, retention: timedelta) -> tuple[tu
 
 def _marked(store: "RecordStore", now: datetime, retention: timedelta) -> tuple[str, ...]:
     store.forget(now - retention)  # calls so old are not sent again
+    store.drop_jobs(now - retention)
     return tuple(name for name in store.garbage(now, retention) if store.mark_removed(name))
 
 
