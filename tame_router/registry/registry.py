@@ -212,19 +212,21 @@ class Registry:
         self._feed.end()
 
     async def collect(self, actor: Actor, *, dry_run: bool) -> Collected:
-        """Remove what nothing needs, or tell what that is; what was removed is in the log."""
-        collected = await self._garbage.collect(dry_run=dry_run)
+        """Remove what nothing needs, or tell what that is; histories keep what was removed."""
+        collected = await self._garbage.collect(actor, dry_run=dry_run)
         if not dry_run:
             log.event(
                 logging.INFO,
                 "adapter.collected",
                 revisions=collected.revisions,
+                strays=collected.strays,
                 freed_bytes=collected.freed_bytes,
                 uploads=collected.uploads,
                 tenant=actor.tenant,
                 subject=actor.subject,
                 peer=actor.peer,
             )
+            self._feed.tell()
         return collected
 
     def _new(self) -> None:

@@ -121,7 +121,10 @@ def update_revision(writing: Writing, record: RevisionRecord, **values: Any) -> 
 def append_change(
     writing: Writing, record: RevisionRecord, before: State | None, actor: Actor, because: str
 ) -> None:
-    """Add a revision's step to the list of changes; `before` is None for its first."""
+    """Add a revision's step to the list of changes; `before` is None for its first.
+
+    What leaves the state as it is is there too, and is no step for those who count them.
+    """
     writing.sequence += 1
     row = {
         "sequence": writing.sequence,
@@ -134,4 +137,5 @@ def append_change(
         **write_actor(actor),
     }
     writing.connection.execute(STATE_CHANGE.insert().values(row))
-    writing.states.append(record.state)
+    if before is not record.state:
+        writing.states.append(record.state)

@@ -65,7 +65,10 @@ class RevisionRecords(Ledger):
                     f" {known.digest}; change a byte of the card to get another name",
                     metadata={"revision": record.name},
                 )
-            return update_revision(writing, known, removed=False) if known.removed else known
+            if not known.removed:
+                return known
+            append_change(writing, known, known.state, actor, "its bytes were uploaded again")
+            return update_revision(writing, known, removed=False)
 
     def get(self, name: str, with_report: bool = True) -> RevisionRecord | None:
         """Give a revision; None: there is none of that name."""

@@ -10,7 +10,7 @@ the standard library, and fsspec where the bytes are in a bucket.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -170,36 +170,44 @@ class RevisionStore:
     def names(self) -> list[str]:
         """Give the names of all revisions, sorted."""
         with self._failures():
-            return sorted(self._names())
+            return sorted(name for name, _ in self._ages())
 
     def remove(self, name: str) -> int:
         """Remove a revision, as `collect` does."""
         return self.collect(lambda _: [name])
 
-    def collect(self, choose: Callable[[Sequence[str]], Iterable[str]]) -> int:
+    def collect(
+        self, choose: Callable[[Mapping[str, float]], Iterable[str]], *, dry_run: bool = False
+    ) -> int:
         """Remove revisions, then every blob that no manifest names any more: give bytes freed.
 
         Args:
-            choose: Gives the revisions to remove, from the names of all that are here. In a
-                folder nobody adds anything from before it is called until all is removed. A
-                bucket has no locks: what is added in between may go, and whoever adds has to
-                look again afterwards.
+            choose: Gives the revisions to remove, told the seconds since each that is here was
+                written, by name. In a folder nobody adds anything from before it is called until
+                all is removed. A bucket has no locks: what is added in between may go, and
+                whoever adds has to look again afterwards.
+            dry_run: Only count the bytes; nothing is removed.
 
         Raises:
             TameError: What `choose` raises; nothing is removed then.
             CorruptRevisionError: When a remaining manifest cannot be read: who knows what it
                 names? No blob is removed then.
         """
-        with self._failures(), self._blobs.removing():
-            for name in choose(sorted(self._names())):
-                if REVISION_NAME.fullmatch(name):
+        alone = self._blobs.adding() if dry_run else self._blobs.removing()
+        with self._failures(), alone:
+            ages = dict(sorted(self._ages()))
+            going = {name for name in choose(ages) if REVISION_NAME.fullmatch(name)}
+            if not dry_run:
+                for name in going:
                     self._blobs.delete(_document(name))
-            needed = {_blob(file) for name in self._names() for file in self.manifest(name).files}
+            staying = {name for name, _ in self._ages()} - going
+            needed = {_blob(file) for name in staying for file in self.manifest(name).files}
             freed = 0
             for kept in list(self._blobs.list("blobs")):
                 if kept.key not in needed and kept.age_s >= self._blobs.spare_s:
-                    self._blobs.delete(kept.key)
                     freed += kept.size_bytes
+                    if not dry_run:
+                        self._blobs.delete(kept.key)
             return freed
 
     def _keep_document(self, name: str, manifest: Manifest) -> None:
@@ -214,12 +222,13 @@ class RevisionStore:
         if there != manifest:
             raise AlreadyExistsError(f"another revision is called {name}; change any byte of this")
 
-    def _names(self) -> Iterator[str]:
+    def _ages(self) -> Iterator[tuple[str, float]]:
+        """Give the names of all revisions, and the seconds since each was written."""
         for kept in self._blobs.list("revisions"):
             _, _, rest = kept.key.partition("/")
             name, _, document = rest.partition("/")
             if document == MANIFEST and REVISION_NAME.fullmatch(name):
-                yield name
+                yield name, kept.age_s
 
     def _healthy(self, file: FileEntry) -> bool:
         """Tell whether a blob need not be written: it lies there, and is what it should be.
