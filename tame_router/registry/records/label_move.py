@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, or_, select
 
 from tame_router.errors import RevisionNotFoundError
-from tame_router.errors_registry import NothingToRestoreError, RevisionRefusedError
+from tame_router.errors_registry import NothingToRestoreError
 from tame_router.registry.record import Action, Actor, Label, LabelChange, RevisionRecord
 from tame_router.registry.records.ledger import Writing
-from tame_router.registry.records.life import check_usable, find_revision, rejected, step
+from tame_router.registry.records.life import find_revision, rejected, step
 from tame_router.registry.records.row import microseconds, write_label_change
 from tame_router.registry.records.tables import LABEL, LABEL_CHANGE
 from tame_router.registry.state import JUDGED, Event, State
+from tame_router.registry.usable import rejection, require_kept
 
 
 def lives(changes: Sequence[LabelChange]) -> list[str]:
@@ -61,12 +62,11 @@ def check_was_live(connection: Connection, expert: str, name: str) -> None:
     )
 
 
-def check_restorable(connection: Connection, expert: str, name: str) -> RevisionRecord | None:
+def check_restorable(connection: Connection, name: str) -> RevisionRecord | None:
     """Refuse to go back to what may not answer again, and give its record; None: it has none.
 
     Args:
         connection: A transaction.
-        expert: Whose label is to name it.
         name: The revision.
 
     Raises:
@@ -75,21 +75,17 @@ def check_restorable(connection: Connection, expert: str, name: str) -> Revision
     record = find_revision(connection, name, with_report=False)
     if record is None:
         return None
-    check_usable(record)
+    require_kept(record)
     if rejected(connection, record):
-        raise RevisionRefusedError(
-            f"the revision {name} was rejected and cannot answer for {expert}; choose another",
-            metadata={"revision": name, "state": str(record.state)},
-        )
+        raise rejection(record)
     return record
 
 
-def restart(writing: Writing, expert: str, name: str, actor: Actor, because: str) -> None:
+def restart(writing: Writing, name: str, actor: Actor, because: str) -> None:
     """Let a revision become ACTIVE, by the steps that it takes from its state.
 
     Args:
         writing: The change that this is part of.
-        expert: Whose label is to name it.
         name: The revision; where it has no record, nothing is done.
         actor: Who wanted it.
         because: Why.
@@ -97,7 +93,7 @@ def restart(writing: Writing, expert: str, name: str, actor: Actor, because: str
     Raises:
         RevisionRefusedError: When it was rejected, withdrawn or removed.
     """
-    record = check_restorable(writing.connection, expert, name)
+    record = check_restorable(writing.connection, name)
     if record is None:
         return
     if record.state is State.ACTIVE:

@@ -14,6 +14,7 @@ from tame_router.errors_registry import (
     InvalidTransitionError,
     LabelMovedError,
     NothingToRestoreError,
+    RevisionRefusedError,
 )
 from tame_router.registry.record import (
     Action,
@@ -33,10 +34,8 @@ from tame_router.registry.records.label_move import (
 )
 from tame_router.registry.records.ledger import Ledger, Writing
 from tame_router.registry.records.life import (
-    check_usable,
     find_revision,
     need_revision,
-    rejected,
     step,
 )
 from tame_router.registry.records.page_token import read_token
@@ -44,6 +43,7 @@ from tame_router.registry.records.request_store import find_outcome, insert_outc
 from tame_router.registry.records.row import read_label, read_label_change
 from tame_router.registry.records.tables import LABEL, LABEL_CHANGE
 from tame_router.registry.state import Event, State
+from tame_router.registry.usable import require_kept
 
 
 class LabelStore(Ledger):
@@ -107,7 +107,7 @@ class LabelStore(Ledger):
             record = need_revision(writing.connection, name)
             label = _expected(writing.connection, record.expert, expected_generation)
             live = _live(label, live_before)
-            check_usable(record)
+            require_kept(record)
             moved = _published(record, live, canary_share)
             if not (label.generation and _same(label, moved)):
                 started = Event.PUBLISH if record.state is State.ACTIVE else Event.PREPARED
@@ -157,7 +157,7 @@ class LabelStore(Ledger):
                 )
             if to != live:
                 check_was_live(writing.connection, expert, to)
-                restart(writing, expert, to, actor, because)
+                restart(writing, to, actor, because)
             moved = Label(expert=expert, live=to)
             label = move_label(writing, label, moved, live, Action.ROLLBACK, actor, because)
             return _note(writing, call, label)
@@ -208,7 +208,7 @@ class LabelStore(Ledger):
         """
         with self._database.reading() as connection:
             check_was_live(connection, expert, name)
-            check_restorable(connection, expert, name)
+            check_restorable(connection, name)
 
     def previous(self, expert: str) -> str | None:
         """Give what a rollback goes back to: what was live before the live one became so.
@@ -264,10 +264,11 @@ def _published(record: RevisionRecord, live: str, canary_share: float | None) ->
 
 
 def _restorable(connection: Connection, name: str) -> bool:
-    record = find_revision(connection, name, with_report=False)
-    if record is None:
-        return True  # it came with the expert's folder
-    return not (record.withdrawn or record.removed or rejected(connection, record))
+    try:
+        check_restorable(connection, name)
+    except RevisionRefusedError:
+        return False
+    return True
 
 
 def _same(one: Label, other: Label) -> bool:

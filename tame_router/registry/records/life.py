@@ -5,8 +5,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, or_, select
 
-from tame_router.errors import RevisionNotFoundError
-from tame_router.errors_registry import RevisionRefusedError
 from tame_router.registry.record import Actor, RevisionRecord
 from tame_router.registry.records.ledger import Writing
 from tame_router.registry.records.row import (
@@ -17,6 +15,7 @@ from tame_router.registry.records.row import (
 )
 from tame_router.registry.records.tables import LABEL, REVISION, STATE_CHANGE
 from tame_router.registry.state import JUDGED, Event, State, next_state
+from tame_router.registry.usable import unknown_revision
 
 BRIEF = [column for column in REVISION.c if column is not REVISION.c.report]
 """What a list is made of: reports are long."""
@@ -31,19 +30,15 @@ def find_revision(
     return None if row is None else read_revision(row)
 
 
-def need_revision(connection: Connection, name: str) -> RevisionRecord:
+def need_revision(connection: Connection, name: str, *, with_report: bool = True) -> RevisionRecord:
     """Read a revision that must be there.
 
     Raises:
         RevisionNotFoundError: When there is none of that name.
     """
-    record = find_revision(connection, name)
+    record = find_revision(connection, name, with_report=with_report)
     if record is None:
-        raise RevisionNotFoundError(
-            f"there is no revision {name[:64]!r}; `tame adapter list` or ListAdapterRevisions tells"
-            " which there are",
-            metadata={"revision": name[:64]},
-        )
+        raise unknown_revision(name)
     return record
 
 
@@ -61,21 +56,6 @@ def rejected(connection: Connection, record: RevisionRecord) -> bool:
     query = select(STATE_CHANGE.c.state).where(STATE_CHANGE.c.revision == record.name, verdicts)
     last = connection.execute(query.order_by(STATE_CHANGE.c.sequence.desc()).limit(1)).scalar()
     return last == State.REJECTED
-
-
-def check_usable(record: RevisionRecord) -> None:
-    """Refuse a revision that may not answer again.
-
-    Raises:
-        RevisionRefusedError: When it was withdrawn, or its bytes were removed.
-    """
-    if record.withdrawn or record.removed:
-        what = "was withdrawn" if record.withdrawn else "is old, and its bytes were removed"
-        raise RevisionRefusedError(
-            f"the revision {record.name} {what}; upload {'another' if record.withdrawn else 'it'}"
-            " instead",
-            metadata={"revision": record.name, "state": str(record.state)},
-        )
 
 
 def step(

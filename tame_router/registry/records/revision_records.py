@@ -14,7 +14,6 @@ from tame_router.registry.records.ledger import Ledger, Writing
 from tame_router.registry.records.life import (
     BRIEF,
     append_change,
-    check_usable,
     find_revision,
     labelled,
     need_revision,
@@ -25,6 +24,7 @@ from tame_router.registry.records.page_token import read_token
 from tame_router.registry.records.row import read_revision, read_state_change, write_revision
 from tame_router.registry.records.tables import REVISION, STATE_CHANGE
 from tame_router.registry.state import Event, State, next_state
+from tame_router.registry.usable import require_kept
 
 LABELS_OWN = frozenset({Event.PREPARED, Event.REPLACED, Event.RESTORED})
 """What happens to a revision only together with a move of its expert's label."""
@@ -74,6 +74,15 @@ class RevisionRecords(Ledger):
         """Give a revision; None: there is none of that name."""
         with self._database.transaction() as connection:
             return find_revision(connection, name, with_report=with_report)
+
+    def need(self, name: str) -> RevisionRecord:
+        """Give a revision without its report.
+
+        Raises:
+            RevisionNotFoundError: When there is none of that name.
+        """
+        with self._database.transaction() as connection:
+            return need_revision(connection, name, with_report=False)
 
     def list(
         self,
@@ -160,7 +169,7 @@ class RevisionRecords(Ledger):
         with self._changing() as writing:
             record = need_revision(writing.connection, name)
             if event in {Event.PUBLISH, Event.EVALUATE}:
-                check_usable(record)
+                require_kept(record)
             if not _add_job(writing, job):
                 return record
             if next_state(record.state, event) is record.state:

@@ -10,11 +10,9 @@ from tame_router.backends.fleet import Fleet
 from tame_router.catalog.expert import Expert
 from tame_router.catalog.live import LiveCatalog
 from tame_router.errors import InvalidRequestError, TameError
-from tame_router.errors_registry import RevisionRefusedError
 from tame_router.registry.record import Actor, Call, Label, RevisionRecord
 from tame_router.registry.rollout.labels import Labels
 from tame_router.registry.rollout.newcomers import Newcomers
-from tame_router.registry.state import State
 from tame_router.telemetry import log
 
 Check = Callable[[RevisionRecord], Awaitable[None]]
@@ -122,22 +120,6 @@ class LabelMover:
 
     def _expert(self, name: str) -> Expert:
         return self._live.folders.expert(name)
-
-
-def require_kept(record: RevisionRecord) -> None:
-    """Make sure that a revision may answer at all.
-
-    Raises:
-        RevisionRefusedError: When it was rejected, withdrawn or removed.
-    """
-    told = (
-        (record.state is State.REJECTED, "was rejected; GetAdapterRevision tells why"),
-        (record.withdrawn, "was withdrawn; upload another"),
-        (record.removed, "was removed as garbage; upload it again"),
-    )
-    for refused, why in told:
-        if refused:
-            raise RevisionRefusedError(f"{record.name} {why}", metadata={"revision": record.name})
 
 
 def call_of(actor: Actor, method: str, request_id: str) -> Call | None:
