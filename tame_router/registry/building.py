@@ -182,7 +182,9 @@ async def open_registry(
         # Experts that were made elsewhere answer the first question too.
         await newcomers.complete()
         doing = (worker.run for worker in workers)
-        async with _beside(labels.follow, newcomers.follow, warden.run, vigil.run, *doing):
+        async with _beside(
+            labels.follow, newcomers.follow, warden.run, vigil.run, mover.run, *doing
+        ):
             yield registry
     finally:
         await records.close()

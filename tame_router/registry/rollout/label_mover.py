@@ -50,6 +50,7 @@ class LabelMover:
         self._newcomers = newcomers
         self.prepare_timeout_s = prepare_timeout_s
         self._quorum = quorum
+        self._ways_back: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def alone(self, expert: str) -> asyncio.Lock:
@@ -86,12 +87,19 @@ class LabelMover:
         deadline = asyncio.get_running_loop().time() + self.prepare_timeout_s
         await self._fleet.prepare(known.backend, revision, deadline=deadline, quorum=self._quorum)
 
-    async def prepare_way_back(self, expert: str, live: str) -> None:
+    def prepare_way_back(self, expert: str, live: str) -> None:
         """Have replicas answer as what is live now, so that a rollback to it need not ask them.
 
-        Where they do not, a rollback prepares them itself, and takes so much longer.
+        It is done beside the publication, which does not wait for it. Where replicas do not, a
+        rollback prepares them itself, and takes so much longer.
         """
         if live and not self.loaded(expert, live):
+            self._ways_back.put_nowait((expert, live))
+
+    async def run(self) -> None:
+        """Prepare ways back as they are asked for, until cancelled."""
+        while True:
+            expert, live = await self._ways_back.get()
             with contextlib.suppress(TameError):  # the log says of each replica why
                 await self.prepare(expert, live)
 

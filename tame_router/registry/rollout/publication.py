@@ -94,7 +94,7 @@ class Publisher:
             async with self._attempt(record, actor):
                 await self._check(record)
                 before = label.live if label.generation else self._mover.own(expert)
-                await self._mover.prepare_way_back(expert, before)
+                self._mover.prepare_way_back(expert, before)
                 await self._mover.prepare(expert, record.name)
                 moved = await self._move(record, label, wanted, actor, call, because)
         found = await self._records.ask(lambda store: store.get(record.name, with_report=False))
