@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from tame_router.admission.caller import Caller
 from tame_router.admission.seats import Seats
-from tame_router.errors import ExpertNotFoundError, RevisionNotFoundError
+from tame_router.errors import ExpertNotFoundError
 from tame_router.quota.quota import Quota
 from tame_router.registry.record import Actor, Label, RevisionRecord, StateChange
 from tame_router.registry.registry import Registry
@@ -20,6 +20,7 @@ from tame_router.registry.request import (
 )
 from tame_router.registry.rollout.restoration import Rollback
 from tame_router.registry.uploading.intake import Session
+from tame_router.registry.usable import unknown_revision
 from tame_router.tenancy.tenant import Scope
 
 UPLOADS_PER_TENANT = 8
@@ -76,7 +77,7 @@ class AdapterDesk:
             PermissionDeniedError: When the caller may not publish.
             RevisionNotFoundError: When there is none of that name for it.
         """
-        return await self._seen(caller, name)
+        return await self._seen(caller, name, with_report=True)
 
     async def revisions(self, caller: Caller, wanted: Wanted) -> Page:
         """Give a page of revisions.
@@ -184,14 +185,13 @@ class AdapterDesk:
                 metadata={"expert": expert[:64]},
             )
 
-    async def _seen(self, caller: Caller, name: str) -> RevisionRecord:
+    async def _seen(
+        self, caller: Caller, name: str, *, with_report: bool = False
+    ) -> RevisionRecord:
         experts = _experts(caller)
-        record = await self._registry.revision(name)
+        record = await self._registry.revision(name, with_report=with_report)
         if record is None or (experts is not None and record.expert not in experts):
-            raise RevisionNotFoundError(
-                f"there is no revision {name[:80]!r}; ListAdapterRevisions tells which there are",
-                metadata={"revision": name[:80]},
-            )
+            raise unknown_revision(name)
         return record
 
 

@@ -128,6 +128,7 @@ def write_collected(collected: Collected) -> pb.CollectAdapterGarbageResponse:
     """Write what was removed."""
     return pb.CollectAdapterGarbageResponse(
         revisions=collected.revisions,
+        strays=collected.strays,
         freed_bytes=collected.freed_bytes,
         uploads=collected.uploads,
     )

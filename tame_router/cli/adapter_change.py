@@ -142,8 +142,9 @@ def run_collect(arguments: argparse.Namespace) -> int:
     text = "\n".join(
         [
             *collected.revisions,
-            f"{verb} {len(collected.revisions)} revisions, {size_text(collected.freed_bytes)},"
-            f" and {collected.uploads} unfinished uploads",
+            *(f"{name}  (no record names it)" for name in collected.strays),
+            f"{verb} {len(collected.revisions) + len(collected.strays)} revisions,"
+            f" {size_text(collected.freed_bytes)}, and {collected.uploads} unfinished uploads",
         ]
     )
     _show({**dataclasses.asdict(collected), "dry_run": arguments.dry_run}, text, arguments)

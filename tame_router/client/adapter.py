@@ -216,12 +216,14 @@ class Collected:
     Attributes:
         revisions: Names of the revisions whose bytes are gone; their records stay.
         freed_bytes: Bytes set free.
-        uploads: Unfinished uploads that were too old.
+        uploads: Unfinished uploads that were too old; a dry run does not count them.
+        strays: Names of revisions without a record, as a crash leaves them; they are gone too.
     """
 
     revisions: tuple[str, ...]
     freed_bytes: int
     uploads: int
+    strays: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

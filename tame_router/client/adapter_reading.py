@@ -121,7 +121,10 @@ def read_checked(proto: pb.ValidateAdapterRevisionResponse) -> Checked:
 def read_collected(proto: pb.CollectAdapterGarbageResponse) -> Collected:
     """Read what was removed."""
     return Collected(
-        revisions=tuple(proto.revisions), freed_bytes=proto.freed_bytes, uploads=proto.uploads
+        revisions=tuple(proto.revisions),
+        freed_bytes=proto.freed_bytes,
+        uploads=proto.uploads,
+        strays=tuple(proto.strays),
     )
 
 

@@ -5,11 +5,15 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tame_router.catalog.live import LiveCatalog
 from tame_router.errors import RevisionNotFoundError
-from tame_router.errors_registry import CorruptRevisionError, RevisionRefusedError
+from tame_router.errors_registry import (
+    CorruptRevisionError,
+    InvalidTransitionError,
+    RevisionRefusedError,
+)
 from tame_router.registry.advice import found
 from tame_router.registry.domain.domain import founds
 from tame_router.registry.domain.domains import Domains, Look
@@ -28,6 +32,9 @@ from tame_router.registry.state import Event, State
 from tame_router.registry.storage.revision_store import RevisionStore
 from tame_router.telemetry import log
 
+if TYPE_CHECKING:  # the database's library is loaded with it
+    from tame_router.registry.records.record_store import RecordStore
+
 
 class Signatures(Protocol):
     """Looks at the signature of a revision whose bytes are in the store."""
@@ -43,6 +50,9 @@ class Signatures(Protocol):
 
 Examine = Callable[[str], AbstractAsyncContextManager[EngineProbe]]
 """Opens an engine of an expert's that can be asked."""
+
+Writes = Callable[["RecordStore"], RevisionRecord]
+"""Changes a revision's record, and gives it as it is then."""
 
 Sets = Callable[[RevisionRecord], Awaitable[EvaluationSets]]
 """Gives what a revision is asked."""
@@ -139,7 +149,8 @@ class Assessment:
             revision=record.name,
             actor=job.actor,
         )
-        await self._records.ask(
+        await self._conclude(
+            record,
             lambda store: store.happen(
                 record.name,
                 Event.VALIDATED,
@@ -149,9 +160,9 @@ class Assessment:
                 signature=state,
                 signer=signed.signer,
                 job=following,
-            )
+            ),
+            lambda store: store.annotate(record.name, findings),
         )
-        self._feed.tell()
 
     async def evaluate(self, job: Job) -> None:
         """Have a revision and what answers today asked the same, and judge."""
@@ -169,17 +180,14 @@ class Assessment:
         fatal = [finding.reason.value for finding in report.findings if finding.fatal]
         because = f"the gate refused it: {', '.join(fatal)}" if fatal else "the gate let it through"
         kept = (f for f in _kept(record) if f.reason is not Reason.DOMAIN_COLLISION)
-        await self._records.ask(
+        findings = (*kept, *report.findings)
+        await self._conclude(
+            record,
             lambda store: store.happen(
-                record.name,
-                event,
-                ROUTER,
-                because,
-                findings=(*kept, *report.findings),
-                report=report.document,
-            )
+                record.name, event, ROUTER, because, findings=findings, report=report.document
+            ),
+            lambda store: store.annotate(record.name, findings, report.document),
         )
-        self._feed.tell()
 
     async def _examined(self, record: RevisionRecord, look: Look) -> Report:
         """Ask a revision and what answers today; one whose expert cannot be is not asked."""
@@ -238,12 +246,35 @@ class Assessment:
 
     async def _refuse(self, record: RevisionRecord, findings: tuple[Finding, ...]) -> None:
         reasons = ", ".join(finding.reason.value for finding in findings if finding.fatal)
-        await self._records.ask(
+        log.event(logging.WARNING, "adapter.refused", revision=record.name, because=reasons)
+        await self._conclude(
+            record,
             lambda store: store.happen(
                 record.name, Event.FAILED, ROUTER, f"refused: {reasons}", findings=findings
-            )
+            ),
+            lambda store: store.annotate(record.name, findings),
         )
-        log.event(logging.WARNING, "adapter.refused", revision=record.name, because=reasons)
+
+    async def _conclude(self, record: RevisionRecord, judge: Writes, annotate: Writes) -> None:
+        """Let a verdict count; where a rollback was faster it is kept with the revision alone.
+
+        Args:
+            record: The revision as it stood when it was looked at.
+            judge: Moves it on.
+            annotate: Keeps what was found.
+
+        Raises:
+            InvalidTransitionError: When it stands elsewhere for another reason.
+        """
+        try:
+            await self._records.ask(judge)
+        except InvalidTransitionError:
+            now = await self._records.ask(lambda s: s.get(record.name, with_report=False))
+            if now is None or now.state not in {State.ACTIVE, State.RETIRED}:
+                raise
+            # Whoever went back to it knew that it was judged again, and has the last word.
+            await self._records.ask(annotate)
+            log.event(logging.WARNING, "adapter.verdict_late", revision=record.name)
         self._feed.tell()
 
 

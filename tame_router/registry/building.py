@@ -36,6 +36,7 @@ from tame_router.registry.rollout.publication import Publisher
 from tame_router.registry.rollout.restoration import Restorer, Rollback
 from tame_router.registry.signing.signature_look import SignatureLook
 from tame_router.registry.signing.signing_policy import SigningPolicies
+from tame_router.registry.signing.vigil import Vigil
 from tame_router.registry.storage.revision_store import RevisionStore
 from tame_router.registry.uploading.checkers import Checkers
 from tame_router.registry.uploading.intake import Intake
@@ -100,10 +101,11 @@ async def open_registry(
     checkers = Checkers(settings, base_models, live, base_model_dir)
     uploads = Uploads(settings.state_dir / "uploads", checkers.checker_for)
     whole = Wholeness(store)
+    signatures = SignatureLook(store, SigningPolicies(section))
     assessment = Assessment(
         records,
         store,
-        SignatureLook(store, SigningPolicies(section)),
+        signatures,
         Gate(section.gate),
         ExaminationSets(live, store),
         fleet.examining,
@@ -143,7 +145,8 @@ async def open_registry(
         quorum=section.quorum,
     )
     publisher = Publisher(records, mover, assessment.check, owner=owner, lease_s=section.lease_s)
-    restorer = Restorer(records, mover, assessment.check)
+    vigil = Vigil(records, signatures, lambda: labels.answering, observer)
+    restorer = Restorer(records, mover, assessment.check, vigil.glance)
 
     async def drop_uploads(before: datetime) -> int:
         return await uploads.collect((datetime.now(UTC) - before).total_seconds())
@@ -179,7 +182,9 @@ async def open_registry(
         # Experts that were made elsewhere answer the first question too.
         await newcomers.complete()
         doing = (worker.run for worker in workers)
-        async with _beside(labels.follow, newcomers.follow, warden.run, *doing):
+        async with _beside(
+            labels.follow, newcomers.follow, warden.run, vigil.run, mover.run, *doing
+        ):
             yield registry
     finally:
         await records.close()

@@ -17,7 +17,7 @@ BATCH: Final = 100
 
 
 class Feed:
-    """Tells changes of state.
+    """Tells changes of state. However many watch, one question in `poll_s` finds that there is any.
 
     Args:
         records: The records.
@@ -29,6 +29,9 @@ class Feed:
         self._poll_s = poll_s
         self._news = asyncio.Event()
         self._ended = False
+        self._asking = asyncio.Lock()
+        self._last = 0
+        self._due_s = 0.0  # when the records are asked again, on the event loop's clock
 
     def end(self) -> None:
         """End all watching, now and from here on: the router stops."""
@@ -37,6 +40,7 @@ class Feed:
 
     def tell(self) -> None:
         """Say that there is a change."""
+        self._due_s = 0.0
         self._news.set()
         self._news = asyncio.Event()
 
@@ -62,13 +66,28 @@ class Feed:
         """
         while not self._ended:
             news = self._news
+            last = await self._reached()
+            if last <= after:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(self._due_s):
+                        await news.wait()
+                continue
             found = await self._records.ask(partial(_read, after, experts, name))
             for change, record in found:
                 after = change.sequence
                 yield change, record
-            if not found:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), self._poll_s)
+            if len(found) < BATCH:  # whatever came up to the last one is not for this watcher
+                after = max(after, last)
+
+    async def _reached(self) -> int:
+        """Give the number of the last change, as the records said at most `poll_s` ago."""
+        async with self._asking:
+            now_s = asyncio.get_running_loop().time()
+            if now_s >= self._due_s:
+                # Before the answer: what is told of while it is under way is asked for again.
+                self._due_s = now_s + self._poll_s
+                self._last = await self._records.ask(lambda store: store.sequence())
+            return self._last
 
 
 def _read(

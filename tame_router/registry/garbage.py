@@ -1,11 +1,15 @@
-"""Bytes that nothing needs any more: of old refused and retired revisions, and lost uploads."""
+"""Bytes that nothing needs any more: of old refused and retired revisions, and lost uploads.
+
+A crash between the end of an upload and its record leaves bytes in the store that no record
+names: strays. They go once they are as old as an upload may be that is still going on.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tame_router.registry.record import RevisionRecord
+from tame_router.registry.record import Actor
 from tame_router.registry.records.access import Records
 from tame_router.registry.request import Collected
 from tame_router.registry.storage.revision_store import RevisionStore
@@ -32,7 +36,7 @@ class Garbage:
         store: Where their bytes are.
         drop_uploads: Throws unfinished uploads away.
         retention: Age from which bytes of refused and retired revisions may go.
-        upload_age: Age from which an unfinished upload counts as lost.
+        upload_age: Age from which an unfinished upload counts as lost, and a stray as one.
     """
 
     def __init__(
@@ -50,46 +54,63 @@ class Garbage:
         self._retention = retention
         self._upload_age = upload_age
 
-    async def collect(self, *, dry_run: bool) -> Collected:
-        """Remove what nothing needs; `dry_run`: tell what that is, as far as it can be told.
+    async def collect(self, actor: Actor, *, dry_run: bool) -> Collected:
+        """Remove what nothing needs.
+
+        Args:
+            actor: Who wants it.
+            dry_run: Tell what that is, but for unfinished uploads, and remove nothing.
 
         Raises:
             StoreUnavailableError: When the records cannot be used.
             StorageUnavailableError: When the bytes cannot be removed now.
         """
         now = datetime.now(UTC)
-        if dry_run:
-            names, size = await self._records.ask(lambda s: _told(s, now, self._retention))
-            return Collected(revisions=names, freed_bytes=size)
-        # Noted first: a revision whose bytes are going must not be published meanwhile.
-        names = await self._records.ask(lambda s: _marked(s, now, self._retention))
         loop = asyncio.get_running_loop()
         gone: set[str] = set()
+        strays: set[str] = set()
+        if dry_run:
+            names = await self._records.ask(lambda s: tuple(s.garbage(now, self._retention)))
+        else:
+            # Noted first: a revision whose bytes are going must not be published meanwhile.
+            names = await self._records.ask(lambda s: _marked(s, now, self._retention, actor))
 
-        def choose(kept: Sequence[str]) -> set[str]:
+        def choose(kept: Mapping[str, float]) -> set[str]:
             """Ask from the store's thread, which holds its lock: who uploads again is safe."""
-            asking = self._records.ask(lambda store: _removed(store, {*names, *kept}))
-            gone.update(asyncio.run_coroutine_threadsafe(asking, loop).result())
-            return gone
+            oldest_s = self._upload_age.total_seconds()
+            old = [name for name, age_s in kept.items() if age_s >= oldest_s]
+            asking = self._records.ask(
+                lambda s: (_removed(s, {*names, *kept}), _unrecorded(s, old))
+            )
+            removed, unrecorded = asyncio.run_coroutine_threadsafe(asking, loop).result()
+            gone.update(names if dry_run else (), removed)
+            strays.update(unrecorded)
+            return gone | strays
 
-        freed = await asyncio.to_thread(self._store.collect, choose)
-        uploads = await self._drop_uploads(now - self._upload_age)
-        revisions = tuple(name for name in names if name in gone)
-        return Collected(revisions=revisions, freed_bytes=freed, uploads=uploads)
+        freed = await asyncio.to_thread(self._store.collect, choose, dry_run=dry_run)
+        uploads = 0 if dry_run else await self._drop_uploads(now - self._upload_age)
+        return Collected(
+            revisions=tuple(name for name in names if name in gone),
+            strays=tuple(sorted(strays)),
+            freed_bytes=freed,
+            uploads=uploads,
+        )
 
 
-def _told(store: "RecordStore", now: datetime, retention: timedelta) -> tuple[tuple[str, ...], int]:
-    names = tuple(store.garbage(now, retention))
-    records: list[RevisionRecord | None] = [store.get(name, with_report=False) for name in names]
-    return names, sum(record.manifest.size_bytes for record in records if record)
-
-
-def _marked(store: "RecordStore", now: datetime, retention: timedelta) -> tuple[str, ...]:
+def _marked(
+    store: "RecordStore", now: datetime, retention: timedelta, actor: Actor
+) -> tuple[str, ...]:
     store.forget(now - retention)  # calls so old are not sent again
-    return tuple(name for name in store.garbage(now, retention) if store.mark_removed(name))
+    store.drop_jobs(now - retention)
+    return tuple(name for name in store.garbage(now, retention) if store.mark_removed(name, actor))
 
 
 def _removed(store: "RecordStore", names: Iterable[str]) -> list[str]:
     """Give those noted as removed: also by a process that died before their bytes were."""
     records = [store.get(name, with_report=False) for name in names]
     return [record.name for record in records if record and record.removed]
+
+
+def _unrecorded(store: "RecordStore", names: Iterable[str]) -> list[str]:
+    """Give those of which no record says anything."""
+    return [name for name in names if store.get(name, with_report=False) is None]

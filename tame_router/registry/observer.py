@@ -20,6 +20,9 @@ class Observer(Protocol):
     def adapter_corrupt(self) -> None:
         """Take note of a revision whose bytes are not what its digest says."""
 
+    def adapters_untrusted(self, count: int) -> None:
+        """Take note of how many revisions answer now though their signature counts no more."""
+
     def adapter_job_failed(self, kind: str, *, for_good: bool) -> None:
         """Take note of a job that failed.
 
@@ -39,6 +42,9 @@ class Unobserved:
         """Do nothing."""
 
     def adapter_corrupt(self) -> None:
+        """Do nothing."""
+
+    def adapters_untrusted(self, count: int) -> None:
         """Do nothing."""
 
     def adapter_job_failed(self, kind: str, *, for_good: bool) -> None:

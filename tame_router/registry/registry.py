@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
 
-from tame_router.errors import RevisionNotFoundError
 from tame_router.registry.canary.witness import Witness
 from tame_router.registry.feed import Feed
 from tame_router.registry.garbage import Garbage
@@ -97,9 +96,9 @@ class Registry:
         brought, _ = await self._records.ask(lambda s: s.list({expert}, frozenset(), 1, ""))
         return bool(brought)
 
-    async def revision(self, name: str) -> RevisionRecord | None:
-        """Give a revision with its report; None: there is none of that name."""
-        return await self._records.ask(lambda store: store.get(name))
+    async def revision(self, name: str, *, with_report: bool = True) -> RevisionRecord | None:
+        """Give a revision; None: there is none of that name."""
+        return await self._records.ask(lambda store: store.get(name, with_report))
 
     async def revisions(self, experts: Collection[str] | None, wanted: Wanted) -> Page:
         """Give a page of revisions.
@@ -131,7 +130,7 @@ class Registry:
             RevisionNotFoundError: When there is no such revision.
             InvalidTransitionError: When it cannot be evaluated where it stands.
         """
-        record = await self._known(name)
+        record = await self._records.ask(lambda store: store.need(name))
         kind = JobKind.VALIDATE if record.state is State.REJECTED else JobKind.EVALUATE
         # A job's id is unique: the same call again finds its job, and changes nothing. What kind
         # it is does not count, as the first call has changed where the revision stands.
@@ -212,19 +211,21 @@ class Registry:
         self._feed.end()
 
     async def collect(self, actor: Actor, *, dry_run: bool) -> Collected:
-        """Remove what nothing needs, or tell what that is; what was removed is in the log."""
-        collected = await self._garbage.collect(dry_run=dry_run)
+        """Remove what nothing needs, or tell what that is; histories keep what was removed."""
+        collected = await self._garbage.collect(actor, dry_run=dry_run)
         if not dry_run:
             log.event(
                 logging.INFO,
                 "adapter.collected",
                 revisions=collected.revisions,
+                strays=collected.strays,
                 freed_bytes=collected.freed_bytes,
                 uploads=collected.uploads,
                 tenant=actor.tenant,
                 subject=actor.subject,
                 peer=actor.peer,
             )
+            self._feed.tell()
         return collected
 
     def _new(self) -> None:
@@ -232,9 +233,3 @@ class Registry:
         for worker in self._workers:
             worker.wake()
         self._feed.tell()
-
-    async def _known(self, name: str) -> RevisionRecord:
-        record = await self._records.ask(lambda store: store.get(name, with_report=False))
-        if record is None:
-            raise RevisionNotFoundError(f"there is no revision {name[:80]!r}")
-        return record

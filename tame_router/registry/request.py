@@ -161,10 +161,12 @@ class Collected:
 
     Attributes:
         revisions: Names of the revisions whose bytes are gone.
+        strays: Names of those of which there was no record, as a crash leaves them.
         freed_bytes: Bytes set free.
         uploads: Unfinished uploads that were too old.
     """
 
     revisions: tuple[str, ...] = ()
+    strays: tuple[str, ...] = ()
     freed_bytes: int = 0
     uploads: int = 0

@@ -3,6 +3,7 @@
 ```
 VALIDATING → EVALUATING → APPROVED → PUBLISHING → ACTIVE → RETIRED → PUBLISHING (rollback)
      └────────────┴───────────┴→ REJECTED → VALIDATING (asked for again)
+     └────────────┴→ ACTIVE (gone back to while it is judged again)
 ```
 Pure: nothing here reads a clock, a store or a socket.
 """
@@ -10,6 +11,7 @@ Pure: nothing here reads a clock, a store or a socket.
 import enum
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
 from tame_router.errors_registry import InvalidTransitionError
 
@@ -33,6 +35,10 @@ class State(enum.StrEnum):
     """It has answered, or was withdrawn, and answers no more."""
 
 
+JUDGED: Final = frozenset({State.VALIDATING, State.EVALUATING})
+"""Where it is not known yet whether a revision may be published."""
+
+
 class Event(enum.StrEnum):
     """What can happen to a revision."""
 
@@ -54,14 +60,18 @@ class Event(enum.StrEnum):
     """Another revision took its place, or its canary ended."""
     RETIRE = "retire"
     """Somebody withdrew it."""
+    RESTORED = "restored"
+    """The label went back to it while it was judged again: it has answered before."""
 
 
 TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
     {
         (State.VALIDATING, Event.VALIDATED): State.EVALUATING,
         (State.VALIDATING, Event.FAILED): State.REJECTED,
+        (State.VALIDATING, Event.RESTORED): State.ACTIVE,
         (State.EVALUATING, Event.PASSED): State.APPROVED,
         (State.EVALUATING, Event.FAILED): State.REJECTED,
+        (State.EVALUATING, Event.RESTORED): State.ACTIVE,
         (State.APPROVED, Event.FAILED): State.REJECTED,
         (State.APPROVED, Event.EVALUATE): State.EVALUATING,
         (State.REJECTED, Event.EVALUATE): State.VALIDATING,

@@ -202,6 +202,11 @@ ADAPTER_CORRUPT: Final = Instrument(
     kind=Kind.COUNTER,
     help="Times that the bytes of a revision were not what its digest says.",
 )
+ADAPTERS_UNTRUSTED: Final = Instrument(
+    name="tame.adapter.untrusted",
+    kind=Kind.GAUGE,
+    help="Revisions that answer now though their signature counts no more.",
+)
 ADAPTER_JOB_FAILURES: Final = Instrument(
     name="tame.adapter.job_failures",
     kind=Kind.COUNTER,
@@ -250,6 +255,7 @@ INSTRUMENTS: Final = (
     ADAPTER_CHANGES,
     ADAPTER_LABEL_MOVES,
     ADAPTER_CORRUPT,
+    ADAPTERS_UNTRUSTED,
     ADAPTER_JOB_FAILURES,
     TENANT_ANSWERS,
     TENANT_TOKENS,

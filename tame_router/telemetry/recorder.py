@@ -72,6 +72,7 @@ class Recorder:
         self._metrics.watch(instrument.UNDER_WAY, lambda: self._under_way)
         for counter, labels in WOKEN_FOR:
             self._metrics.add(counter, labels, 0)
+        self.adapters_untrusted(0)
 
     def begin(self, edge: str, method: str, carrier: Mapping[str, str]) -> CallRecording:
         """Begin the recording of a call and make it the current one; `finish` must follow.
@@ -134,6 +135,10 @@ class Recorder:
     def adapter_corrupt(self) -> None:
         """Count a revision whose bytes are not what its digest says."""
         self._metrics.add(instrument.ADAPTER_CORRUPT)
+
+    def adapters_untrusted(self, count: int) -> None:
+        """Say how many revisions answer though their signature counts no more."""
+        self._metrics.set(instrument.ADAPTERS_UNTRUSTED, (), float(count))
 
     def adapter_job_failed(self, kind: str, *, for_good: bool) -> None:
         """Count a job that failed.

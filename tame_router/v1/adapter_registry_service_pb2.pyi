@@ -763,13 +763,20 @@ class CollectAdapterGarbageResponse(_message.Message):
     REVISIONS_FIELD_NUMBER: _builtins.int
     FREED_BYTES_FIELD_NUMBER: _builtins.int
     UPLOADS_FIELD_NUMBER: _builtins.int
+    STRAYS_FIELD_NUMBER: _builtins.int
     freed_bytes: _builtins.int
     """Bytes set free."""
     uploads: _builtins.int
-    """Unfinished uploads that were too old."""
+    """Unfinished uploads that were too old. A dry run does not count them."""
     @_builtins.property
     def revisions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Revisions whose bytes are gone; their records stay."""
+
+    @_builtins.property
+    def strays(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Revisions that lay in the store and of which there was no record, as a crash in the last
+        moment of an upload leaves them; their bytes are gone too.
+        """
 
     def __init__(
         self,
@@ -777,10 +784,11 @@ class CollectAdapterGarbageResponse(_message.Message):
         revisions: _abc.Iterable[_builtins.str] | None = ...,
         freed_bytes: _builtins.int = ...,
         uploads: _builtins.int = ...,
+        strays: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["freed_bytes", b"freed_bytes", "revisions", b"revisions", "uploads", b"uploads"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["freed_bytes", b"freed_bytes", "revisions", b"revisions", "strays", b"strays", "uploads", b"uploads"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,7 +3,8 @@
 ```
 lock                 held by who changes anything below
 locks/<name>         held, shared, by every process that may read the copy: vLLM reads it again
-                     whenever it has put the adapter out of memory
+                     whenever it has put the adapter out of memory, and knows a name that it was
+                     once given, with its folder, as long as it lives
 <name>/manifest.json
 <name>/files/…       as in the revision; read-only
 .part-…              being written, or left by a crash: swept by the next who holds `lock`
@@ -97,10 +98,18 @@ class AdapterCache:
         with self._guard:
             if name in self._pins:
                 return False
-            descriptor = self._open_lock(f"locks/{name}")
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-            self._pins[name] = descriptor
+            self._pins[name] = self._shared(f"locks/{name}")
             return True
+
+    def _shared(self, path: str) -> int:
+        """Hold a lock together with others, on the file that has the name now."""
+        while True:
+            descriptor = self._open_lock(path)
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), (self._folder / path).stat()):
+                    return descriptor
+            os.close(descriptor)  # somebody has swept it meanwhile
 
     def _unpin(self, name: str) -> None:
         with self._guard:
@@ -169,6 +178,7 @@ class AdapterCache:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._put_away(path)
+            (self._folder / "locks" / path.name).unlink()
         except BlockingIOError:
             return False
         finally:
@@ -179,9 +189,20 @@ class AdapterCache:
         return [path for path in self._folder.iterdir() if REVISION_NAME.fullmatch(path.name)]
 
     def _sweep(self) -> None:
-        """Remove what a crash left."""
+        """Remove what a crash left, and the locks of copies that have gone."""
         for path in self._folder.glob(f"{PART}*"):
             shutil.rmtree(path, ignore_errors=True)
+        for path in (self._folder / "locks").iterdir():
+            if not (self._folder / path.name).exists():
+                self._sweep_lock(path)
+
+    def _sweep_lock(self, path: Path) -> None:
+        """Remove a lock unless a process holds it: one that is about to fetch the copy."""
+        descriptor = self._open_lock(f"locks/{path.name}")
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+        os.close(descriptor)
 
     def _whole(self, name: str) -> bool:
         """Tell whether a copy is there, nothing else is beside it, and every byte is right."""

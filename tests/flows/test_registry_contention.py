@@ -198,6 +198,37 @@ async def test_what_was_live_is_gone_back_to_whatever_failed_since(
     assert await answering(registry_client) == first
 
 
+async def test_what_was_live_is_gone_back_to_while_it_is_judged_again(
+    registry_client: AsyncClient, site: Site, two: tuple[str, str]
+) -> None:
+    """An evaluation that goes on keeps nobody from going back, and its verdict comes too late."""
+    first, second = two
+    await registry_client.adapters.publish(first)
+    await registry_client.adapters.publish(second)
+    fake = site.fakes[0]
+    fake.faults[first] = Refuse(status=500)
+    with pytest.raises(RolloutError):
+        await registry_client.adapters.publish(first)
+    fake.faults.clear()
+    fake.worse[first] = 0.5
+    forget(site, second)
+    hold = fake.resolver.held[second] = Hold()
+    try:
+        await registry_client.adapters.evaluate(first)
+        assert await happened(hold.reached)
+        assert await states(registry_client, first) == [RevisionState.EVALUATING]
+        assert (await registry_client.adapters.rollback("legal", first)).live == first
+        assert await answering(registry_client) == first
+    finally:
+        hold.go_on.set()
+    async with asyncio.timeout(20):
+        while not (found := await registry_client.adapters.get(first)).findings:
+            pass
+    assert "WORSE_THAN_LIVE" in {finding.reason for finding in found.findings}
+    assert found.state is RevisionState.ACTIVE
+    assert await answering(registry_client) == first
+
+
 async def test_where_there_is_no_way_back(
     registry_client: AsyncClient, site: Site, two: tuple[str, str]
 ) -> None:

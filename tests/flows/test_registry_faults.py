@@ -1,6 +1,7 @@
 """What goes wrong with replicas while a revision is published: each ends in a stated state."""
 
 import asyncio
+import os
 
 import pytest
 
@@ -8,6 +9,7 @@ from tame_router.client.adapter import RevisionState
 from tame_router.client.async_client import AsyncClient
 from tame_router.errors import BackendUnavailableError, DeadlineExceededError
 from tame_router.errors_registry import RolloutError
+from tame_router.registry.storage.revision_store import RevisionStore
 from tests.fakes.vllm import FakeVllm
 from tests.fakes.vllm_resolver import Hold
 from tests.fakes.vllm_script import Received
@@ -74,6 +76,51 @@ async def test_a_replica_that_loads_too_slowly(pool_site: Site) -> None:
             hold.go_on.set()
         slow.resolver.held.clear()
         assert (await client.adapters.publish(name)).label.live == name
+
+
+async def test_the_way_back_holds_up_no_publication(site: Site) -> None:
+    """A server that takes its time over what was live is not waited for, and has it afterwards."""
+    async with site.running() as client:
+        first = await approved(client, site.adapter(1))
+        second = await approved(client, site.adapter(2))
+        await client.adapters.publish(first)
+    fake = site.fakes[0]
+    forget(site, first)
+    hold = fake.resolver.held[first] = Hold()
+    # A router that has just started does not know what its server has.
+    async with site.running(site.changed(prepare_timeout_s=600)) as client, asyncio.timeout(60):
+        try:
+            assert (await client.adapters.publish(second)).label.live == second
+            assert await answering(client) == second
+            assert await happened(hold.reached)
+        finally:
+            hold.go_on.set()
+        assert (await client.adapters.rollback("legal")).live == first
+        assert await answering(client) == first
+
+
+async def test_bytes_that_are_slow_to_read_hold_up_nobody_else(site: Site) -> None:
+    """While one expert's revision is read before it is published, others' labels move."""
+    async with site.running() as client:
+        legal = await approved(client, site.adapter(1))
+        other = await approved(client, site.adapter(2, "medical"), "medical")
+        store = RevisionStore(str(site.store))
+        shared = {file.sha256 for file in store.manifest(legal).files}
+        slow = next(f for f in store.manifest(other).files if f.sha256 not in shared)
+        blob = site.store / "blobs" / slow.sha256
+        kept = blob.read_bytes()
+        blob.unlink()
+        os.mkfifo(blob)  # reading it waits for a writer
+        async with asyncio.TaskGroup() as group:
+            publishing = group.create_task(client.adapters.publish(other))
+            async with asyncio.timeout(20):
+                while await states(client, other) != [RevisionState.PUBLISHING]:
+                    pass
+                assert (await client.adapters.publish(legal)).label.live == legal
+                assert (await client.adapters.rollback("legal")).live == site.own
+            assert not publishing.done()
+            await asyncio.to_thread(blob.write_bytes, kept)
+        assert publishing.result().label.live == other
 
 
 async def test_a_publisher_that_leaves(pool_site: Site) -> None:

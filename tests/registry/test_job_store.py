@@ -115,3 +115,16 @@ def test_a_process_takes_the_kinds_that_it_does(store: RecordStore) -> None:
     assert taken is not None
     assert taken.job_id == "second"
     assert store.claim("one", NOON, 30, {JobKind.PUBLISH, JobKind.EVALUATE}) is None
+
+
+def test_old_jobs_that_are_over_are_dropped(store: RecordStore) -> None:
+    """One that is open stays, however old it is, and so does what is younger."""
+    for job_id in ("over", "open"):
+        store.add_job(job(job_id))
+    store.finish("over")
+    begun = store.job("over")
+    assert begun is not None
+    assert store.drop_jobs(NOON - timedelta(days=1)) == 0
+    assert store.drop_jobs(NOON + timedelta(days=1)) == 1
+    assert store.job("over") is None
+    assert [found.job_id for found in store.open_jobs()] == ["open"]

@@ -42,6 +42,10 @@ class Heard:
         """Write that."""
         self.told.append("corrupt")
 
+    def adapters_untrusted(self, count: int) -> None:
+        """Write how many."""
+        self.told.append(f"{count} untrusted")
+
     def adapter_job_failed(self, kind: str, *, for_good: bool) -> None:
         """Write the kind."""
         self.told.append(f"{kind} failed{' for good' if for_good else ''}")
@@ -125,4 +129,5 @@ def test_nobody_needs_to_listen() -> None:
     silent.adapter_changed("active")
     silent.adapter_label_moved("publish", by_router=False)
     silent.adapter_corrupt()
+    silent.adapters_untrusted(1)
     silent.adapter_job_failed("validate", for_good=True)

@@ -5,13 +5,15 @@ import itertools
 import pytest
 
 from tame_router.errors_registry import InvalidTransitionError
-from tame_router.registry.state import TRANSITIONS, Event, State, next_state
+from tame_router.registry.state import JUDGED, TRANSITIONS, Event, State, next_state
 
 ALLOWED = {
     (State.VALIDATING, Event.VALIDATED): State.EVALUATING,
     (State.VALIDATING, Event.FAILED): State.REJECTED,
+    (State.VALIDATING, Event.RESTORED): State.ACTIVE,
     (State.EVALUATING, Event.PASSED): State.APPROVED,
     (State.EVALUATING, Event.FAILED): State.REJECTED,
+    (State.EVALUATING, Event.RESTORED): State.ACTIVE,
     (State.APPROVED, Event.FAILED): State.REJECTED,
     (State.APPROVED, Event.EVALUATE): State.EVALUATING,
     (State.REJECTED, Event.EVALUATE): State.VALIDATING,
@@ -38,9 +40,17 @@ def test_every_pair_is_known_or_refused(state: State, event: Event) -> None:
 
 
 def test_nobody_answers_who_was_not_approved() -> None:
-    """The only way to ACTIVE leads through APPROVED, and through replicas that were prepared."""
+    """The only way to ACTIVE leads through APPROVED, and through replicas that were prepared.
+
+    But for what has answered before and is judged again, for which the history is asked.
+    """
     into = {state: {at for (at, _), to in TRANSITIONS.items() if to is state} for state in State}
-    assert into[State.ACTIVE] == {State.PUBLISHING, State.ACTIVE}
+    assert into[State.ACTIVE] == {State.PUBLISHING, State.ACTIVE, *JUDGED}
+    assert {event for (at, event), to in TRANSITIONS.items() if to is State.ACTIVE} == {
+        Event.PREPARED,
+        Event.PUBLISH,
+        Event.RESTORED,
+    }
     assert into[State.PUBLISHING] == {State.APPROVED, State.RETIRED}
     assert into[State.APPROVED] == {State.EVALUATING, State.PUBLISHING}
     assert into[State.RETIRED] == {State.APPROVED, State.ACTIVE, State.RETIRED}

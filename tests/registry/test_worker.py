@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
@@ -64,3 +65,34 @@ async def test_what_takes_too_long_is_not_begun_for_ever(records: Records) -> No
 async def test_what_is_away_is_waited_for_longer(records: Records) -> None:
     """An engine comes back: it is asked again more often than one that takes too long."""
     assert await begun(records, BackendUnavailableError("it is away"), 5) == (5, [])
+
+
+async def test_a_worker_that_lost_its_lease_stops(records: Records) -> None:
+    """Another process has taken its job: what it does is broken off, and the other ends the job."""
+    working, stopped = asyncio.Event(), asyncio.Event()
+
+    async def work(_: Job) -> None:
+        working.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    async def give_up(_: Job, because: str) -> None:
+        pytest.fail(because)
+
+    await records.ask(lambda store: store.add_job(job("one")))
+    steps = {JobKind.VALIDATE: work}
+    worker = Worker(records, steps, give_up, owner="a", lease_s=0.3, poll_s=60)
+    async with anyio.create_task_group() as group:
+        group.start_soon(worker.run)
+        with anyio.fail_after(20):
+            await working.wait()
+            later = datetime.now(UTC) + timedelta(hours=1)
+            taken = await records.ask(lambda store: store.claim("b", later, 60))
+            await stopped.wait()
+        group.cancel_scope.cancel()
+    assert taken is not None
+    left = await records.ask(lambda store: store.job("one"))
+    assert left is not None
+    assert (left.owner, left.done) == ("b", False)

@@ -27,12 +27,14 @@ def test_what_happens_to_adapters_is_counted(recorder: Recorder, metrics: Metric
     recorder.adapter_label_moved("publish", by_router=False)
     recorder.adapter_label_moved("rollback", by_router=True)
     recorder.adapter_corrupt()
+    recorder.adapters_untrusted(2)
     recorder.adapter_job_failed("evaluate", for_good=False)
     recorder.adapter_job_failed("evaluate", for_good=True)
     assert values(metrics, instrument.ADAPTER_CHANGES) == {("active",): 2}
     moves = values(metrics, instrument.ADAPTER_LABEL_MOVES)
     assert moves == {("rollback", "router"): 1, ("publish", "caller"): 1}
     assert values(metrics, instrument.ADAPTER_CORRUPT) == {(): 1}
+    assert values(metrics, instrument.ADAPTERS_UNTRUSTED) == {(): 2}
     failures = values(metrics, instrument.ADAPTER_JOB_FAILURES)
     assert failures["evaluate", "later"] == failures["evaluate", "given_up"] == 1
 

@@ -181,6 +181,27 @@ def test_what_a_process_holds_is_not_removed(place: Place) -> None:
     assert place.names() == {second}
 
 
+def test_locks_go_with_their_copies(place: Place) -> None:
+    """What was removed, or never came, leaves none behind; who holds one keeps it."""
+    first, second, third = (place.keep(note=str(number)) for number in range(3))
+    limit = 2 * (SIZE + 1)
+    passing, held = place.cache(limit), place.cache(limit)
+    passing.ensure(first)
+    with pytest.raises(RevisionNotFoundError):
+        passing.ensure("legal--0123456789abcdef")
+    passing.close()
+    held.ensure(second)
+    passing.ensure(third)  # in the place of the first
+    assert place.names() == {second, third}
+    shutil.rmtree(place.copies / second)  # whoever did that, its lock is held
+    passing.ensure(first)
+    assert {path.name for path in (place.copies / "locks").iterdir()} == {first, second, third}
+    passing.close()
+    held.close()
+    assert held.ensure(second)
+    assert {path.name for path in (place.copies / "locks").iterdir()} == place.names()
+
+
 def test_one_that_is_larger_than_all_is_not_fetched(place: Place) -> None:
     """And nothing is removed for it."""
     first = place.keep()

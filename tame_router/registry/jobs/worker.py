@@ -33,6 +33,10 @@ GiveUp = Callable[[Job, str], Awaitable[None]]
 """Leaves the revision of a job that cannot be done in a stated state; told why."""
 
 
+class _LeaseLostError(Exception):
+    """Another process has the job now, or it is over: whoever did it must stop."""
+
+
 class Worker:
     """Does jobs of some kinds, one at a time.
 
@@ -104,16 +108,24 @@ class Worker:
             await asyncio.sleep(self._poll_s)
 
     async def _keep(self, job: Job) -> None:
-        """Keep a job this process's while it works."""
+        """Keep a job this process's while it works.
+
+        Raises:
+            _LeaseLostError: When it is another's; the work is cancelled by that.
+            ServiceError: When the records cannot be used.
+        """
         while True:
             await asyncio.sleep(self._lease_s / 3)
-            await self._records.ask(lambda store: self._extend(store, job))
+            if not await self._records.ask(lambda store: self._extend(store, job)):
+                raise _LeaseLostError(
+                    "its lease ran out, and another process has it or has done it"
+                )
 
     def _claim(self, store: "RecordStore") -> Job | None:
         return store.claim(self._owner, datetime.now(UTC), self._lease_s, self._steps.keys())
 
-    def _extend(self, store: "RecordStore", job: Job) -> None:
-        store.extend(job.job_id, self._owner, datetime.now(UTC), self._lease_s)
+    def _extend(self, store: "RecordStore", job: Job) -> bool:
+        return store.extend(job.job_id, self._owner, datetime.now(UTC), self._lease_s)
 
     async def _do(self, job: Job) -> None:
         if job.attempts > MOST_ATTEMPTS:
@@ -129,7 +141,7 @@ class Worker:
             else:
                 await self._postpone(job, error.message)
         else:
-            await self._records.ask(lambda store: store.finish(job.job_id))
+            await self._records.ask(lambda store: store.finish(job.job_id, owner=self._owner))
 
     async def _postpone(self, job: Job, because: str) -> None:
         """Let others go first, and begin a job again later."""
@@ -144,7 +156,7 @@ class Worker:
         log.event(logging.WARNING, "adapter.job_given_up", job=job.job_id, because=because)
         self._observer.adapter_job_failed(job.kind, for_good=True)
         await self._give_up(job, because)
-        await self._records.ask(lambda store: store.finish(job.job_id, because))
+        await self._records.ask(lambda store: store.finish(job.job_id, because, owner=self._owner))
 
 
 def _for_good(error: TameError, attempts: int) -> bool:

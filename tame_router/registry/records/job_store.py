@@ -127,6 +127,12 @@ class JobStore(Ledger):
         """
         return self._change(job_id, owner, done=True, error=error, owner="", lease_time_us=None)
 
+    def drop_jobs(self, before: datetime) -> int:
+        """Drop the jobs that are over and began before a moment, and count them."""
+        old = JOB.c.done & (JOB.c.create_time_us < microseconds(before))
+        with self._database.transaction() as connection:
+            return connection.execute(JOB.delete().where(old)).rowcount
+
     def _change(self, job_id: str, by: str, /, **values: object) -> bool:
         mine = (JOB.c.job_id == job_id) & ~JOB.c.done
         if by:

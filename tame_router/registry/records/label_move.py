@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, or_, select
 
 from tame_router.errors import RevisionNotFoundError
-from tame_router.errors_registry import NothingToRestoreError, RevisionRefusedError
-from tame_router.registry.record import Action, Actor, Label, LabelChange
+from tame_router.errors_registry import NothingToRestoreError
+from tame_router.registry.record import Action, Actor, Label, LabelChange, RevisionRecord
 from tame_router.registry.records.ledger import Writing
-from tame_router.registry.records.life import check_usable, find_revision, step
+from tame_router.registry.records.life import find_revision, rejected, step
 from tame_router.registry.records.row import microseconds, write_label_change
 from tame_router.registry.records.tables import LABEL, LABEL_CHANGE
-from tame_router.registry.state import Event, State
+from tame_router.registry.state import JUDGED, Event, State
+from tame_router.registry.usable import rejection, require_kept
 
 
 def lives(changes: Sequence[LabelChange]) -> list[str]:
@@ -61,31 +62,45 @@ def check_was_live(connection: Connection, expert: str, name: str) -> None:
     )
 
 
-def restart(writing: Writing, expert: str, name: str, actor: Actor, because: str) -> None:
+def check_restorable(connection: Connection, name: str) -> RevisionRecord | None:
+    """Refuse to go back to what may not answer again, and give its record; None: it has none.
+
+    Args:
+        connection: A transaction.
+        name: The revision.
+
+    Raises:
+        RevisionRefusedError: When it was rejected, withdrawn or removed.
+    """
+    record = find_revision(connection, name, with_report=False)
+    if record is None:
+        return None
+    require_kept(record)
+    if rejected(connection, record):
+        raise rejection(record)
+    return record
+
+
+def restart(writing: Writing, name: str, actor: Actor, because: str) -> None:
     """Let a revision become ACTIVE, by the steps that it takes from its state.
 
     Args:
         writing: The change that this is part of.
-        expert: Whose label is to name it.
         name: The revision; where it has no record, nothing is done.
         actor: Who wanted it.
         because: Why.
 
     Raises:
         RevisionRefusedError: When it was rejected, withdrawn or removed.
-        InvalidTransitionError: When it cannot be published where it stands.
     """
-    record = find_revision(writing.connection, name)
+    record = check_restorable(writing.connection, name)
     if record is None:
         return
-    check_usable(record)
-    if record.state is State.REJECTED:
-        raise RevisionRefusedError(
-            f"the revision {name} was rejected and cannot answer for {expert}; choose another",
-            metadata={"revision": name, "state": str(record.state)},
-        )
     if record.state is State.ACTIVE:
         step(writing, record, Event.PUBLISH, actor, because)
+        return
+    if record.state in JUDGED:  # once more, or where it came with the folder for the first time
+        step(writing, record, Event.RESTORED, actor, because)
         return
     if record.state is not State.PUBLISHING:
         record = step(writing, record, Event.PUBLISH, actor, because)

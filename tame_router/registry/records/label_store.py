@@ -14,6 +14,7 @@ from tame_router.errors_registry import (
     InvalidTransitionError,
     LabelMovedError,
     NothingToRestoreError,
+    RevisionRefusedError,
 )
 from tame_router.registry.record import (
     Action,
@@ -25,18 +26,24 @@ from tame_router.registry.record import (
 )
 from tame_router.registry.records.label_move import (
     called,
+    check_restorable,
     check_was_live,
     lives,
     move_label,
     restart,
 )
 from tame_router.registry.records.ledger import Ledger, Writing
-from tame_router.registry.records.life import check_usable, find_revision, need_revision, step
+from tame_router.registry.records.life import (
+    find_revision,
+    need_revision,
+    step,
+)
 from tame_router.registry.records.page_token import read_token
 from tame_router.registry.records.request_store import find_outcome, insert_outcome
 from tame_router.registry.records.row import read_label, read_label_change
 from tame_router.registry.records.tables import LABEL, LABEL_CHANGE
 from tame_router.registry.state import Event, State
+from tame_router.registry.usable import require_kept
 
 
 class LabelStore(Ledger):
@@ -100,7 +107,7 @@ class LabelStore(Ledger):
             record = need_revision(writing.connection, name)
             label = _expected(writing.connection, record.expert, expected_generation)
             live = _live(label, live_before)
-            check_usable(record)
+            require_kept(record)
             moved = _published(record, live, canary_share)
             if not (label.generation and _same(label, moved)):
                 started = Event.PUBLISH if record.state is State.ACTIVE else Event.PREPARED
@@ -135,7 +142,6 @@ class LabelStore(Ledger):
             NothingToRestoreError: When it is live alone already, or never was.
             RevisionNotFoundError: When it is another expert's.
             RevisionRefusedError: When it was rejected, withdrawn or removed.
-            InvalidTransitionError: When it cannot be published where it stands.
             LabelMovedError: When the label has another generation.
         """
         with self._changing() as writing:
@@ -151,7 +157,7 @@ class LabelStore(Ledger):
                 )
             if to != live:
                 check_was_live(writing.connection, expert, to)
-                restart(writing, expert, to, actor, because)
+                restart(writing, to, actor, because)
             moved = Label(expert=expert, live=to)
             label = move_label(writing, label, moved, live, Action.ROLLBACK, actor, because)
             return _note(writing, call, label)
@@ -187,6 +193,22 @@ class LabelStore(Ledger):
         with self._database.reading() as connection:
             name = connection.execute(select(LABEL_CHANGE.c.live).where(first)).scalar()
             return find_revision(connection, name, with_report=False) if name else None
+
+    def check_restorable(self, expert: str, name: str) -> None:
+        """Refuse to go back to what has not answered, or may not again, before it is loaded.
+
+        Args:
+            expert: Whose label.
+            name: The revision.
+
+        Raises:
+            NothingToRestoreError: When it never was live.
+            RevisionNotFoundError: When it is another expert's.
+            RevisionRefusedError: When it was rejected, withdrawn or removed.
+        """
+        with self._database.reading() as connection:
+            check_was_live(connection, expert, name)
+            check_restorable(connection, name)
 
     def previous(self, expert: str) -> str | None:
         """Give what a rollback goes back to: what was live before the live one became so.
@@ -242,11 +264,11 @@ def _published(record: RevisionRecord, live: str, canary_share: float | None) ->
 
 
 def _restorable(connection: Connection, name: str) -> bool:
-    record = find_revision(connection, name, with_report=False)
-    if record is None:
-        return True  # it came with the expert's folder
-    refused = record.withdrawn or record.removed or record.state is State.REJECTED
-    return not refused
+    try:
+        check_restorable(connection, name)
+    except RevisionRefusedError:
+        return False
+    return True
 
 
 def _same(one: Label, other: Label) -> bool:

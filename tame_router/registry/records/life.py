@@ -5,8 +5,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, or_, select
 
-from tame_router.errors import RevisionNotFoundError
-from tame_router.errors_registry import RevisionRefusedError
 from tame_router.registry.record import Actor, RevisionRecord
 from tame_router.registry.records.ledger import Writing
 from tame_router.registry.records.row import (
@@ -16,7 +14,8 @@ from tame_router.registry.records.row import (
     write_findings,
 )
 from tame_router.registry.records.tables import LABEL, REVISION, STATE_CHANGE
-from tame_router.registry.state import Event, State, next_state
+from tame_router.registry.state import JUDGED, Event, State, next_state
+from tame_router.registry.usable import unknown_revision
 
 BRIEF = [column for column in REVISION.c if column is not REVISION.c.report]
 """What a list is made of: reports are long."""
@@ -31,19 +30,15 @@ def find_revision(
     return None if row is None else read_revision(row)
 
 
-def need_revision(connection: Connection, name: str) -> RevisionRecord:
+def need_revision(connection: Connection, name: str, *, with_report: bool = True) -> RevisionRecord:
     """Read a revision that must be there.
 
     Raises:
         RevisionNotFoundError: When there is none of that name.
     """
-    record = find_revision(connection, name)
+    record = find_revision(connection, name, with_report=with_report)
     if record is None:
-        raise RevisionNotFoundError(
-            f"there is no revision {name[:64]!r}; `tame adapter list` or ListAdapterRevisions tells"
-            " which there are",
-            metadata={"revision": name[:64]},
-        )
+        raise unknown_revision(name)
     return record
 
 
@@ -53,19 +48,14 @@ def labelled(connection: Connection, name: str) -> bool:
     return connection.execute(select(LABEL.c.expert).where(named).limit(1)).first() is not None
 
 
-def check_usable(record: RevisionRecord) -> None:
-    """Refuse a revision that may not answer again.
-
-    Raises:
-        RevisionRefusedError: When it was withdrawn, or its bytes were removed.
-    """
-    if record.withdrawn or record.removed:
-        what = "was withdrawn" if record.withdrawn else "is old, and its bytes were removed"
-        raise RevisionRefusedError(
-            f"the revision {record.name} {what}; upload {'another' if record.withdrawn else 'it'}"
-            " instead",
-            metadata={"revision": record.name, "state": str(record.state)},
-        )
+def rejected(connection: Connection, record: RevisionRecord) -> bool:
+    """Tell whether the last judgement of a revision refused it; one that goes on says nothing."""
+    if record.state not in JUDGED:
+        return record.state is State.REJECTED
+    verdicts = STATE_CHANGE.c.state.in_([State.APPROVED, State.REJECTED])
+    query = select(STATE_CHANGE.c.state).where(STATE_CHANGE.c.revision == record.name, verdicts)
+    last = connection.execute(query.order_by(STATE_CHANGE.c.sequence.desc()).limit(1)).scalar()
+    return last == State.REJECTED
 
 
 def step(
@@ -111,7 +101,10 @@ def update_revision(writing: Writing, record: RevisionRecord, **values: Any) -> 
 def append_change(
     writing: Writing, record: RevisionRecord, before: State | None, actor: Actor, because: str
 ) -> None:
-    """Add a revision's step to the list of changes; `before` is None for its first."""
+    """Add a revision's step to the list of changes; `before` is None for its first.
+
+    What leaves the state as it is is there too, and is no step for those who count them.
+    """
     writing.sequence += 1
     row = {
         "sequence": writing.sequence,
@@ -124,4 +117,5 @@ def append_change(
         **write_actor(actor),
     }
     writing.connection.execute(STATE_CHANGE.insert().values(row))
-    writing.states.append(record.state)
+    if before is not record.state:
+        writing.states.append(record.state)

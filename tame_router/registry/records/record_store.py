@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, or_, select
 
+from tame_router.registry.record import ROUTER, Actor
 from tame_router.registry.records.job_store import JobStore
 from tame_router.registry.records.label_store import LabelStore
 from tame_router.registry.records.ledger import Clock, Kept, present
-from tame_router.registry.records.life import need_revision
+from tame_router.registry.records.life import append_change, need_revision
 from tame_router.registry.records.request_store import RequestStore
 from tame_router.registry.records.revision_records import RevisionRecords
 from tame_router.registry.records.row import microseconds
@@ -56,8 +57,12 @@ class RecordStore(RevisionRecords, LabelStore, JobStore, RequestStore):
         with self._database.reading() as connection:
             return list(connection.execute(query.order_by(REVISION.c.name)).scalars())
 
-    def mark_removed(self, name: str) -> bool:
-        """Note that a revision's bytes go; to be called before they do.
+    def mark_removed(self, name: str, actor: Actor = ROUTER) -> bool:
+        """Note that a revision's bytes go, also in its history; to be called before they do.
+
+        Args:
+            name: The revision.
+            actor: Who wants it.
 
         Returns:
             Whether they may go: False where it has come into use since it was named garbage.
@@ -66,9 +71,12 @@ class RecordStore(RevisionRecords, LabelStore, JobStore, RequestStore):
             RevisionNotFoundError: When there is none of that name.
         """
         with self._changing() as writing:
-            need_revision(writing.connection, name)
+            record = need_revision(writing.connection, name)
             mine = (REVISION.c.name == name) & _idle()
-            return _set_removed(writing.connection, mine)
+            removed = _set_removed(writing.connection, mine)
+            if removed:
+                append_change(writing, record, record.state, actor, "its bytes were removed")
+            return removed
 
 
 def _idle() -> ColumnElement[bool]:

@@ -14,7 +14,6 @@ from tame_router.registry.records.ledger import Ledger, Writing
 from tame_router.registry.records.life import (
     BRIEF,
     append_change,
-    check_usable,
     find_revision,
     labelled,
     need_revision,
@@ -25,8 +24,9 @@ from tame_router.registry.records.page_token import read_token
 from tame_router.registry.records.row import read_revision, read_state_change, write_revision
 from tame_router.registry.records.tables import REVISION, STATE_CHANGE
 from tame_router.registry.state import Event, State, next_state
+from tame_router.registry.usable import require_kept
 
-LABELS_OWN = frozenset({Event.PREPARED, Event.REPLACED})
+LABELS_OWN = frozenset({Event.PREPARED, Event.REPLACED, Event.RESTORED})
 """What happens to a revision only together with a move of its expert's label."""
 
 
@@ -65,12 +65,24 @@ class RevisionRecords(Ledger):
                     f" {known.digest}; change a byte of the card to get another name",
                     metadata={"revision": record.name},
                 )
-            return update_revision(writing, known, removed=False) if known.removed else known
+            if not known.removed:
+                return known
+            append_change(writing, known, known.state, actor, "its bytes were uploaded again")
+            return update_revision(writing, known, removed=False)
 
     def get(self, name: str, with_report: bool = True) -> RevisionRecord | None:
         """Give a revision; None: there is none of that name."""
         with self._database.transaction() as connection:
             return find_revision(connection, name, with_report=with_report)
+
+    def need(self, name: str) -> RevisionRecord:
+        """Give a revision without its report.
+
+        Raises:
+            RevisionNotFoundError: When there is none of that name.
+        """
+        with self._database.transaction() as connection:
+            return need_revision(connection, name, with_report=False)
 
     def list(
         self,
@@ -157,12 +169,31 @@ class RevisionRecords(Ledger):
         with self._changing() as writing:
             record = need_revision(writing.connection, name)
             if event in {Event.PUBLISH, Event.EVALUATE}:
-                check_usable(record)
+                require_kept(record)
             if not _add_job(writing, job):
                 return record
             if next_state(record.state, event) is record.state:
                 return update_revision(writing, record, **values)
             return step(writing, record, event, actor, because, **values)
+
+    def annotate(
+        self, name: str, findings: Sequence[Finding], report: str | None = None
+    ) -> RevisionRecord:
+        """Keep what a judgement found that came too late to change where a revision stands.
+
+        Args:
+            name: The revision.
+            findings: Stand in the place of those before.
+            report: Likewise; None: it stays.
+
+        Raises:
+            RevisionNotFoundError: When there is none of that name.
+        """
+        values: dict[str, Any] = {"findings": tuple(findings)}
+        if report is not None:
+            values["report"] = report
+        with self._changing() as writing:
+            return update_revision(writing, need_revision(writing.connection, name), **values)
 
     def withdraw(self, name: str, actor: Actor, because: str) -> RevisionRecord:
         """Withdraw a revision that does not answer, for good; again, it changes nothing.

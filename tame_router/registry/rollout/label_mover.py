@@ -10,11 +10,9 @@ from tame_router.backends.fleet import Fleet
 from tame_router.catalog.expert import Expert
 from tame_router.catalog.live import LiveCatalog
 from tame_router.errors import InvalidRequestError, TameError
-from tame_router.errors_registry import RevisionRefusedError
 from tame_router.registry.record import Actor, Call, Label, RevisionRecord
 from tame_router.registry.rollout.labels import Labels
 from tame_router.registry.rollout.newcomers import Newcomers
-from tame_router.registry.state import State
 from tame_router.telemetry import log
 
 Check = Callable[[RevisionRecord], Awaitable[None]]
@@ -52,6 +50,7 @@ class LabelMover:
         self._newcomers = newcomers
         self.prepare_timeout_s = prepare_timeout_s
         self._quorum = quorum
+        self._ways_back: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def alone(self, expert: str) -> asyncio.Lock:
@@ -88,12 +87,19 @@ class LabelMover:
         deadline = asyncio.get_running_loop().time() + self.prepare_timeout_s
         await self._fleet.prepare(known.backend, revision, deadline=deadline, quorum=self._quorum)
 
-    async def prepare_way_back(self, expert: str, live: str) -> None:
+    def prepare_way_back(self, expert: str, live: str) -> None:
         """Have replicas answer as what is live now, so that a rollback to it need not ask them.
 
-        Where they do not, a rollback prepares them itself, and takes so much longer.
+        It is done beside the publication, which does not wait for it. Where replicas do not, a
+        rollback prepares them itself, and takes so much longer.
         """
         if live and not self.loaded(expert, live):
+            self._ways_back.put_nowait((expert, live))
+
+    async def run(self) -> None:
+        """Prepare ways back as they are asked for, until cancelled."""
+        while True:
+            expert, live = await self._ways_back.get()
             with contextlib.suppress(TameError):  # the log says of each replica why
                 await self.prepare(expert, live)
 
@@ -122,22 +128,6 @@ class LabelMover:
 
     def _expert(self, name: str) -> Expert:
         return self._live.folders.expert(name)
-
-
-def require_kept(record: RevisionRecord) -> None:
-    """Make sure that a revision may answer at all.
-
-    Raises:
-        RevisionRefusedError: When it was rejected, withdrawn or removed.
-    """
-    told = (
-        (record.state is State.REJECTED, "was rejected; GetAdapterRevision tells why"),
-        (record.withdrawn, "was withdrawn; upload another"),
-        (record.removed, "was removed as garbage; upload it again"),
-    )
-    for refused, why in told:
-        if refused:
-            raise RevisionRefusedError(f"{record.name} {why}", metadata={"revision": record.name})
 
 
 def call_of(actor: Actor, method: str, request_id: str) -> Call | None:

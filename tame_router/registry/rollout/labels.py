@@ -72,6 +72,12 @@ class Labels:
         here = self._live.folders.experts
         return sorted(name for name in labels if labels[name].generation and name not in here)
 
+    @property
+    def answering(self) -> frozenset[str]:
+        """Names of all that labels let answer, live ones and canaries."""
+        labels = self._known.labels.values()
+        return frozenset(name for label in labels for name in (label.live, label.canary) if name)
+
     def live_name(self, expert: str) -> str:
         """Give the name of what is live now; empty: the base model without adapter."""
         return self._live.current.expert(expert).live_revision

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-from tame_router.errors import InvalidRequestError, RevisionNotFoundError
+from tame_router.errors import InvalidRequestError
 from tame_router.errors_registry import (
     InvalidTransitionError,
     LabelMovedError,
@@ -20,6 +20,7 @@ from tame_router.errors_registry import (
 )
 from tame_router.registry.domain.domain import founds
 from tame_router.registry.jobs.lease import extended
+from tame_router.registry.manifest import REVISION_NAME
 from tame_router.registry.record import ROUTER, Actor, Call, Job, JobKind, Label, RevisionRecord
 from tame_router.registry.records.access import Records
 from tame_router.registry.request import Publication, Published
@@ -27,10 +28,10 @@ from tame_router.registry.rollout.label_mover import (
     Check,
     LabelMover,
     call_of,
-    require_kept,
     require_same,
 )
 from tame_router.registry.state import Event, State
+from tame_router.registry.usable import require_usable, unknown_revision
 
 
 class Publisher:
@@ -72,7 +73,10 @@ class Publisher:
                 is to be a canary.
         """
         call = call_of(actor, "publish", wanted.request_id)
-        expert = (await self._known(wanted.name)).expert
+        match = REVISION_NAME.fullmatch(wanted.name)
+        if match is None:
+            raise unknown_revision(wanted.name)
+        expert = match["expert"]
         async with self._mover.alone(expert):
             # Read under the lock: what waited for another publication sees what that has done.
             record = await self._known(wanted.name)
@@ -81,7 +85,7 @@ class Publisher:
             if done is not None:
                 require_same(wanted.request_id, same=_stands(done, wanted))
                 return Published(label=done, record=record)
-            require_kept(record)
+            require_usable(record)
             if _stands(label, wanted):
                 await self._note(call, label)
                 return Published(label=label, record=record)
@@ -90,7 +94,7 @@ class Publisher:
             async with self._attempt(record, actor):
                 await self._check(record)
                 before = label.live if label.generation else self._mover.own(expert)
-                await self._mover.prepare_way_back(expert, before)
+                self._mover.prepare_way_back(expert, before)
                 await self._mover.prepare(expert, record.name)
                 moved = await self._move(record, label, wanted, actor, call, because)
         found = await self._records.ask(lambda store: store.get(record.name, with_report=False))
@@ -120,13 +124,7 @@ class Publisher:
             await self._records.ask(lambda s: s.remember(tenant, method, request_id, outcome))
 
     async def _known(self, name: str) -> RevisionRecord:
-        record = await self._records.ask(lambda store: store.get(name, with_report=False))
-        if record is None:
-            raise RevisionNotFoundError(
-                f"there is no revision {name[:80]!r}; ListAdapterRevisions tells which there are",
-                metadata={"revision": name[:80]},
-            )
-        return record
+        return await self._records.ask(lambda store: store.need(name))
 
     def _require_place(self, record: RevisionRecord, wanted: Publication) -> None:
         """Make sure that there is an expert, or that the revision makes it: for all callers."""

@@ -10,13 +10,8 @@ from tame_router.registry.rollout.label_mover import (
     Check,
     LabelMover,
     call_of,
-    require_kept,
     require_same,
 )
-from tame_router.registry.state import State
-
-_ANSWERED = frozenset({State.RETIRED, State.ACTIVE, State.APPROVED, State.PUBLISHING})
-"""Where a revision may stand that has answered before; whether it has, the history says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +41,14 @@ class Restorer:
         records: The records.
         mover: Prepares replicas, and lets a moved label count.
         check: Makes sure of a revision before a replica loads it; raises `RegistryError`.
+        glance: Makes sure of the signature of one that replicas have; likewise.
     """
 
-    def __init__(self, records: Records, mover: LabelMover, check: Check) -> None:
+    def __init__(self, records: Records, mover: LabelMover, check: Check, glance: Check) -> None:
         self._records = records
         self._mover = mover
         self._check = check
+        self._glance = glance
 
     async def rollback(self, wanted: Rollback, actor: Actor) -> Label:
         """Let an earlier revision answer again.
@@ -59,7 +56,8 @@ class Restorer:
         Raises:
             NothingToRestoreError: When there is none.
             RevisionNotFoundError: When the one that is named was never live.
-            RevisionRefusedError: When it was withdrawn or removed.
+            RevisionRefusedError: When it was rejected, withdrawn or removed, or its signature
+                does not count any more.
             LabelMovedError: When another router moved the label meanwhile, or the canary that is
                 to end is none any more.
             RolloutError: When it is not loaded any more, and too few replicas load it.
@@ -78,8 +76,9 @@ class Restorer:
             return done
         _require_canary(label, wanted.canary)
         target = await self._target(wanted, label)
-        if not self._mover.loaded(wanted.expert, target):
-            await self._load(wanted.expert, target)
+        # What answers already goes on, whatever it is: the end of a canary waits for nothing.
+        if target != label.live:
+            await self._ready(wanted.expert, target)
         own = self._mover.own(wanted.expert)
         because = wanted.because or "a rollback was asked for"
         moved = await self._records.ask(
@@ -90,12 +89,14 @@ class Restorer:
         await self._mover.moved(moved, "rollback", actor)
         return moved
 
-    async def _load(self, expert: str, target: str) -> None:
-        """Have replicas load a revision that they have let go of, once its bytes are looked at."""
+    async def _ready(self, expert: str, target: str) -> None:
+        """Look at a revision; where replicas have let go of it, have them load it again."""
+        loaded = self._mover.loaded(expert, target)
         record = await self._records.ask(lambda store: store.get(target, with_report=False))
         if record is not None:  # one from the expert's folder is none of the store's
-            await self._check(record)
-        await self._mover.prepare(expert, target)
+            await (self._glance if loaded else self._check)(record)
+        if not loaded:
+            await self._mover.prepare(expert, target)
 
     async def _target(self, wanted: Rollback, label: Label) -> str:
         """Tell what is to answer again; empty: the base model without adapter."""
@@ -115,13 +116,12 @@ class Restorer:
     async def _named(self, wanted: Rollback) -> str:
         """Give the revision that the caller names, where it has answered before."""
         name = wanted.revision
+        if name == self._mover.own(wanted.expert):
+            return name
         record = await self._records.ask(lambda store: store.get(name, with_report=False))
         if record is not None and record.expert == wanted.expert:
-            require_kept(record)
-            # Approved again: it has answered, and a later publication of it failed, or goes on.
-            if record.state in _ANSWERED:
-                return name
-        if name == self._mover.own(wanted.expert):
+            # Wherever it stands, also while it is judged again: the history says what has answered.
+            await self._records.ask(lambda s: s.check_restorable(wanted.expert, name))
             return name
         raise RevisionNotFoundError(
             f"{name[:80]!r} has never answered for expert {wanted.expert!r};"

@@ -34,6 +34,9 @@ class SignatureLook:
         return await asyncio.to_thread(self._look, record)
 
     def _look(self, record: RevisionRecord) -> Verdict:
-        signature = self._store.read(record.name, SIGNATURE_PATH, MOST_SIGNATURE_BYTES) or b""
+        # Its record says whether there is one: what is not signed asks nothing of the storage.
+        signature = None
+        if any(file.path == SIGNATURE_PATH for file in record.manifest.files):
+            signature = self._store.read(record.name, SIGNATURE_PATH, MOST_SIGNATURE_BYTES)
         policy = self._policies.of(record.tenant)
-        return check_signature(record.manifest, signature, policy, record.create_time)
+        return check_signature(record.manifest, signature or b"", policy, record.create_time)

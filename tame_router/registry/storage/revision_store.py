@@ -10,8 +10,8 @@ the standard library, and fsspec where the bytes are in a bucket.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tame_router.errors import AlreadyExistsError, RevisionNotFoundError, TameError
@@ -159,48 +159,50 @@ class RevisionStore:
 
     def contains(self, name: str) -> bool:
         """Tell whether a revision is here, once no `collect` is under way; no bytes are read."""
-        try:
+        with suppress(RevisionNotFoundError):
             self.manifest(name)
             with self._failures(), self._blobs.adding():
                 self.manifest(name)
-        except RevisionNotFoundError:
-            return False
-        return True
+                return True
+        return False
 
     def names(self) -> list[str]:
         """Give the names of all revisions, sorted."""
         with self._failures():
-            return sorted(self._names())
+            return sorted(name for name, _ in self._ages())
 
     def remove(self, name: str) -> int:
         """Remove a revision, as `collect` does."""
         return self.collect(lambda _: [name])
 
-    def collect(self, choose: Callable[[Sequence[str]], Iterable[str]]) -> int:
+    def collect(
+        self, choose: Callable[[Mapping[str, float]], Iterable[str]], *, dry_run: bool = False
+    ) -> int:
         """Remove revisions, then every blob that no manifest names any more: give bytes freed.
 
         Args:
-            choose: Gives the revisions to remove, from the names of all that are here. In a
-                folder nobody adds anything from before it is called until all is removed. A
-                bucket has no locks: what is added in between may go, and whoever adds has to
-                look again afterwards.
+            choose: Gives the revisions to remove, told the age of each that is here in seconds.
+                In a folder nobody adds anything from before it is called until all is removed. A
+                bucket has no locks: what is added in between may go; whoever adds looks again.
+            dry_run: Only count the bytes; nothing is removed.
 
         Raises:
             TameError: What `choose` raises; nothing is removed then.
-            CorruptRevisionError: When a remaining manifest cannot be read: who knows what it
-                names? No blob is removed then.
+            CorruptRevisionError: When a remaining manifest cannot be read; no blob goes then.
         """
-        with self._failures(), self._blobs.removing():
-            for name in choose(sorted(self._names())):
-                if REVISION_NAME.fullmatch(name):
-                    self._blobs.delete(_document(name))
-            needed = {_blob(file) for name in self._names() for file in self.manifest(name).files}
-            freed = 0
-            for kept in list(self._blobs.list("blobs")):
-                if kept.key not in needed and kept.age_s >= self._blobs.spare_s:
-                    self._blobs.delete(kept.key)
-                    freed += kept.size_bytes
-            return freed
+        with self._failures(), self._blobs.adding() if dry_run else self._blobs.removing():
+            chosen = choose(dict(sorted(self._ages())))
+            going = {name for name in chosen if REVISION_NAME.fullmatch(name)}
+            delete = (lambda _: None) if dry_run else self._blobs.delete
+            for name in going:
+                delete(_document(name))
+            staying = {name for name, _ in self._ages()} - going
+            needed = {_blob(file) for name in staying for file in self.manifest(name).files}
+            old = (one for one in self._blobs.list("blobs") if one.age_s >= self._blobs.spare_s)
+            loose = [one for one in old if one.key not in needed]
+            for one in loose:
+                delete(one.key)
+            return sum(one.size_bytes for one in loose)
 
     def _keep_document(self, name: str, manifest: Manifest) -> None:
         """Write the manifest, but never over another that is in order."""
@@ -209,17 +211,17 @@ class RevisionStore:
         try:
             there = self.manifest(name)
         except CorruptRevisionError:
+            there = manifest
             self._blobs.keep(_document(name), manifest.document)
-            return
         if there != manifest:
             raise AlreadyExistsError(f"another revision is called {name}; change any byte of this")
 
-    def _names(self) -> Iterator[str]:
+    def _ages(self) -> Iterator[tuple[str, float]]:
+        """Give the names of all revisions, each with its age in seconds."""
         for kept in self._blobs.list("revisions"):
-            _, _, rest = kept.key.partition("/")
-            name, _, document = rest.partition("/")
+            name, _, document = kept.key.partition("/")[2].partition("/")
             if document == MANIFEST and REVISION_NAME.fullmatch(name):
-                yield name
+                yield name, kept.age_s
 
     def _healthy(self, file: FileEntry) -> bool:
         """Tell whether a blob need not be written: it lies there, and is what it should be.
