@@ -149,7 +149,7 @@ async def running(
             recorder,
             RouterServicer(desk, settings.limits),
             ExpertServicer(desk),
-            FeedbackServicer(desk, intake),
+            FeedbackServicer(desk, intake, registry.witness),
             AdminServicer(office, usage.usage, usage.records),
             settings.tls,
             registry=RegistryServicer(AdapterDesk(registry, books.quota)),
