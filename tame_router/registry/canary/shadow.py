@@ -7,6 +7,7 @@ to have failed by it.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -24,6 +25,7 @@ from tame_router.errors import BackendError, BackendOverloadedError, TameError
 from tame_router.registry.canary.outcome import FAILED, Outcome, outcome_of
 from tame_router.registry.canary.watch import CanaryWatch
 from tame_router.routing.decision import Decision
+from tame_router.telemetry import log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,8 @@ class Shadow:
             copy = await self._waiting.get()
             try:
                 await self._try(copy)
+            except Exception as error:  # nothing that goes wrong with a copy may end the router
+                log.event(logging.ERROR, "adapter.copy_broke", because=repr(error))
             finally:
                 self._free += 1
 
