@@ -1,19 +1,25 @@
 """A shadow answers copies of questions: nobody is given its answers, and nobody suffers from it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
+from tame_router import app
+from tame_router.catalog.expert import Canary
+from tame_router.catalog.revision import Revision
 from tame_router.client.adapter import Label, RevisionState
 from tame_router.client.async_client import AsyncClient
 from tame_router.errors import ConfigError, InvalidRequestError
+from tame_router.registry.canary.witness import MOST_OF_ONE
 from tests.fakes.vllm_script import Received, Refuse, Silence
 from tests.registry_fixture import LEGAL, Site, answering, approved, label, states
-from tests.router_fixture import happened
+from tests.router_fixture import happened, next_chat
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +51,7 @@ async def copied(site: Site, name: str, count: int) -> list[Received]:
     """Wait until so many copies have come, and give them."""
     async with asyncio.timeout(20):
         while len(found := copies(site, name)) < count:
-            await asyncio.sleep(0.01)
+            await next_chat(site.fakes[0])
     return found
 
 
@@ -106,17 +112,21 @@ async def test_copies_are_asked_and_none_is_returned(site: Site) -> None:
 
 async def test_a_share_of_the_conversations_is_copied(site: Site) -> None:
     """A conversation is copied or it is not; of one no more than its first few answers are."""
-    async with shadowed(site) as (client, name):
+    revision = Revision(expert="legal", digest="0" * 64)
+    expert = app.build_catalog(site.settings).expert("legal")
+    expert = replace(expert, canary=Canary(revision=revision, share=0.5, shadow=True))
+    questions = [f"{LEGAL}（{number}）" for number in range(16)]
+    drawn = {one for one in questions if expert.shadowed(f"local\0\0{one}")}
+    assert 0 < len(drawn) < len(questions)
+    async with shadowed(site, shadow_at_once=64) as (client, name):
         published = await client.adapters.publish(name, shadow_share=0.5)
         assert published.label.shadow_share == 0.5
-        for _ in range(3):
-            for number in range(16):
+        for _ in range(MOST_OF_ONE + 1):
+            for number in range(len(questions)):
                 await asked(client, number)
-                await asyncio.sleep(0)
-        await asyncio.sleep(0.2)
-        questions = [chat.body["messages"][-1]["content"] for chat in copies(site, name)]
-        assert 0 < len(set(questions)) < 16
-        assert {questions.count(one) for one in questions} == {3}
+        found = await copied(site, name, MOST_OF_ONE * len(drawn))
+        seen = Counter(chat.body["messages"][-1]["content"] for chat in found)
+        assert seen == dict.fromkeys(drawn, MOST_OF_ONE)
 
 
 async def test_one_that_fails_is_ended_by_itself(pool_site: Site) -> None:

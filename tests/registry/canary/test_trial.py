@@ -1,10 +1,19 @@
 """Canaries, simulated with a fixed seed: the laws that the statistics must keep."""
 
+import math
+
 import pytest
 
 from bench.canary import World, tally
 from tame_router.registry.canary.outcome import FAILED, Outcome
-from tame_router.registry.canary.trial import LEAST_ANSWERS, Arm, CanaryTrial, Verdict
+from tame_router.registry.canary.trial import (
+    LEAST_ANSWERS,
+    WEIGHTS,
+    Arm,
+    CanaryTrial,
+    Ground,
+    Verdict,
+)
 
 RUNS = 200
 FINE = Outcome(bad=False, token_s=0.02)
@@ -58,6 +67,60 @@ def test_one_side_alone_says_nothing() -> None:
     trial = CanaryTrial()
     for _ in range(500):
         assert trial.observe(Arm.CANARY, FAILED) is Verdict.CONTINUE
+
+
+def test_answers_that_are_more_simplified_are_caught() -> None:
+    """Where both hold some Simplified, so that all are bad, the one that holds more is worse."""
+    trial = CanaryTrial()
+    while trial.verdict is Verdict.CONTINUE:
+        trial.observe(Arm.LIVE, Outcome(bad=True, leak=0.1))
+        trial.observe(Arm.CANARY, Outcome(bad=True, leak=1.0))
+    assert (trial.verdict, trial.ground) == (Verdict.ROLL_BACK, Ground.LEAKING)
+    assert trial.answers[Arm.CANARY] <= 30
+
+
+def test_one_that_is_more_simplified_is_never_good() -> None:
+    """Nor is one that is so by a little, however often it answers."""
+    trial = CanaryTrial()
+    for _ in range(300):
+        trial.observe(Arm.LIVE, Outcome(bad=True, leak=0.0))
+        assert trial.observe(Arm.CANARY, Outcome(bad=True, leak=0.1)) is not Verdict.GOOD
+
+
+def test_ratings_by_share_say_nothing() -> None:
+    """Bad ratings of both, as often as the lot lets each answer, end nothing."""
+    trial = CanaryTrial()
+    for _ in range(100):
+        for arm in (Arm.CANARY, *[Arm.LIVE] * 9):
+            assert trial.dislike(arm, 0.1) is Verdict.CONTINUE
+
+
+def test_what_speaks_against_it_keeps_it_from_being_good() -> None:
+    """Some bad ratings of the canary alone are too few to end it, and too many to call it good."""
+    trial = CanaryTrial()
+    for _ in range(6):
+        trial.dislike(Arm.CANARY, 0.5)
+    for _ in range(2 * LEAST_ANSWERS):
+        assert trial.compare(FINE, FINE) is Verdict.CONTINUE
+    for _ in range(4):
+        trial.dislike(Arm.LIVE, 0.5)
+    assert trial.compare(FINE, FINE) is Verdict.GOOD
+
+
+def test_a_judge_s_verdicts_end_it() -> None:
+    """Answers that are as good by all else, and less liked each time, are worse; ties are not."""
+    trial = CanaryTrial()
+    for _ in range(LEAST_ANSWERS // 2):
+        assert trial.compare(FINE, FINE, 0.0) is Verdict.CONTINUE
+    while trial.verdict is Verdict.CONTINUE:
+        trial.compare(FINE, FINE, 1.0)
+    assert (trial.verdict, trial.ground) == (Verdict.ROLL_BACK, Ground.JUDGED)
+
+
+def test_the_shares_of_the_error_are_one() -> None:
+    """All grounds together err as seldom as one would alone."""
+    assert math.isclose(sum(WEIGHTS.values()), 1)
+    assert set(WEIGHTS) == set(Ground)
 
 
 def test_a_verdict_is_final() -> None:
