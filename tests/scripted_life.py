@@ -10,6 +10,7 @@ from tame_router.registry.record import (
     Actor,
     Label,
     LabelChange,
+    Mode,
     RevisionRecord,
     StateChange,
 )
@@ -110,6 +111,7 @@ class Life:
         live: str | None = None,
         canary: str = "",
         share: float = 0.0,
+        mode: Mode = Mode.ANSWERING,
     ) -> Label:
         """Move a label."""
         now = datetime.now(UTC)
@@ -118,6 +120,7 @@ class Life:
             live=label.live if live is None else live,
             canary=canary,
             canary_share=share,
+            mode=mode,
             generation=label.generation + 1,
             update_time=now,
         )

@@ -16,6 +16,7 @@ from tame_router.registry.record import (
     Action,
     Actor,
     Label,
+    Mode,
     RevisionRecord,
     StateChange,
 )
@@ -155,8 +156,10 @@ class ScriptedRegistry:
                     label.live, Event.REPLACED, ROUTER, f"{record.name} took its place"
                 )
         else:
+            action = Action.SHADOW if publication.shadow else Action.CANARY
+            mode = Mode.SHADOW if publication.shadow else Mode.ANSWERING
             moved = self._life.move(
-                label, Action.CANARY, actor, "", canary=record.name, share=share
+                label, action, actor, "", canary=record.name, share=share, mode=mode
             )
         done = self._done[publication.request_id] = Published(label=moved, record=record)
         await self._tell()
@@ -237,6 +240,16 @@ class ScriptedRegistry:
             for name in kept:
                 del self.content[name]
         return Collected(revisions=tuple(sorted(kept)), freed_bytes=freed, uploads=uploads)
+
+    async def prove(self, expert: str) -> None:
+        """Find an expert's shadow good, as the router itself does."""
+        label = self._life.labels[expert]
+        name, share = label.canary, label.canary_share
+        because = f"{name} is not clearly worse"
+        self._life.happen(name, Event.PROVE, ROUTER, because)
+        mode = Mode.PROVEN
+        self._life.move(label, Action.PROVE, ROUTER, because, canary=name, share=share, mode=mode)
+        await self._tell()
 
     async def decide(self, name: str) -> None:
         """Let the gate say what the script says, for a revision that was held."""

@@ -10,22 +10,28 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.event import DecisionMade, Delta, Event, ExpertFinish
 from tame_router.answering.guard import Guard
 from tame_router.answering.question import Question
 from tame_router.answering.single import SingleJoin
+from tame_router.backends.failure import FailureKind, failure_of
 from tame_router.backends.vllm_scoring import PRIORITY
 from tame_router.catalog.expert import Catalog, Expert
 from tame_router.chat import Guarding
 from tame_router.config_registry import CanarySettings
-from tame_router.errors import BackendError, BackendOverloadedError, TameError
+from tame_router.errors import BackendError, TameError
 from tame_router.registry.canary.outcome import FAILED, Outcome, outcome_of
 from tame_router.registry.canary.watch import CanaryWatch
 from tame_router.routing.decision import Decision
 from tame_router.telemetry import log
+
+_REPLICAS: Final = frozenset(
+    {FailureKind.BUSY, FailureKind.NO_ADAPTER, FailureKind.KEY, FailureKind.UNREACHABLE}
+)
+"""How a replica fails whatever it is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,14 +147,11 @@ class Shadow:
                 preference = await self._judge.preference(
                     copy.expert, question, copy.decision.language, copy.text, text
                 )
-        except BackendOverloadedError:
-            self._count("dropped")
-            return
-        except BackendError:
+        except TameError as error:
+            if not _blamed(error):
+                self._count("dropped")
+                return
             outcome = FAILED
-        except TameError:  # the question is at fault, for whoever is asked
-            self._count("dropped")
-            return
         self._count("failed" if outcome is FAILED else "answered")
         self._watch.compare(
             copy.expert.name, copy.expert.live_revision, copy.outcome, outcome, preference
@@ -175,6 +178,15 @@ class Shadow:
         await guard.emit(DecisionMade(answer_id=question.answer_id, decision=decision))
         await self._single.run([expert], question, decision.language, guard.emit)
         return outcome, "".join(texts)
+
+
+def _blamed(error: TameError) -> bool:
+    """Tell whether a revision is to blame: not for a bad question, nor for how a replica is.
+
+    Answers go on to another replica then, and copies do not.
+    """
+    failure = failure_of(error, begun=False)
+    return isinstance(error, BackendError) and (failure is None or failure.kind not in _REPLICAS)
 
 
 def _aside(question: Question, deadline: float) -> Question:

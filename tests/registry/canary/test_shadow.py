@@ -16,8 +16,10 @@ from tame_router.catalog.live import LiveCatalog
 from tame_router.chat import FinishReason, Guarding, Usage
 from tame_router.config_registry import CanarySettings
 from tame_router.errors import (
+    AdapterNotLoadedError,
     BackendOverloadedError,
     BackendUnavailableError,
+    DeadlineExceededError,
     InvalidRequestError,
     TameError,
 )
@@ -141,7 +143,9 @@ async def test_a_copy_goes_behind_all_callers() -> None:
     ("error", "outcome", "counts"),
     [
         (BackendUnavailableError("gone"), "failed", 1),
+        (DeadlineExceededError("too late"), "failed", 1),
         (BackendOverloadedError("busy"), "dropped", 0),
+        (AdapterNotLoadedError("not yet"), "dropped", 0),
         (InvalidRequestError("too long"), "dropped", 0),
     ],
 )

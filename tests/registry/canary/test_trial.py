@@ -1,10 +1,11 @@
 """Canaries, simulated with a fixed seed: the laws that the statistics must keep."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from bench.canary import World, tally
+from bench.canary import FAIR, World, tally
 from tame_router.registry.canary.outcome import FAILED, Outcome
 from tame_router.registry.canary.trial import (
     LEAST_ANSWERS,
@@ -30,9 +31,26 @@ def test_equal_canaries_are_seldom_rolled_back(bad: float, share: float) -> None
 @pytest.mark.parametrize(
     "world",
     [
+        FAIR,
+        replace(FAIR, live_disliked=0.5, canary_disliked=0.5),
+        replace(FAIR, shadow=True),
+        replace(FAIR, shadow=True, live_preferred=0.5, canary_preferred=0.5),
+    ],
+)
+def test_all_wagers_together_err_as_seldom(world: World) -> None:
+    """Simplified Chinese, ratings and a judge that prefers each as often: 5 % at most too."""
+    assert tally(world, 0.1, RUNS, seed=1).rolled_back <= RUNS * 0.05
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
         World(name="worse", live_bad=0.05, canary_bad=0.25),
         World(name="worse", live_bad=0.3, canary_bad=0.5),
         World(name="slow", live_bad=0.05, canary_bad=0.05, slowness=2),
+        replace(FAIR, name="leaking", canary_leak=0.5),
+        replace(FAIR, name="disliked", live_disliked=0.05, canary_disliked=0.25),
+        replace(FAIR, name="shadow", shadow=True, canary_bad=0.25),
     ],
 )
 def test_a_clearly_worse_canary_is_caught(world: World) -> None:
@@ -40,6 +58,12 @@ def test_a_clearly_worse_canary_is_caught(world: World) -> None:
     found = tally(world, 0.1, RUNS, seed=1)
     assert found.rolled_back >= RUNS * 0.95
     assert found.good == 0
+
+
+def test_a_judge_that_prefers_the_live_one_is_heard() -> None:
+    """Three times as often as the canary: caught within 200 pairs, in 95 % of runs."""
+    world = replace(FAIR, name="judged", shadow=True, live_preferred=0.6)
+    assert tally(world, 1, RUNS, seed=1).rolled_back >= RUNS * 0.95
 
 
 def test_a_good_canary_is_called_good() -> None:
