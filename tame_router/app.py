@@ -177,6 +177,7 @@ async def running(
         finally:
             log.event(logging.INFO, "server.draining", grace_s=settings.server.grace_s)
             registry.end_watching()
+            registry.witness.end()
             await ports.close()
     log.event(logging.INFO, "server.stopped")
 

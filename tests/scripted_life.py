@@ -18,6 +18,9 @@ from tame_router.registry.request import Announcement
 from tame_router.registry.state import Event, State, next_state
 from tests.scripted_upload import Script
 
+TRIED = {False: (Action.CANARY, Mode.ANSWERING), True: (Action.SHADOW, Mode.SHADOW)}
+"""How what is published to a share is tried, by whether it is a shadow."""
+
 
 class Life:
     """Revisions, labels, and how they changed.
@@ -50,6 +53,14 @@ class Life:
         )
         event = Event.FAILED if fatal else Event.PASSED
         self.happen(name, event, ROUTER, "the gate has spoken")
+
+    def prove(self, expert: str) -> None:
+        """Find an expert's shadow good."""
+        label = self.labels[expert]
+        name, share, mode = label.canary, label.canary_share, Mode.PROVEN
+        because = f"{name} is not clearly worse"
+        self.happen(name, Event.PROVE, ROUTER, because)
+        self.move(label, Action.PROVE, ROUTER, because, canary=name, share=share, mode=mode)
 
     def add(
         self, actor: Actor, announced: Announcement, content: dict[str, bytes]

@@ -16,7 +16,6 @@ from tame_router.registry.record import (
     Action,
     Actor,
     Label,
-    Mode,
     RevisionRecord,
     StateChange,
 )
@@ -32,7 +31,7 @@ from tame_router.registry.request import (
 )
 from tame_router.registry.state import Event, State
 from tame_router.tenancy.tenant import Scope
-from tests.scripted_life import Life
+from tests.scripted_life import TRIED, Life
 from tests.scripted_upload import Script, ScriptedUpload, Staged
 
 
@@ -156,8 +155,7 @@ class ScriptedRegistry:
                     label.live, Event.REPLACED, ROUTER, f"{record.name} took its place"
                 )
         else:
-            action = Action.SHADOW if publication.shadow else Action.CANARY
-            mode = Mode.SHADOW if publication.shadow else Mode.ANSWERING
+            action, mode = TRIED[publication.shadow]
             moved = self._life.move(
                 label, action, actor, "", canary=record.name, share=share, mode=mode
             )
@@ -243,12 +241,7 @@ class ScriptedRegistry:
 
     async def prove(self, expert: str) -> None:
         """Find an expert's shadow good, as the router itself does."""
-        label = self._life.labels[expert]
-        name, share = label.canary, label.canary_share
-        because = f"{name} is not clearly worse"
-        self._life.happen(name, Event.PROVE, ROUTER, because)
-        mode = Mode.PROVEN
-        self._life.move(label, Action.PROVE, ROUTER, because, canary=name, share=share, mode=mode)
+        self._life.prove(expert)
         await self._tell()
 
     async def decide(self, name: str) -> None:

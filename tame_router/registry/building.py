@@ -179,7 +179,6 @@ async def open_registry(
         feed,
         (validating, evaluating),
         Witness(warden.watch, shadow.offer),
-        shadow.end,
         mover.own,
         mover.known,
     )

@@ -48,7 +48,6 @@ class Registry:
         feed: Tells changes.
         workers: Do long steps.
         witness: Sees answers, for the sake of canaries.
-        end_copies: Ends the asking of shadows.
         own: Gives the revision in an expert's own folder; empty: it has none.
         known: Tells whether an expert of a name answers here.
 
@@ -66,7 +65,6 @@ class Registry:
         feed: Feed,
         workers: Sequence[Worker],
         witness: Witness,
-        end_copies: Callable[[], None],
         own: Callable[[str], str],
         known: Callable[[str], bool],
     ) -> None:
@@ -78,7 +76,6 @@ class Registry:
         self._feed = feed
         self._workers = workers
         self.witness = witness
-        self._end_copies = end_copies
         self._own = own
         self._answers = known
 
@@ -211,9 +208,8 @@ class Registry:
             yield changes
 
     def end_watching(self) -> None:
-        """End all watching, and the asking of shadows: the router stops, and nobody is to wait."""
+        """End all watching: the router stops, and nobody is to hold it up."""
         self._feed.end()
-        self._end_copies()
 
     async def collect(self, actor: Actor, *, dry_run: bool) -> Collected:
         """Remove what nothing needs, or tell what that is; what was removed is in the log."""

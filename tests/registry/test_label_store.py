@@ -1,7 +1,6 @@
 """A label moves together with the states of its revisions, and its history tells every move."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from tame_router.errors_registry import (
     NothingToRestoreError,
     RevisionRefusedError,
 )
-from tame_router.registry.record import Action, Label, Mode
+from tame_router.registry.record import Action, Label
 from tame_router.registry.records.record_store import RecordStore
 from tame_router.registry.state import Event, State
 from tame_router.store import Database
@@ -86,34 +85,6 @@ def test_a_canary_answers_beside_the_live_one_until_it_ends(store: RecordStore) 
     assert (state(store, live), state(store, second)) == (State.ACTIVE, State.RETIRED)
     actions = [change.action for change in store.history("legal")[0]]
     assert actions == [Action.ROLLBACK, *[Action.CANARY] * 3, Action.PUBLISH]
-
-
-def test_a_shadow_is_a_canary_of_another_mode(store: RecordStore) -> None:
-    """It is active beside the live one; proven it stays, until it is published or ended."""
-    live, shadow = approve(store), approve(store, "b")
-    publish(store, live)
-    store.happen(shadow, Event.PUBLISH, PARTNER, "")
-    label = store.publish(shadow, 0.1, "", None, PARTNER, "", shadow=True)
-    assert (label.live, label.canary, label.mode) == (live, shadow, Mode.SHADOW)
-    assert state(store, shadow) is State.ACTIVE
-    before = store.sequence()
-    proven = store.prove("legal", shadow, "it is good")
-    assert proven == replace(label, mode=Mode.PROVEN, generation=3, update_time=proven.update_time)
-    (step,) = store.changes(before)
-    assert (step.before, step.state, step.because) == (State.ACTIVE, State.ACTIVE, "it is good")
-    with pytest.raises(LabelMovedError, match="no shadow"):
-        store.prove("legal", shadow, "")
-    again = store.publish(shadow, 0.1, "", None, PARTNER, "", shadow=True)
-    assert again.mode is Mode.SHADOW
-    assert store.publish(shadow, 0.1, "", None, PARTNER, "").mode is Mode.ANSWERING
-    with pytest.raises(LabelMovedError, match="no shadow"):
-        store.prove("legal", shadow, "")
-    label = rollback(store, live)
-    assert (label.canary, label.mode, state(store, shadow)) == ("", Mode.ANSWERING, State.RETIRED)
-    actions = [change.action for change in store.history("legal")[0]]
-    tried = [Action.CANARY, Action.SHADOW, Action.PROVE, Action.SHADOW]
-    assert actions == [Action.ROLLBACK, *tried, Action.PUBLISH]
-    assert store.previous("legal") == FOLDER
 
 
 def test_a_canary_becomes_live_for_all(store: RecordStore) -> None:

@@ -104,20 +104,15 @@ class Shadow:
         self._count = count
         self._judge = judge
         self._free = settings.shadow_at_once
-        self._ended = False
         self._waiting: asyncio.Queue[Copy] = asyncio.Queue()
 
     def offer(self, copy: Copy) -> None:
         """Take a copy, where a place is free. It waits for nothing."""
-        if self._ended or not self._free:
+        if not self._free:
             self._count("dropped")
             return
         self._free -= 1
         self._waiting.put_nowait(copy)
-
-    def end(self) -> None:
-        """Take no more: the router stops."""
-        self._ended = True
 
     async def run(self) -> None:
         """Ask copies, until cancelled: then those under way are closed."""

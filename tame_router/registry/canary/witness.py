@@ -26,13 +26,14 @@ class Witness:
         offer: Takes copies of questions for shadows; it must not wait.
     """
 
-    __slots__ = ("_offer", "_ratings", "_seen", "_watch")
+    __slots__ = ("_ended", "_offer", "_ratings", "_seen", "_watch")
 
     def __init__(
         self, watch: CanaryWatch | None = None, offer: Callable[[Copy], None] = lambda _: None
     ) -> None:
         self._watch = watch
         self._offer = offer
+        self._ended = False
         self._ratings = Ratings()
         self._seen: OrderedDict[int, int] = OrderedDict()
 
@@ -50,7 +51,7 @@ class Witness:
         watch = self._watch
         if watch is None or not watch.busy or not self._admits(question.session()):
             return SILENT
-        return Heard(watch, self._ratings, self._offer, question, catalog, now)
+        return Heard(watch, self._ratings, self._copy, question, catalog, now)
 
     def dislike(self, answer_id: str, tenant: str, expert: str) -> None:
         """Take a bad rating, where it is of an answer that counted.
@@ -63,6 +64,14 @@ class Witness:
         rated = self._ratings.take(answer_id, tenant, expert)
         if rated is not None and self._watch is not None:
             self._watch.dislike(rated.expert, rated.revision, rated.canary, rated.share)
+
+    def end(self) -> None:
+        """Have no more copied: the router stops."""
+        self._ended = True
+
+    def _copy(self, copy: Copy) -> None:
+        if not self._ended:
+            self._offer(copy)
 
     def _admits(self, session: str) -> bool:
         key = hash(session)

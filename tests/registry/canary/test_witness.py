@@ -214,6 +214,18 @@ def test_a_question_is_copied_once_it_is_answered(watch: CanaryWatch) -> None:
     assert len(offered) == 1
 
 
+def test_nothing_is_copied_once_the_router_stops(watch: CanaryWatch) -> None:
+    """Also of an answer that was under way."""
+    watch.begin("legal", LIVE.name, NEW.name, shadow=True)
+    offered: list[Copy] = []
+    witness = Witness(watch, offered.append)
+    heard = witness.hear(QUESTION, SHADOWED, NOW)
+    witness.end()
+    for event in written(LIVE.name):
+        heard.see(event)
+    assert offered == []
+
+
 def test_a_question_that_failed_is_copied_too(watch: CanaryWatch) -> None:
     """Else only what the live one can do would be compared; not where the backend is too busy."""
     watch.begin("legal", LIVE.name, NEW.name, shadow=True)
