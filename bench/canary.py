@@ -3,7 +3,9 @@
     python bench/canary.py [--json] [--runs 200] [--share 0.1] [--seed 1]
 
 Answers come to the live revision and to the canary by lot. One is bad with a probability, and
-takes a time a token that is log-normal about 20 ms. A run ends with the verdict, or when the
+takes a time a token that is log-normal about 20 ms. Some hold Simplified Chinese, some are rated
+bad. A shadow answers the same questions as the live revision, and a judge may prefer one of the
+two. A run ends with the verdict, or when the
 canary has given `--most` answers (1,000 where it is as good, 200 where it is worse). The last
 line but the JSON is what one answer costs the watch.
 
@@ -18,7 +20,7 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +47,14 @@ class World:
         canary_bad: The same of the canary.
         slowness: Time a token of the canary, as a ratio to the live one's.
         spread: Standard deviation of its logarithm.
+        live_leak: How Simplified the live one's answers are on average, in [0, 1]; it is spread
+            evenly from none to twice that.
+        canary_leak: The same of the canary.
+        live_disliked: Share of the live one's answers that are rated bad.
+        canary_disliked: The same of the canary's.
+        shadow: It is a shadow: both answer each question.
+        live_preferred: Share of the pairs in which a judge prefers the live one.
+        canary_preferred: The same of the canary; the rest are ties.
     """
 
     name: str
@@ -52,12 +62,34 @@ class World:
     canary_bad: float
     slowness: float = 1.0
     spread: float = 0.5
+    live_leak: float = 0.0
+    canary_leak: float = 0.0
+    live_disliked: float = 0.0
+    canary_disliked: float = 0.0
+    shadow: bool = False
+    live_preferred: float = 0.0
+    canary_preferred: float = 0.0
 
     @property
     def equal(self) -> bool:
         """Whether both sides are the same."""
-        return self.live_bad == self.canary_bad and self.slowness == 1
+        live = (self.live_bad, self.live_leak, self.live_disliked, self.live_preferred, 1)
+        canary = (self.canary_bad, self.canary_leak, self.canary_disliked, self.canary_preferred)
+        return live == (*canary, self.slowness)
 
+
+FAIR: Final = World(
+    name="",
+    live_bad=0.05,
+    canary_bad=0.05,
+    live_leak=0.05,
+    canary_leak=0.05,
+    live_disliked=0.1,
+    canary_disliked=0.1,
+    live_preferred=0.2,
+    canary_preferred=0.2,
+)
+"""Both sides alike, by all that is looked at; preferences are those of a shadow."""
 
 WORLDS: Final = (
     World(name="equal, 5 % bad", live_bad=0.05, canary_bad=0.05),
@@ -67,6 +99,18 @@ WORLDS: Final = (
     World(name="twice as slow", live_bad=0.05, canary_bad=0.05, slowness=2),
     World(name="twice as slow, spread 1", live_bad=0.05, canary_bad=0.05, slowness=2, spread=1),
     World(name="bad 5 % → 10 %", live_bad=0.05, canary_bad=0.1),
+    replace(FAIR, name="equal, all wagers"),
+    replace(FAIR, name="equal, all, mostly ratings", live_disliked=0.5, canary_disliked=0.5),
+    replace(FAIR, name="equal shadow, all wagers", shadow=True),
+    replace(
+        FAIR, name="equal shadow, torn judge", shadow=True, live_preferred=0.5, canary_preferred=0.5
+    ),
+    replace(FAIR, name="Simplified 5 % → 50 %", live_leak=0.05, canary_leak=0.5),
+    replace(FAIR, name="rated bad 5 % → 25 %", live_disliked=0.05, canary_disliked=0.25),
+    replace(FAIR, name="rated bad 10 % → 50 %", live_disliked=0.1, canary_disliked=0.5),
+    replace(FAIR, name="shadow, bad 5 % → 25 %", shadow=True, canary_bad=0.25),
+    replace(FAIR, name="shadow, judge 60 % : 20 %", shadow=True, live_preferred=0.6),
+    replace(FAIR, name="shadow, judge 40 % : 20 %", shadow=True, live_preferred=0.4),
 )
 
 
@@ -96,16 +140,36 @@ def simulate(world: World, share: float, lot: random.Random) -> CanaryTrial:
     trial = CanaryTrial(CanarySettings().error_share)
     most = MOST_EQUAL if world.equal else MOST_WORSE
     while trial.verdict is Verdict.CONTINUE and trial.answers[Arm.CANARY] < most:
-        new = lot.random() < share
-        slowness = world.slowness if new else 1.0
-        trial.observe(
-            Arm.CANARY if new else Arm.LIVE,
-            Outcome(
-                bad=lot.random() < (world.canary_bad if new else world.live_bad),
-                token_s=TOKEN_S * slowness * math.exp(lot.gauss(0, world.spread)),
-            ),
-        )
+        if world.shadow:
+            live, canary = (answer(world, arm, lot) for arm in (Arm.LIVE, Arm.CANARY))
+            trial.compare(live, canary, prefer(world, lot))
+            continue
+        arm = Arm.CANARY if lot.random() < share else Arm.LIVE
+        trial.observe(arm, answer(world, arm, lot))
+        disliked = world.canary_disliked if arm is Arm.CANARY else world.live_disliked
+        if trial.verdict is Verdict.CONTINUE and lot.random() < disliked:
+            trial.dislike(arm, share)
     return trial
+
+
+def answer(world: World, arm: Arm, lot: random.Random) -> Outcome:
+    """Draw an answer."""
+    new = arm is Arm.CANARY
+    slowness = world.slowness if new else 1.0
+    leak = 2 * (world.canary_leak if new else world.live_leak)
+    return Outcome(
+        bad=lot.random() < (world.canary_bad if new else world.live_bad),
+        token_s=TOKEN_S * slowness * math.exp(lot.gauss(0, world.spread)),
+        leak=lot.uniform(0, leak) if leak else None,
+    )
+
+
+def prefer(world: World, lot: random.Random) -> float:
+    """Draw a judge's verdict."""
+    drawn = lot.random()
+    if drawn < world.live_preferred:
+        return 1.0
+    return -1.0 if drawn < world.live_preferred + world.canary_preferred else 0.0
 
 
 def tally(world: World, share: float, runs: int, seed: int) -> Tally:

@@ -149,7 +149,7 @@ async def running(
             recorder,
             RouterServicer(desk, settings.limits),
             ExpertServicer(desk),
-            FeedbackServicer(desk, intake),
+            FeedbackServicer(desk, intake, registry.witness),
             AdminServicer(office, usage.usage, usage.records),
             settings.tls,
             registry=RegistryServicer(AdapterDesk(registry, books.quota)),
@@ -177,6 +177,7 @@ async def running(
         finally:
             log.event(logging.INFO, "server.draining", grace_s=settings.server.grace_s)
             registry.end_watching()
+            registry.witness.end()
             await ports.close()
     log.event(logging.INFO, "server.stopped")
 

@@ -80,6 +80,20 @@ class CanarySettings(Section):
         lt=1,
         description="Canaries as good as the live revision that may be rolled back by chance.",
     )
+    judge: str = Field(
+        "",
+        description="Who compares a shadow's answers with the live revision's: an expert, whose"
+        " backend's base model does, or `base`, that of the expert itself; empty: nobody.",
+    )
+    shadow_at_once: int = Field(
+        2, ge=1, le=64, description="Copies for shadows that are asked at the same time."
+    )
+    shadow_timeout_s: Seconds = Field(
+        60, description="Longest time for a copy, and for comparing its answer."
+    )
+    publish_good_shadows: bool = Field(
+        False, description="Publish a shadow for all that is good, as a canary is."
+    )
 
 
 class RegistrySettings(Section):

@@ -10,12 +10,16 @@ from tame_router.registry.record import (
     Actor,
     Label,
     LabelChange,
+    Mode,
     RevisionRecord,
     StateChange,
 )
 from tame_router.registry.request import Announcement
 from tame_router.registry.state import Event, State, next_state
 from tests.scripted_upload import Script
+
+TRIED = {False: (Action.CANARY, Mode.ANSWERING), True: (Action.SHADOW, Mode.SHADOW)}
+"""How what is published to a share is tried, by whether it is a shadow."""
 
 
 class Life:
@@ -49,6 +53,14 @@ class Life:
         )
         event = Event.FAILED if fatal else Event.PASSED
         self.happen(name, event, ROUTER, "the gate has spoken")
+
+    def prove(self, expert: str) -> None:
+        """Find an expert's shadow good."""
+        label = self.labels[expert]
+        name, share, mode = label.canary, label.canary_share, Mode.PROVEN
+        because = f"{name} is not clearly worse"
+        self.happen(name, Event.PROVE, ROUTER, because)
+        self.move(label, Action.PROVE, ROUTER, because, canary=name, share=share, mode=mode)
 
     def add(
         self, actor: Actor, announced: Announcement, content: dict[str, bytes]
@@ -110,6 +122,7 @@ class Life:
         live: str | None = None,
         canary: str = "",
         share: float = 0.0,
+        mode: Mode = Mode.ANSWERING,
     ) -> Label:
         """Move a label."""
         now = datetime.now(UTC)
@@ -118,6 +131,7 @@ class Life:
             live=label.live if live is None else live,
             canary=canary,
             canary_share=share,
+            mode=mode,
             generation=label.generation + 1,
             update_time=now,
         )

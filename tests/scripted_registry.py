@@ -31,7 +31,7 @@ from tame_router.registry.request import (
 )
 from tame_router.registry.state import Event, State
 from tame_router.tenancy.tenant import Scope
-from tests.scripted_life import Life
+from tests.scripted_life import TRIED, Life
 from tests.scripted_upload import Script, ScriptedUpload, Staged
 
 
@@ -155,8 +155,9 @@ class ScriptedRegistry:
                     label.live, Event.REPLACED, ROUTER, f"{record.name} took its place"
                 )
         else:
+            action, mode = TRIED[publication.shadow]
             moved = self._life.move(
-                label, Action.CANARY, actor, "", canary=record.name, share=share
+                label, action, actor, "", canary=record.name, share=share, mode=mode
             )
         done = self._done[publication.request_id] = Published(label=moved, record=record)
         await self._tell()
@@ -237,6 +238,11 @@ class ScriptedRegistry:
             for name in kept:
                 del self.content[name]
         return Collected(revisions=tuple(sorted(kept)), freed_bytes=freed, uploads=uploads)
+
+    async def prove(self, expert: str) -> None:
+        """Find an expert's shadow good, as the router itself does."""
+        self._life.prove(expert)
+        await self._tell()
 
     async def decide(self, name: str) -> None:
         """Let the gate say what the script says, for a revision that was held."""

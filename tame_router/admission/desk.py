@@ -23,13 +23,12 @@ from tame_router.catalog.expert import Catalog
 from tame_router.catalog.live import LiveCatalog
 from tame_router.chat import Message
 from tame_router.errors import OverloadedError, PermissionDeniedError, TameError
+from tame_router.registry.canary.testimony import SILENT
 from tame_router.registry.canary.witness import Witness
 from tame_router.routing.decision import Constraints, Decision, Join
 from tame_router.routing.selection import SelectionPolicy
 from tame_router.telemetry.recording import Recording, current
 from tame_router.tenancy.tenant import Scope, Tenant
-
-_NOBODY = Witness()
 
 
 class Desk:
@@ -139,8 +138,10 @@ class Desk:
         )
         account = Account(call, seen, self._books, recording)
 
-        counts = _by_lot(question, call.model) and self._witness.admits(question.session)
-        witness = self._witness if counts else _NOBODY
+        witness = SILENT
+        if _by_lot(question, call.model):
+            now = asyncio.get_running_loop().time()
+            witness = self._witness.hear(question, catalog, now)
 
         async def pass_on(event: Event) -> None:
             seen.see(event)

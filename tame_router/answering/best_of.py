@@ -95,7 +95,7 @@ class BestOf:
             self._verdict.add(happening)
             return []
         told: list[Command] = [self._roster.over(index, happening)]
-        best = _read(self._verdict.text, len(self._judged))
+        best = read_verdict(self._verdict.text, len(self._judged))
         if best is None:
             if index in self._roster.finished:
                 message = "the judge's verdict cannot be read; log-probabilities rank the drafts"
@@ -127,8 +127,16 @@ class BestOf:
         return told
 
 
-def _read(verdict: str, drafts: int) -> int | None:
-    """Read the number of the best draft; None: there is none that counts."""
+def read_verdict(verdict: str, drafts: int) -> int | None:
+    """Read the number of the best draft.
+
+    Args:
+        verdict: What a judge wrote.
+        drafts: How many there are.
+
+    Returns:
+        The number, from 1; None: there is none that counts.
+    """
     try:
         value = json.loads(verdict)
     except ValueError:

@@ -38,6 +38,7 @@ class Dispatch:
             stall_timeout_s=question.stall_timeout_s,
             begin_by=question.begin_by,
             priority=question.priority,
+            aside=question.aside,
         )
         return self.backends[expert.backend].open(generation)
 

@@ -170,6 +170,7 @@ class ExpertFinish:
         part: What its words are to the answer.
         simplified: Simplified characters that the guard found in its words; for judging
             canaries, not sent.
+        looked_at: Characters that the guard has looked at; 0: it did not look.
     """
 
     expert: str
@@ -182,6 +183,7 @@ class ExpertFinish:
     other_reasons: tuple[FinishReason, ...] = ()
     part: Part = Part.LEAD
     simplified: int = 0
+    looked_at: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

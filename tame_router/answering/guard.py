@@ -79,9 +79,9 @@ class Guard:
         elif isinstance(event, DecisionMade):
             self._passes |= event.decision.language == SIMPLIFIED or _wants(self._question)
         elif isinstance(event, ExpertFinish | Note):
-            simplified = await self._finish(event.expert)
-            if simplified and isinstance(event, ExpertFinish):
-                event = replace(event, simplified=simplified)
+            seen, simplified = await self._finish(event.expert)
+            if seen and isinstance(event, ExpertFinish):
+                event = replace(event, simplified=simplified, looked_at=seen)
         elif isinstance(event, FinalEvent):
             await self.flush()
         await self._emit(event)
@@ -111,8 +111,8 @@ class Guard:
         if delta is not None and text:
             await self._emit(delta if text == delta.text else replace(delta, text=text))
 
-    async def _finish(self, expert: str) -> int:
-        """End an expert's texts, count them, and give the Simplified characters in them."""
+    async def _finish(self, expert: str) -> tuple[int, int]:
+        """End an expert's texts; give their characters, and the Simplified ones among them."""
         seen = simplified = 0
         action = self._action(expert)
         for key in [key for key in self._conversions if key[0] == expert]:
@@ -126,7 +126,7 @@ class Guard:
             simplified += conversion.changed
         if seen:
             current().guarded(expert, action.value, seen=seen, simplified=simplified)
-        return simplified
+        return seen, simplified
 
     def _conversion(self, key: tuple[str, int]) -> Conversion | None:
         if key not in self._conversions:

@@ -34,6 +34,8 @@ class Question:
             None: the deadline itself.
         catalog: The experts as they stood when it was admitted, with the adapters that are to
             write the answer; None: as they stand when it is answered.
+        aside: It is a copy, asked beside the answers: what goes wrong with it is held against no
+            replica, and it is asked of no other.
     """
 
     answer_id: str
@@ -55,6 +57,7 @@ class Question:
     stall_timeout_s: float | None = None
     begin_by: float | None = None
     catalog: Catalog | None = None
+    aside: bool = False
 
     def session(self) -> str:
         """Name the conversation: who talks, and how it began; later turns have the same name.

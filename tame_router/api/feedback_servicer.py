@@ -1,4 +1,4 @@
-"""`FeedbackService`: take what people say about the choice of an expert."""
+"""`FeedbackService`: take what people say about the choice of an expert, and of answers."""
 
 import hashlib
 import logging
@@ -15,13 +15,20 @@ from tame_router.feedback.feedback import (
     LONGEST_COMMENT_CHARS,
     LONGEST_QUESTION_CHARS,
     Feedback,
+    Rating,
 )
 from tame_router.feedback.intake import Intake
+from tame_router.registry.canary.witness import Witness
 from tame_router.telemetry import log
 from tame_router.v1 import feedback_service_pb2, feedback_service_pb2_grpc
 
 _ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _ID_FORM = "8 to 64 letters, digits, '.', '_' and '-'"
+_RATINGS = {
+    feedback_service_pb2.RATING_UNSPECIFIED: Rating.NONE,
+    feedback_service_pb2.RATING_GOOD: Rating.GOOD,
+    feedback_service_pb2.RATING_BAD: Rating.BAD,
+}
 _ID_BYTES = 8
 """Random bytes of a feedback's id: short enough to be typed."""
 
@@ -32,11 +39,13 @@ class FeedbackServicer(feedback_service_pb2_grpc.FeedbackServiceServicer):
     Args:
         desk: Knows which experts exist for a caller.
         intake: Takes feedback in.
+        witness: Hears of bad ratings, for the sake of canaries; None: nobody does.
     """
 
-    def __init__(self, desk: Desk, intake: Intake) -> None:
+    def __init__(self, desk: Desk, intake: Intake, witness: Witness | None = None) -> None:
         self._desk = desk
         self._intake = intake
+        self._witness = witness or Witness()
 
     async def SubmitFeedback(
         self, request: feedback_service_pb2.SubmitFeedbackRequest, context: Context
@@ -56,12 +65,16 @@ class FeedbackServicer(feedback_service_pb2_grpc.FeedbackServiceServicer):
                 "request_id has named other feedback before; give each submission an id of its own",
                 field="request_id",
             )
+        # Sent again it is the first that is kept, and has counted.
+        if kept.rating is Rating.BAD and kept.feedback_id == given.feedback_id:
+            self._witness.dislike(kept.answer_id, kept.tenant, kept.expert)
         log.event(
             logging.INFO,
             "feedback.stored",
             feedback_id=kept.feedback_id,
             answer_id=kept.answer_id,
             expert=kept.expert,
+            rating=kept.rating.value,
             tenant=kept.tenant,
         )
         create_time = Timestamp()
@@ -93,6 +106,10 @@ def read_feedback(
             f"request_id {_seen(proto.request_id)}; expected {_ID_FORM}, or nothing",
             field="request_id",
         )
+    if proto.rating not in _RATINGS:
+        raise InvalidRequestError(
+            f"rating is {proto.rating}; expected RATING_GOOD, RATING_BAD or nothing", field="rating"
+        )
     if not proto.expert:
         raise InvalidRequestError(
             "expert is empty; name the right one, ListExperts tells which there are",
@@ -107,6 +124,7 @@ def read_feedback(
         create_time=datetime.now(UTC),
         request_id=_own_id(tenant, proto.request_id),
         tenant=tenant,
+        rating=_RATINGS[proto.rating],
     )
 
 

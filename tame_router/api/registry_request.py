@@ -195,22 +195,35 @@ def read_publication(proto: pb.PublishAdapterRevisionRequest) -> Publication:
     """Read how a revision is to be published.
 
     Raises:
-        InvalidRequestError: When the share of a canary is none, or a name malformed.
+        InvalidRequestError: When the share of a canary or a shadow is none, both are given, or a
+            name is malformed.
     """
-    share = proto.canary_share if proto.HasField("canary_share") else None
-    # Written so that NaN, which compares false with everything, is refused too.
-    if share is not None and not 0 < share < 1:
+    canary = proto.canary_share if proto.HasField("canary_share") else None
+    shadow = proto.shadow_share if proto.HasField("shadow_share") else None
+    if canary is not None and shadow is not None:
         raise InvalidRequestError(
-            f"canary_share is {share:g}; expected above 0 and below 1, or nothing for all callers",
-            field="canary_share",
+            "canary_share and shadow_share are both given; a revision answers its share of the"
+            " callers, or copies for nobody: send one of them",
+            field="shadow_share",
         )
     expected = proto.expected_generation if proto.HasField("expected_generation") else None
     return Publication(
         name=read_revision_name(proto.name),
-        canary_share=share,
+        canary_share=_share(canary, "canary_share") or _share(shadow, "shadow_share"),
+        shadow=shadow is not None,
         request_id=read_request_id(proto.request_id),
         expected_generation=expected,
     )
+
+
+def _share(share: float | None, field: str) -> float | None:
+    # Written so that NaN, which compares false with everything, is refused too.
+    if share is not None and not 0 < share < 1:
+        raise InvalidRequestError(
+            f"{field} is {share:g}; expected above 0 and below 1, or nothing for all callers",
+            field=field,
+        )
+    return share
 
 
 def read_because(text: str) -> str:

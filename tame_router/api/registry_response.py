@@ -9,6 +9,7 @@ from tame_router.registry.record import (
     Action,
     Label,
     LabelChange,
+    Mode,
     RevisionRecord,
     SignatureState,
     StateChange,
@@ -22,6 +23,8 @@ _ACTIONS = {
     Action.PUBLISH: revision_pb.AdapterLabelChange.ACTION_PUBLISH,
     Action.CANARY: revision_pb.AdapterLabelChange.ACTION_CANARY,
     Action.ROLLBACK: revision_pb.AdapterLabelChange.ACTION_ROLLBACK,
+    Action.SHADOW: revision_pb.AdapterLabelChange.ACTION_SHADOW,
+    Action.PROVE: revision_pb.AdapterLabelChange.ACTION_PROVE,
 }
 _SIGNATURES = {
     SignatureState.ABSENT: revision_pb.AdapterSignature.STATE_ABSENT,
@@ -58,14 +61,15 @@ def write_revision(record: RevisionRecord) -> revision_pb.AdapterRevision:
 
 def write_label(label: Label) -> revision_pb.AdapterLabel:
     """Write a label."""
-    return revision_pb.AdapterLabel(
+    proto = revision_pb.AdapterLabel(
         expert=label.expert,
         live=label.live,
-        canary=label.canary,
-        canary_share=label.canary_share,
         generation=label.generation,
         update_time=write_moment(label.update_time),
+        shadow_good=label.mode is Mode.PROVEN,
     )
+    _write_tried(proto, label)
+    return proto
 
 
 def write_page(page: Page) -> pb.ListAdapterRevisionsResponse:
@@ -136,20 +140,30 @@ def write_collected(collected: Collected) -> pb.CollectAdapterGarbageResponse:
 
 def _write_label_change(change: LabelChange) -> revision_pb.AdapterLabelChange:
     label, actor = change.label, change.actor
-    return revision_pb.AdapterLabelChange(
+    proto = revision_pb.AdapterLabelChange(
         expert=label.expert,
         generation=label.generation,
         action=_ACTIONS[change.action],
         live_before=change.live_before,
         live=label.live,
-        canary=label.canary,
-        canary_share=label.canary_share,
         tenant=actor.tenant,
         subject=actor.subject,
         peer=actor.peer,
         because=change.because,
         create_time=write_moment(change.create_time),
     )
+    _write_tried(proto, label)
+    return proto
+
+
+def _write_tried(
+    proto: revision_pb.AdapterLabel | revision_pb.AdapterLabelChange, label: Label
+) -> None:
+    """Write what is tried: a canary, or a shadow, which a caller must not take for one."""
+    if label.mode is Mode.ANSWERING:
+        proto.canary, proto.canary_share = label.canary, label.canary_share
+    else:
+        proto.shadow, proto.shadow_share = label.canary, label.canary_share
 
 
 def _write_findings(findings: Iterable[Finding]) -> list[revision_pb.AdapterFinding]:

@@ -38,6 +38,7 @@ class Generation:
         continued: The last message is the beginning of the answer: only the rest is wanted.
         counted: Every piece is to say how many tokens there are so far.
         priority: Who goes first where there is more work than capacity: higher before lower.
+        aside: Nobody waits for it: a failure is held against no replica, and no other is asked.
     """
 
     revision: str
@@ -54,6 +55,7 @@ class Generation:
     continued: bool = False
     counted: bool = False
     priority: int = 0
+    aside: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -23,11 +23,15 @@ class Canary:
 
     Attributes:
         revision: The adapter.
-        share: Share of the answers that it writes, in (0, 1).
+        share: Share of the conversations that it is tried on, in (0, 1).
+        shadow: It answers copies of them, and nobody is given its answers.
+        proven: A shadow that was found good, and is not asked any more.
     """
 
     revision: Revision
     share: float
+    shadow: bool = False
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,7 @@ class Expert:
         documents: How given documents are put into the prompt; holds `{documents}` once; empty:
             in the wording for all experts.
         guarding: What is done about Simplified Chinese in its answers; None: as for all experts.
-        canary: The adapter that answers a share of the conversations; None: there is none.
+        canary: The adapter that is tried on a share of the conversations; None: there is none.
     """
 
     name: str
@@ -73,8 +77,15 @@ class Expert:
     @property
     def revisions(self) -> tuple[str, ...]:
         """Names of the adapters that answer callers, the live one first."""
-        canary = (self.canary.revision.name,) if self.canary else ()
+        tried = self.canary
+        canary = (tried.revision.name,) if tried and not tried.shadow else ()
         return (self.live_revision, *canary) if self.live else canary
+
+    @property
+    def adapters(self) -> frozenset[str]:
+        """Names of the adapters that its replicas must have: a shadow too."""
+        canary = {self.canary.revision.name} if self.canary else set()
+        return frozenset({*self.revisions, *canary})
 
     def digest_of(self, revision: str) -> str:
         """Give the whole digest of an adapter that answers callers; empty: it is none of them."""
@@ -93,10 +104,25 @@ class Expert:
         canary = self.canary
         if canary is None:
             return self
+        if canary.shadow:
+            return replace(self, canary=None)
         chosen = canary.revision.name == revision
         if not chosen and revision != self.live_revision:
             chosen = _point(self.name, session) < canary.share
         return replace(self, live=canary.revision if chosen else self.live, canary=None)
+
+    def shadowed(self, session: str) -> "Expert | None":
+        """Give the expert that answers a copy of a question; None: it is not copied.
+
+        Args:
+            session: Names the question's session; all of a session is copied, or nothing.
+        """
+        shadow = self.canary
+        if shadow is None or not shadow.shadow or shadow.proven:
+            return None
+        if _point(self.name, session) >= shadow.share:
+            return None
+        return replace(self, live=shadow.revision, canary=None)
 
     def require(self, revision: str) -> None:
         """Make sure that a revision is the one that answers.

@@ -13,7 +13,7 @@ class Pointer:
 
     Attributes:
         live: The revision that answers; None: the base model without adapter.
-        canary: The one that answers a share of the conversations; None: there is none.
+        canary: The one that is tried on a share of the conversations; None: there is none.
     """
 
     live: Revision | None

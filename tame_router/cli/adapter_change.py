@@ -21,12 +21,13 @@ from tame_router.cli.tenant_desk import write_json
 EPILOG = """\
 A publication returns when every replica has the revision and the label has moved, or
 changes nothing and exits 1. `rollback` lets the revision before the live one answer
-again, or ends a canary.
+again, or ends a canary or a shadow.
 
 examples:
   tame adapter evaluate legal--0123456789abcdef
   tame adapter publish legal--0123456789abcdef
   tame adapter publish legal--0123456789abcdef --canary 0.1
+  tame adapter publish legal--0123456789abcdef --shadow 0.1
   tame adapter rollback legal --because "it cites repealed acts"
   tame adapter rollback legal --revision legal--fedcba9876543210
   tame adapter retire legal--0123456789abcdef --yes
@@ -45,12 +46,20 @@ def add(commands: Commands) -> None:
     add_waiting(evaluate, "the verdict")
     publish = _command(commands, "publish", "let an approved revision answer", run_publish)
     publish.add_argument("name", help=NAME)
-    publish.add_argument(
+    tried = publish.add_mutually_exclusive_group()
+    tried.add_argument(
         "--canary",
         type=share,
         metavar="SHARE",
         help="only this share of the conversations, in (0, 1), until the router lets it answer"
         " all or takes it back",
+    )
+    tried.add_argument(
+        "--shadow",
+        type=share,
+        metavar="SHARE",
+        help="only copies of this share of the conversations, and nobody gets these answers; one"
+        " that is worse is taken back, and you say what comes of a good one",
     )
     publish.add_argument(
         "--generation",
@@ -98,6 +107,7 @@ def run_publish(arguments: argparse.Namespace) -> int:
         published = client.adapters.publish(
             arguments.name,
             canary_share=arguments.canary,
+            shadow_share=arguments.shadow,
             request_id=arguments.request_id,
             expected_generation=arguments.generation,
         )

@@ -128,6 +128,9 @@ def label_facts(label: "Label") -> dict[str, Any]:
         "live": label.live,
         "canary": label.canary,
         "canary_share": label.canary_share,
+        "shadow": label.shadow,
+        "shadow_share": label.shadow_share,
+        "shadow_good": label.shadow_good,
         "generation": label.generation,
         "update_time": time_text(label.update_time),
     }
@@ -138,6 +141,10 @@ def label_text(label: "Label") -> str:
     text = f"{label.expert}: {label.live or 'the base model'} answers"
     if label.canary:
         text += f", and {label.canary} {label.canary_share:.1%} of the conversations"
+    if label.shadow_good:
+        text += f"; {label.shadow} was found good as a shadow, and waits to be published"
+    elif label.shadow:
+        text += f"; {label.shadow} answers copies of {label.shadow_share:.1%}, for nobody"
     return text
 
 

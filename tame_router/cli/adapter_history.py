@@ -60,7 +60,7 @@ def run_history(arguments: argparse.Namespace) -> int:
     with connected(arguments) as client:
         history = client.adapters.history(arguments.expert, most=arguments.most)
     if arguments.json:
-        write_json(*map(_move_facts, history.changes))
+        write_json(*map(move_facts, history.changes))
         return 0
     tell(label_text(history.label))
     headings = ("number", "when", "what", "live before", "live", "canary", "who", "because")
@@ -85,9 +85,11 @@ def run_watch(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _move_facts(change: "LabelChange") -> dict[str, Any]:
+def move_facts(change: "LabelChange") -> dict[str, Any]:
+    """Give a move of a label, for JSON."""
     facts = label_facts(change.label)
     facts["create_time"] = facts.pop("update_time")
+    del facts["shadow_good"]  # of a move its action says so
     return {
         **facts,
         "action": change.action,
@@ -99,9 +101,18 @@ def _move_facts(change: "LabelChange") -> dict[str, Any]:
     }
 
 
+def move_text(change: "LabelChange") -> str:
+    """Tell in a line what moved a label, and why."""
+    because = f": {change.because}" if change.because else ""
+    when = time_text(change.label.update_time)
+    return f"{when}  {change.action} by {_who(change)}{because}"
+
+
 def _move_row(change: "LabelChange") -> tuple[str, ...]:
     label = change.label
     canary = f"{label.canary} {label.canary_share:.1%}" if label.canary else "-"
+    if label.shadow:
+        canary = f"shadow {label.shadow} {label.shadow_share:.1%}"
     return (
         str(label.generation),
         time_text(label.update_time),

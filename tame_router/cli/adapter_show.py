@@ -5,11 +5,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from tame_router.cli.adapter_desk import add_router, connected, count, revision_facts, size_text
+from tame_router.cli.adapter_history import move_facts, move_text
 from tame_router.cli.arguments import Commands, add_command
+from tame_router.cli.stranger_text import plain
 from tame_router.cli.tenant_desk import names, time_text, write_json, write_table
 
 if TYPE_CHECKING:
-    from tame_router.client.adapter import Revision, Revisions
+    from tame_router.client.adapter import LabelChange, Revision, Revisions
 
 MOST = 100
 
@@ -64,13 +66,24 @@ def run_show(arguments: argparse.Namespace) -> int:
 
     with connected(arguments) as client:
         revision = client.adapters.get(arguments.name)
+        history = client.adapters.history(revision.expert, most=MOST)
+    moves = [change for change in history.changes if _concerns(change, revision.name)]
     if arguments.json:
-        write_json(revision_facts(revision))
+        write_json({**revision_facts(revision), "moves": list(map(move_facts, moves))})
     elif arguments.markdown:
         sys.stdout.write(markdown(revision))
     else:
         show_revision(revision)
+        for change in moves:
+            sys.stdout.write(plain(f"{'moved':<12} {move_text(change)}") + "\n")
     return 0
+
+
+def _concerns(change: "LabelChange", name: str) -> bool:
+    """Tell whether a move is about a revision; of a canary that ended only the reason tells."""
+    label = change.label
+    named = {label.live, label.canary, label.shadow, change.live_before}
+    return name in named or name in change.because
 
 
 def _rows(found: "Revisions") -> list[tuple[str, ...]]:
@@ -92,6 +105,10 @@ def _row(revision: "Revision", role: str) -> tuple[str, ...]:
 def _roles(found: "Revisions") -> dict[str, str]:
     """Tell of the revisions that answer whether they do to all or to some."""
     roles = {label.live: "live" for label in found.labels if label.live}
-    return roles | {
-        label.canary: f"canary {label.canary_share:.1%}" for label in found.labels if label.canary
-    }
+    for label in found.labels:
+        if label.canary:
+            roles[label.canary] = f"canary {label.canary_share:.1%}"
+        if label.shadow:
+            shadow = "good shadow" if label.shadow_good else "shadow"
+            roles[label.shadow] = f"{shadow} {label.shadow_share:.1%}"
+    return roles

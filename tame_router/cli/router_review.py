@@ -107,6 +107,7 @@ def _facts(feedback: "Feedback", proposal: "Line | Refusal") -> dict[str, str]:
         "question": feedback.question,
         "comment": feedback.comment,
         "tenant": feedback.tenant,
+        "rating": feedback.rating.value,
     }
 
 

@@ -19,7 +19,7 @@ class RevisionState(enum.StrEnum):
     PUBLISHING = "publishing"
     """Replicas are made ready for it."""
     ACTIVE = "active"
-    """It answers callers: all of them, or the share of a canary."""
+    """It answers callers: all of them, or the share of a canary; or copies, as a shadow."""
     REJECTED = "rejected"
     """It was refused; findings and report say why."""
     RETIRED = "retired"
@@ -112,6 +112,10 @@ class Label:
         canary_share: That share, in (0, 1); 0 without a canary.
         generation: Moves so far.
         update_time: When it moved last, UTC; None: never.
+        shadow: Name of the one that answers copies, for nobody; empty: none.
+        shadow_share: Share of the conversations that are copied, in (0, 1); 0 without a shadow.
+        shadow_good: The shadow was found good, is not asked any more, and waits to be published.
+            Of a label in a history it is not told: the action `prove` is.
     """
 
     expert: str
@@ -120,6 +124,9 @@ class Label:
     canary_share: float
     generation: int
     update_time: datetime | None
+    shadow: str = ""
+    shadow_share: float = 0.0
+    shadow_good: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +136,7 @@ class LabelChange:
     Attributes:
         label: The label after it.
         live_before: What was live before; empty: the base model without adapter.
-        action: `publish`, `canary` or `rollback`.
+        action: `publish`, `canary`, `rollback`, `shadow`, or `prove`: a shadow was found good.
         tenant: Whose call moved it; empty: the router itself.
         subject: Who of the tenant.
         peer: Address that the call came from; empty: the router itself.

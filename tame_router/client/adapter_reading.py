@@ -33,6 +33,8 @@ _ACTIONS = {
     revision_pb.AdapterLabelChange.ACTION_PUBLISH: "publish",
     revision_pb.AdapterLabelChange.ACTION_CANARY: "canary",
     revision_pb.AdapterLabelChange.ACTION_ROLLBACK: "rollback",
+    revision_pb.AdapterLabelChange.ACTION_SHADOW: "shadow",
+    revision_pb.AdapterLabelChange.ACTION_PROVE: "prove",
 }
 
 
@@ -68,6 +70,9 @@ def read_label(proto: revision_pb.AdapterLabel) -> Label:
         canary_share=proto.canary_share,
         generation=proto.generation,
         update_time=_moment(proto.update_time),
+        shadow=proto.shadow,
+        shadow_share=proto.shadow_share,
+        shadow_good=proto.shadow_good,
     )
 
 
@@ -80,6 +85,8 @@ def read_label_change(proto: revision_pb.AdapterLabelChange) -> LabelChange:
         canary_share=proto.canary_share,
         generation=proto.generation,
         update_time=_moment(proto.create_time),
+        shadow=proto.shadow,
+        shadow_share=proto.shadow_share,
     )
     return LabelChange(
         label=label,

@@ -135,7 +135,11 @@ def _page_size(most: int | None) -> int:
 
 
 def publication(
-    name: str, canary_share: float | None, request_id: str, expected_generation: int | None
+    name: str,
+    canary_share: float | None,
+    request_id: str,
+    expected_generation: int | None,
+    shadow_share: float | None = None,
 ) -> pb.PublishAdapterRevisionRequest:
     """Ask for a revision to answer; with a name of its own, so that it can be sent again.
 
@@ -146,6 +150,8 @@ def publication(
     _fill(request, name=name, request_id=own_id(request_id))
     if canary_share is not None:
         _fill(request, canary_share=canary_share)
+    if shadow_share is not None:
+        _fill(request, shadow_share=shadow_share)
     if expected_generation is not None:
         _fill(request, expected_generation=expected_generation)
     return request

@@ -152,6 +152,7 @@ class Adapters:
         name: str,
         *,
         canary_share: float | None = None,
+        shadow_share: float | None = None,
         request_id: str = "",
         expected_generation: int | None = None,
         timeout_s: float | None = None,
@@ -161,6 +162,7 @@ class Adapters:
         Args:
             name: Name of the revision.
             canary_share: Share of the conversations that it answers, in (0, 1); None: all.
+            shadow_share: Instead: share of which it answers copies, for nobody, in (0, 1).
             request_id: Names the call; sent again under the same name, it is done once.
             expected_generation: Generation of the label that the caller saw; None: any.
             timeout_s: Longest wait, in seconds; None: no limit.
@@ -169,7 +171,9 @@ class Adapters:
             RolloutError: When a replica refused it; everything is as it was.
             LabelMovedError: When somebody else moved the label first.
         """
-        request = adapter_request.publication(name, canary_share, request_id, expected_generation)
+        request = adapter_request.publication(
+            name, canary_share, request_id, expected_generation, shadow_share
+        )
         response = self._ask(self._stub.PublishAdapterRevision, request, timeout_s)
         return read_published(response)
 
@@ -182,7 +186,7 @@ class Adapters:
         request_id: str = "",
         timeout_s: float | None = None,
     ) -> Label:
-        """Let an earlier revision answer again, or end a canary.
+        """Let an earlier revision answer again, or end a canary or a shadow.
 
         Args:
             expert: The expert.

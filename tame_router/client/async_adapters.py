@@ -156,6 +156,7 @@ class AsyncAdapters:
         name: str,
         *,
         canary_share: float | None = None,
+        shadow_share: float | None = None,
         request_id: str = "",
         expected_generation: int | None = None,
         timeout_s: float | None = None,
@@ -165,6 +166,7 @@ class AsyncAdapters:
         Args:
             name: Name of the revision.
             canary_share: Share of the conversations that it answers, in (0, 1); None: all.
+            shadow_share: Instead: share of which it answers copies, for nobody, in (0, 1).
             request_id: Names the call; sent again under the same name, it is done once.
             expected_generation: Generation of the label that the caller saw; None: any.
             timeout_s: Longest wait, in seconds; None: no limit.
@@ -173,7 +175,9 @@ class AsyncAdapters:
             RolloutError: When a replica refused it; everything is as it was.
             LabelMovedError: When somebody else moved the label first.
         """
-        request = adapter_request.publication(name, canary_share, request_id, expected_generation)
+        request = adapter_request.publication(
+            name, canary_share, request_id, expected_generation, shadow_share
+        )
         response = await self._ask(self._stub.PublishAdapterRevision, request, timeout_s)
         return read_published(response)
 
@@ -186,7 +190,7 @@ class AsyncAdapters:
         request_id: str = "",
         timeout_s: float | None = None,
     ) -> Label:
-        """Let an earlier revision answer again, or end a canary.
+        """Let an earlier revision answer again, or end a canary or a shadow.
 
         Args:
             expert: The expert.

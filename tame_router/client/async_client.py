@@ -10,7 +10,7 @@ import grpc
 from tame_router.client.async_adapters import AsyncAdapters
 from tame_router.client.connection import Connection, ConnectionOptions
 from tame_router.client.event import Answer, Decision, Event, Expert
-from tame_router.client.feedback import Receipt, feedback_request, read_receipt
+from tame_router.client.feedback import Rating, Receipt, feedback_request, read_receipt
 from tame_router.client.finished import finished
 from tame_router.client.reading import read_answer, read_decision, read_event, read_expert
 from tame_router.client.request import (
@@ -171,11 +171,12 @@ class AsyncClient:
         *,
         comment: str = "",
         question: str = "",
+        rating: Rating | str = Rating.NONE,
         timeout_s: float | None = None,
     ) -> Receipt:
-        """Say which expert an answer should have come from.
+        """Say which expert an answer should have come from, and how the answer was.
 
-        It is stored for a person to review, and changes nothing by itself. Safe to try again:
+        It is stored for a person to review, and teaches nothing by itself. Safe to try again:
         however often it is sent, it is stored once.
 
         Args:
@@ -184,12 +185,14 @@ class AsyncClient:
             comment: What there is to say about it, at most 2,000 characters.
             question: The question as it was asked, at most 2,000 characters; the router keeps
                 none, and only feedback that brings it can teach.
+            rating: `good` or `bad`, where something is said of the answer; a bad one counts for
+                the trial of a canary, where `expert` is the one that answered.
             timeout_s: Longest wait, in seconds; None: no limit.
 
         Raises:
             TameError: What the server answered, as the class its reason names.
         """
-        request = feedback_request(answer_id, expert, comment, question)
+        request = feedback_request(answer_id, expert, comment, question, rating)
         metadata = await self._connection.metadata_async()
         with rebuilt_errors():
             response = await finished(

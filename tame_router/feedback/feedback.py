@@ -1,4 +1,4 @@
-"""What a person said about the choice of an expert."""
+"""What a person said about the choice of an expert, and about the answer."""
 
 import enum
 from dataclasses import dataclass, field
@@ -19,6 +19,17 @@ class State(enum.StrEnum):
     REJECTED = "rejected"
 
 
+class Rating(enum.StrEnum):
+    """What a person says of an answer."""
+
+    NONE = ""
+    """Nothing."""
+    GOOD = "good"
+    """It is good."""
+    BAD = "bad"
+    """It is bad."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feedback:
     """One person's word on one answer.
@@ -34,6 +45,7 @@ class Feedback:
         tenant: Name of the tenant that gave it; empty: an earlier version stored it.
         state: What became of it.
         review_time: When that was decided; None: it is pending.
+        rating: How the answer was.
     """
 
     feedback_id: str
@@ -46,12 +58,11 @@ class Feedback:
     tenant: str = ""
     state: State = State.PENDING
     review_time: datetime | None = None
+    rating: Rating = Rating.NONE
 
     def repeats(self, other: "Feedback") -> bool:
         """Tell whether the caller says the same as in other feedback."""
-        return (self.answer_id, self.expert, self.comment, self.question) == (
-            other.answer_id,
-            other.expert,
-            other.comment,
-            other.question,
-        )
+        return self._words() == other._words()
+
+    def _words(self) -> tuple[str, ...]:
+        return (self.answer_id, self.expert, self.comment, self.question, self.rating)

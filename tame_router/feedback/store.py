@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Connection, Index, Row, String, Table, Text, select
 from sqlalchemy.exc import IntegrityError
 
-from tame_router.feedback.feedback import Feedback, State
+from tame_router.feedback.feedback import Feedback, Rating, State
 from tame_router.store import METADATA, Database
 
 FEEDBACK = Table(
@@ -26,6 +26,8 @@ FEEDBACK = Table(
     Column("review_time_us", BigInteger),
     # Absent where an earlier version, which did not keep it, stored the feedback.
     Column("tenant", String(64)),
+    # Absent where nothing was said of the answer.
+    Column("rating", String(8)),
     Index("feedback_state", "state", "create_time_us"),
 )
 """Times are microseconds since 1970 in UTC, which every database keeps alike."""
@@ -108,6 +110,7 @@ def _write(feedback: Feedback) -> dict[str, Any]:
         "feedback_id": feedback.feedback_id,
         "request_id": feedback.request_id or None,
         "tenant": feedback.tenant or None,
+        "rating": feedback.rating.value or None,
         "answer_id": feedback.answer_id,
         "expert": feedback.expert,
         "comment": feedback.comment,
@@ -124,6 +127,7 @@ def _read(row: Row[Any]) -> Feedback:
         feedback_id=row.feedback_id,
         request_id=row.request_id or "",
         tenant=row.tenant or "",
+        rating=Rating(row.rating or ""),
         answer_id=row.answer_id,
         expert=row.expert,
         comment=row.comment,

@@ -10,13 +10,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tame_router.answering.dispatch import Dispatch
 from tame_router.backends.backend import Backend
 from tame_router.backends.fleet import Fleet
 from tame_router.catalog.founded import founded_dir
 from tame_router.catalog.live import LiveCatalog
 from tame_router.config import Settings
 from tame_router.registry.assessment import Assessment
+from tame_router.registry.canary.judge import Judge
+from tame_router.registry.canary.shadow import Shadow
 from tame_router.registry.canary.warden import Warden
+from tame_router.registry.canary.watch import CanaryWatch
 from tame_router.registry.canary.witness import Witness
 from tame_router.registry.domain.domain import Extender
 from tame_router.registry.domain.domains import Domains
@@ -85,7 +89,11 @@ async def open_registry(
     async def go_on(canary: str, because: str) -> None:
         await publisher.go_on(canary, because)
 
-    warden = Warden(section.canary, go_back, go_on)
+    async def prove(shadow: str, because: str) -> None:
+        await publisher.prove(shadow, because)
+
+    warden = Warden(section.canary, go_back, go_on, prove)
+    shadow = _shadow(settings, live, backends, warden.watch, observer)
     labels = Labels(records, live, fleet, warden.follow, refresh_s=section.refresh_s)
     domains = Domains(
         store,
@@ -173,7 +181,7 @@ async def open_registry(
         ),
         feed,
         (validating, evaluating),
-        Witness(warden.watch),
+        Witness(warden.watch, shadow.offer),
         mover.own,
         mover.known,
     )
@@ -183,16 +191,36 @@ async def open_registry(
         await newcomers.complete()
         doing = (worker.run for worker in workers)
         async with _beside(
-            labels.follow, newcomers.follow, warden.run, vigil.run, mover.run, *doing
+            labels.follow, newcomers.follow, warden.run, shadow.run, vigil.run, mover.run, *doing
         ):
             yield registry
     finally:
         await records.close()
 
 
+def _shadow(
+    settings: Settings,
+    live: LiveCatalog,
+    backends: Mapping[str, Backend],
+    watch: CanaryWatch,
+    observer: Observer,
+) -> Shadow:
+    """Put together what asks shadows.
+
+    Raises:
+        ConfigError: When the judge is no expert.
+    """
+    section = settings.registry.canary
+    dispatch = Dispatch(backends)
+    judge = section.judge and Judge(section.judge, dispatch, live, wait_s=section.shadow_timeout_s)
+    return Shadow(
+        section, dispatch, settings.guard.simplified, watch, observer.adapter_copied, judge or None
+    )
+
+
 @asynccontextmanager
 async def _beside(*loops: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """Follow labels, do jobs, watch canaries: as long as the context lasts."""
+    """Follow labels, do jobs, watch canaries, ask shadows: as long as the context lasts."""
     failure: Exception | None = None
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(loop()) for loop in loops]

@@ -10,12 +10,15 @@ class Observer(Protocol):
         """Take note of a revision's step into a state."""
 
     def adapter_label_moved(self, action: str, *, by_router: bool) -> None:
-        """Take note of a move of a label: `publish`, `canary` or `rollback`.
+        """Take note of a move of a label: `publish`, `canary`, `rollback`, `shadow` or `prove`.
 
         Args:
             action: What moved it.
-            by_router: Nobody asked for it: a canary was worse.
+            by_router: Nobody asked for it: a canary was worse, or good.
         """
+
+    def adapter_copied(self, outcome: str) -> None:
+        """Take note of a copy for a shadow: `answered`, `failed` or `dropped`."""
 
     def adapter_corrupt(self) -> None:
         """Take note of a revision whose bytes are not what its digest says."""
@@ -39,6 +42,9 @@ class Unobserved:
         """Do nothing."""
 
     def adapter_label_moved(self, action: str, *, by_router: bool) -> None:
+        """Do nothing."""
+
+    def adapter_copied(self, outcome: str) -> None:
         """Do nothing."""
 
     def adapter_corrupt(self) -> None:

@@ -74,6 +74,17 @@ class RevisionRecord:
     removed: bool = False
 
 
+class Mode(enum.StrEnum):
+    """How a canary is tried."""
+
+    ANSWERING = "answering"
+    """It answers its share of the conversations."""
+    SHADOW = "shadow"
+    """It answers copies of them, and nobody is given its answers."""
+    PROVEN = "proven"
+    """It was a shadow, was found good, and waits for somebody to publish it; it is not asked."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
     """Which revisions of an expert answer now.
@@ -81,8 +92,9 @@ class Label:
     Attributes:
         expert: The expert.
         live: Name of the revision that answers; empty: the base model without adapter.
-        canary: Name of the one that answers a share of the conversations; empty: none.
+        canary: Name of the one that is tried on a share of the conversations; empty: none.
         canary_share: That share, in (0, 1); 0 without a canary.
+        mode: How it is tried; ANSWERING without a canary.
         generation: Moves so far; 0: the label never moved, and the expert's folder says what
             is live.
         update_time: When it moved last, UTC; None: never.
@@ -92,6 +104,7 @@ class Label:
     live: str = ""
     canary: str = ""
     canary_share: float = 0.0
+    mode: Mode = Mode.ANSWERING
     generation: int = 0
     update_time: datetime | None = None
 
@@ -117,6 +130,8 @@ class Action(enum.StrEnum):
     PUBLISH = "publish"
     CANARY = "canary"
     ROLLBACK = "rollback"
+    SHADOW = "shadow"
+    PROVE = "prove"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,12 +122,14 @@ class Publication:
     Attributes:
         name: Name of the revision.
         canary_share: Share of the conversations that it answers, in (0, 1); None: all.
+        shadow: It is to answer copies of that share, and nobody gets these answers.
         request_id: Names the call, so that it can be sent again; empty: nothing does.
         expected_generation: Generation that the caller saw; None: any.
     """
 
     name: str
     canary_share: float | None = None
+    shadow: bool = False
     request_id: str = ""
     expected_generation: int | None = None
 

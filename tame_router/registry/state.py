@@ -28,7 +28,7 @@ class State(enum.StrEnum):
     PUBLISHING = "publishing"
     """Replicas are made ready for it."""
     ACTIVE = "active"
-    """It answers callers: all of them, or the share of a canary."""
+    """It answers callers: all of them, or the share of a canary; or copies, as a shadow."""
     REJECTED = "rejected"
     """It was refused; where the rules have changed since, somebody may ask again."""
     RETIRED = "retired"
@@ -62,6 +62,8 @@ class Event(enum.StrEnum):
     """Somebody withdrew it."""
     RESTORED = "restored"
     """The label went back to it while it was judged again: it has answered before."""
+    PROVE = "prove"
+    """As a shadow it was found good."""
 
 
 TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
@@ -81,6 +83,7 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.PUBLISHING, Event.ABORTED): State.APPROVED,
         # A canary that becomes live for all is published again.
         (State.ACTIVE, Event.PUBLISH): State.ACTIVE,
+        (State.ACTIVE, Event.PROVE): State.ACTIVE,
         (State.ACTIVE, Event.REPLACED): State.RETIRED,
         (State.RETIRED, Event.PUBLISH): State.PUBLISHING,
         (State.RETIRED, Event.RETIRE): State.RETIRED,

@@ -194,8 +194,15 @@ ADAPTER_CHANGES: Final = Instrument(
 ADAPTER_LABEL_MOVES: Final = Instrument(
     name="tame.adapter.label_moves",
     kind=Kind.COUNTER,
-    help="Moves of experts' labels: publish, canary or rollback, by a caller or by the router.",
+    help="Moves of experts' labels: publish, canary, rollback, shadow or prove, by a caller or by"
+    " the router.",
     labels=("action", "by"),
+)
+ADAPTER_COPIES: Final = Instrument(
+    name="tame.adapter.copies",
+    kind=Kind.COUNTER,
+    help="Copies of questions for shadows: answered, failed, or dropped as all places were taken.",
+    labels=("outcome",),
 )
 ADAPTER_CORRUPT: Final = Instrument(
     name="tame.adapter.corrupt",
@@ -254,6 +261,7 @@ INSTRUMENTS: Final = (
     ENCODER_STATE,
     ADAPTER_CHANGES,
     ADAPTER_LABEL_MOVES,
+    ADAPTER_COPIES,
     ADAPTER_CORRUPT,
     ADAPTERS_UNTRUSTED,
     ADAPTER_JOB_FAILURES,

@@ -126,11 +126,15 @@ class Recorder:
         """Count a move of an expert's label.
 
         Args:
-            action: `publish`, `canary` or `rollback`.
+            action: `publish`, `canary`, `rollback`, `shadow` or `prove`.
             by_router: Nobody asked for it.
         """
         by = "router" if by_router else "caller"
         self._metrics.add(instrument.ADAPTER_LABEL_MOVES, (action, by))
+
+    def adapter_copied(self, outcome: str) -> None:
+        """Count a copy for a shadow: `answered`, `failed` or `dropped`."""
+        self._metrics.add(instrument.ADAPTER_COPIES, (outcome,))
 
     def adapter_corrupt(self) -> None:
         """Count a revision whose bytes are not what its digest says."""

@@ -435,6 +435,7 @@ class PublishAdapterRevisionRequest(_message.Message):
     CANARY_SHARE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     EXPECTED_GENERATION_FIELD_NUMBER: _builtins.int
+    SHADOW_SHARE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the revision. Required."""
     canary_share: _builtins.float
@@ -445,6 +446,11 @@ class PublishAdapterRevisionRequest(_message.Message):
     """
     expected_generation: _builtins.int
     """Generation that the caller saw; another is answered with ABORTED. Absent: any."""
+    shadow_share: _builtins.float
+    """Share of the conversations, in (0, 1), of whose questions it answers copies, once
+    they are answered: a shadow. Nobody is given these answers. Not together with
+    `canary_share`. Absent: no shadow.
+    """
     def __init__(
         self,
         *,
@@ -452,19 +458,24 @@ class PublishAdapterRevisionRequest(_message.Message):
         canary_share: _builtins.float | None = ...,
         request_id: _builtins.str = ...,
         expected_generation: _builtins.int | None = ...,
+        shadow_share: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_canary_share", b"_canary_share", "_expected_generation", b"_expected_generation", "canary_share", b"canary_share", "expected_generation", b"expected_generation"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_canary_share", b"_canary_share", "_expected_generation", b"_expected_generation", "_shadow_share", b"_shadow_share", "canary_share", b"canary_share", "expected_generation", b"expected_generation", "shadow_share", b"shadow_share"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_canary_share", b"_canary_share", "_expected_generation", b"_expected_generation", "canary_share", b"canary_share", "expected_generation", b"expected_generation", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_canary_share", b"_canary_share", "_expected_generation", b"_expected_generation", "_shadow_share", b"_shadow_share", "canary_share", b"canary_share", "expected_generation", b"expected_generation", "name", b"name", "request_id", b"request_id", "shadow_share", b"shadow_share"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__canary_share: _TypeAlias = _typing.Literal["canary_share"]  # noqa: Y015
     _WhichOneofArgType__canary_share: _TypeAlias = _typing.Literal["_canary_share", b"_canary_share"]  # noqa: Y015
     _WhichOneofReturnType__expected_generation: _TypeAlias = _typing.Literal["expected_generation"]  # noqa: Y015
     _WhichOneofArgType__expected_generation: _TypeAlias = _typing.Literal["_expected_generation", b"_expected_generation"]  # noqa: Y015
+    _WhichOneofReturnType__shadow_share: _TypeAlias = _typing.Literal["shadow_share"]  # noqa: Y015
+    _WhichOneofArgType__shadow_share: _TypeAlias = _typing.Literal["_shadow_share", b"_shadow_share"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__canary_share) -> _WhichOneofReturnType__canary_share | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_generation) -> _WhichOneofReturnType__expected_generation | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__shadow_share) -> _WhichOneofReturnType__shadow_share | None: ...
 
 Global___PublishAdapterRevisionRequest: _TypeAlias = PublishAdapterRevisionRequest  # noqa: Y015
 
@@ -512,7 +523,7 @@ class RollbackExpertRequest(_message.Message):
     """Name of the expert. Required."""
     revision: _builtins.str
     """The revision to go back to, which was live before. Empty: the one before the live
-    one; where there is a canary: the live one alone.
+    one; where there is a canary or a shadow: the live one alone.
     """
     request_id: _builtins.str
     """Names this call, so that it can be sent again. May be empty."""

@@ -141,8 +141,8 @@ class AdapterRegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PublishAdapterRevision(self, request, context):
-        """PublishAdapterRevision lets an approved revision answer. It returns when the
-        label has moved, or when a replica refused and nothing has changed: ABORTED.
+        """PublishAdapterRevision lets an approved revision answer: all, a share as a
+        canary, or copies as a shadow. It returns when the label has moved, or when a replica refused and nothing has changed: ABORTED.
         The same `request_id` does it once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -151,7 +151,7 @@ class AdapterRegistryServiceServicer:
 
     def RollbackExpert(self, request, context):
         """RollbackExpert lets the revision before the live one answer again, or ends a
-        canary. It returns FAILED_PRECONDITION where there is nothing to go back to.
+        canary or a shadow. It returns FAILED_PRECONDITION where there is nothing to go back to.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

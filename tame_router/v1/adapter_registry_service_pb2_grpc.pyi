@@ -54,13 +54,13 @@ class AdapterRegistryServiceStub:
     the end. The same `request_id` does it once.
     """
     PublishAdapterRevision: _grpc.UnaryUnaryMultiCallable[_adapter_registry_service_pb2.PublishAdapterRevisionRequest, _adapter_registry_service_pb2.PublishAdapterRevisionResponse]
-    """PublishAdapterRevision lets an approved revision answer. It returns when the
-    label has moved, or when a replica refused and nothing has changed: ABORTED.
+    """PublishAdapterRevision lets an approved revision answer: all, a share as a
+    canary, or copies as a shadow. It returns when the label has moved, or when a replica refused and nothing has changed: ABORTED.
     The same `request_id` does it once.
     """
     RollbackExpert: _grpc.UnaryUnaryMultiCallable[_adapter_registry_service_pb2.RollbackExpertRequest, _adapter_registry_service_pb2.RollbackExpertResponse]
     """RollbackExpert lets the revision before the live one answer again, or ends a
-    canary. It returns FAILED_PRECONDITION where there is nothing to go back to.
+    canary or a shadow. It returns FAILED_PRECONDITION where there is nothing to go back to.
     """
     RetireAdapterRevision: _grpc.UnaryUnaryMultiCallable[_adapter_registry_service_pb2.RetireAdapterRevisionRequest, _adapter_registry_service_pb2.RetireAdapterRevisionResponse]
     """RetireAdapterRevision withdraws a revision that does not answer, for good."""
@@ -101,13 +101,13 @@ class AdapterRegistryServiceAsyncStub(AdapterRegistryServiceStub):
     the end. The same `request_id` does it once.
     """
     PublishAdapterRevision: _aio.UnaryUnaryMultiCallable[_adapter_registry_service_pb2.PublishAdapterRevisionRequest, _adapter_registry_service_pb2.PublishAdapterRevisionResponse]  # type: ignore[assignment]
-    """PublishAdapterRevision lets an approved revision answer. It returns when the
-    label has moved, or when a replica refused and nothing has changed: ABORTED.
+    """PublishAdapterRevision lets an approved revision answer: all, a share as a
+    canary, or copies as a shadow. It returns when the label has moved, or when a replica refused and nothing has changed: ABORTED.
     The same `request_id` does it once.
     """
     RollbackExpert: _aio.UnaryUnaryMultiCallable[_adapter_registry_service_pb2.RollbackExpertRequest, _adapter_registry_service_pb2.RollbackExpertResponse]  # type: ignore[assignment]
     """RollbackExpert lets the revision before the live one answer again, or ends a
-    canary. It returns FAILED_PRECONDITION where there is nothing to go back to.
+    canary or a shadow. It returns FAILED_PRECONDITION where there is nothing to go back to.
     """
     RetireAdapterRevision: _aio.UnaryUnaryMultiCallable[_adapter_registry_service_pb2.RetireAdapterRevisionRequest, _adapter_registry_service_pb2.RetireAdapterRevisionResponse]  # type: ignore[assignment]
     """RetireAdapterRevision withdraws a revision that does not answer, for good."""
@@ -181,8 +181,8 @@ class AdapterRegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _adapter_registry_service_pb2.PublishAdapterRevisionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_adapter_registry_service_pb2.PublishAdapterRevisionResponse, _abc.Awaitable[_adapter_registry_service_pb2.PublishAdapterRevisionResponse]]:
-        """PublishAdapterRevision lets an approved revision answer. It returns when the
-        label has moved, or when a replica refused and nothing has changed: ABORTED.
+        """PublishAdapterRevision lets an approved revision answer: all, a share as a
+        canary, or copies as a shadow. It returns when the label has moved, or when a replica refused and nothing has changed: ABORTED.
         The same `request_id` does it once.
         """
 
@@ -193,7 +193,7 @@ class AdapterRegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_adapter_registry_service_pb2.RollbackExpertResponse, _abc.Awaitable[_adapter_registry_service_pb2.RollbackExpertResponse]]:
         """RollbackExpert lets the revision before the live one answer again, or ends a
-        canary. It returns FAILED_PRECONDITION where there is nothing to go back to.
+        canary or a shadow. It returns FAILED_PRECONDITION where there is nothing to go back to.
         """
 
     @_abc_1.abstractmethod

@@ -166,7 +166,7 @@ class AdapterRevision(_message.Message):
         STATE_PUBLISHING: AdapterRevision._State.ValueType  # 4
         """Replicas are made ready for it."""
         STATE_ACTIVE: AdapterRevision._State.ValueType  # 5
-        """It answers callers: all, or the share of a canary."""
+        """It answers callers: all, or the share of a canary; or copies, as a shadow."""
         STATE_REJECTED: AdapterRevision._State.ValueType  # 6
         """It was refused; `findings` and the report say why."""
         STATE_RETIRED: AdapterRevision._State.ValueType  # 7
@@ -186,7 +186,7 @@ class AdapterRevision(_message.Message):
     STATE_PUBLISHING: AdapterRevision.State.ValueType  # 4
     """Replicas are made ready for it."""
     STATE_ACTIVE: AdapterRevision.State.ValueType  # 5
-    """It answers callers: all, or the share of a canary."""
+    """It answers callers: all, or the share of a canary; or copies, as a shadow."""
     STATE_REJECTED: AdapterRevision.State.ValueType  # 6
     """It was refused; `findings` and the report say why."""
     STATE_RETIRED: AdapterRevision.State.ValueType  # 7
@@ -284,6 +284,9 @@ class AdapterLabel(_message.Message):
     CANARY_SHARE_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    SHADOW_FIELD_NUMBER: _builtins.int
+    SHADOW_SHARE_FIELD_NUMBER: _builtins.int
+    SHADOW_GOOD_FIELD_NUMBER: _builtins.int
     expert: _builtins.str
     """The expert."""
     live: _builtins.str
@@ -294,6 +297,16 @@ class AdapterLabel(_message.Message):
     """That share, in (0, 1); 0 where there is no canary."""
     generation: _builtins.int
     """Counts the label's moves; it grows by one with each."""
+    shadow: _builtins.str
+    """Name of the revision that answers copies of a share of the questions, and whose
+    answers nobody is given. Empty: no shadow. There is a canary or a shadow, not both.
+    """
+    shadow_share: _builtins.float
+    """That share, in (0, 1); 0 where there is no shadow."""
+    shadow_good: _builtins.bool
+    """The shadow was found good: it is not asked any more, and waits for somebody to
+    publish it, or to end it by RollbackExpert.
+    """
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it moved last; absent: never."""
@@ -307,10 +320,13 @@ class AdapterLabel(_message.Message):
         canary_share: _builtins.float = ...,
         generation: _builtins.int = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        shadow: _builtins.str = ...,
+        shadow_share: _builtins.float = ...,
+        shadow_good: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "canary_share", b"canary_share", "expert", b"expert", "generation", b"generation", "live", b"live", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "canary_share", b"canary_share", "expert", b"expert", "generation", b"generation", "live", b"live", "shadow", b"shadow", "shadow_good", b"shadow_good", "shadow_share", b"shadow_share", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -335,7 +351,11 @@ class AdapterLabelChange(_message.Message):
         ACTION_CANARY: AdapterLabelChange._Action.ValueType  # 2
         """A revision began to answer a share of the conversations, or another share."""
         ACTION_ROLLBACK: AdapterLabelChange._Action.ValueType  # 3
-        """An earlier revision became live again, or a canary ended."""
+        """An earlier revision became live again, or a canary or a shadow ended."""
+        ACTION_SHADOW: AdapterLabelChange._Action.ValueType  # 4
+        """A revision began to answer copies of a share of the questions."""
+        ACTION_PROVE: AdapterLabelChange._Action.ValueType  # 5
+        """A shadow was found good, and is not asked any more; the router does this itself."""
 
     class Action(_Action, metaclass=_ActionEnumTypeWrapper):
         """Action is what moved a label."""
@@ -347,7 +367,11 @@ class AdapterLabelChange(_message.Message):
     ACTION_CANARY: AdapterLabelChange.Action.ValueType  # 2
     """A revision began to answer a share of the conversations, or another share."""
     ACTION_ROLLBACK: AdapterLabelChange.Action.ValueType  # 3
-    """An earlier revision became live again, or a canary ended."""
+    """An earlier revision became live again, or a canary or a shadow ended."""
+    ACTION_SHADOW: AdapterLabelChange.Action.ValueType  # 4
+    """A revision began to answer copies of a share of the questions."""
+    ACTION_PROVE: AdapterLabelChange.Action.ValueType  # 5
+    """A shadow was found good, and is not asked any more; the router does this itself."""
 
     EXPERT_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
@@ -361,6 +385,8 @@ class AdapterLabelChange(_message.Message):
     PEER_FIELD_NUMBER: _builtins.int
     BECAUSE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    SHADOW_FIELD_NUMBER: _builtins.int
+    SHADOW_SHARE_FIELD_NUMBER: _builtins.int
     expert: _builtins.str
     """The expert."""
     generation: _builtins.int
@@ -383,6 +409,10 @@ class AdapterLabelChange(_message.Message):
     """Address that the call came from; empty: the router itself."""
     because: _builtins.str
     """Why, in a sentence."""
+    shadow: _builtins.str
+    """Shadow after. Empty: none."""
+    shadow_share: _builtins.float
+    """Its share, in [0, 1)."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When."""
@@ -402,10 +432,12 @@ class AdapterLabelChange(_message.Message):
         peer: _builtins.str = ...,
         because: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        shadow: _builtins.str = ...,
+        shadow_share: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "because", b"because", "canary", b"canary", "canary_share", b"canary_share", "create_time", b"create_time", "expert", b"expert", "generation", b"generation", "live", b"live", "live_before", b"live_before", "peer", b"peer", "subject", b"subject", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "because", b"because", "canary", b"canary", "canary_share", b"canary_share", "create_time", b"create_time", "expert", b"expert", "generation", b"generation", "live", b"live", "live_before", b"live_before", "peer", b"peer", "shadow", b"shadow", "shadow_share", b"shadow_share", "subject", b"subject", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

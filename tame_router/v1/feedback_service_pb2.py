@@ -25,17 +25,19 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tame_router/v1/feedback_service.proto\x12\x0etame_router.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"q\n\x15SubmitFeedbackRequest\x12\x11\n\tanswer_id\x18\x01 \x01(\t\x12\x0e\n\x06\x65xpert\x18\x02 \x01(\t\x12\x0f\n\x07\x63omment\x18\x03 \x01(\t\x12\x10\n\x08question\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"^\n\x16SubmitFeedbackResponse\x12\x13\n\x0b\x66\x65\x65\x64\x62\x61\x63k_id\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2r\n\x0f\x46\x65\x65\x64\x62\x61\x63kService\x12_\n\x0eSubmitFeedback\x12%.tame_router.v1.SubmitFeedbackRequest\x1a&.tame_router.v1.SubmitFeedbackResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tame_router/v1/feedback_service.proto\x12\x0etame_router.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x99\x01\n\x15SubmitFeedbackRequest\x12\x11\n\tanswer_id\x18\x01 \x01(\t\x12\x0e\n\x06\x65xpert\x18\x02 \x01(\t\x12\x0f\n\x07\x63omment\x18\x03 \x01(\t\x12\x10\n\x08question\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12&\n\x06rating\x18\x06 \x01(\x0e\x32\x16.tame_router.v1.Rating\"^\n\x16SubmitFeedbackResponse\x12\x13\n\x0b\x66\x65\x65\x64\x62\x61\x63k_id\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*A\n\x06Rating\x12\x16\n\x12RATING_UNSPECIFIED\x10\x00\x12\x0f\n\x0bRATING_GOOD\x10\x01\x12\x0e\n\nRATING_BAD\x10\x02\x32r\n\x0f\x46\x65\x65\x64\x62\x61\x63kService\x12_\n\x0eSubmitFeedback\x12%.tame_router.v1.SubmitFeedbackRequest\x1a&.tame_router.v1.SubmitFeedbackResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tame_router.v1.feedback_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SUBMITFEEDBACKREQUEST']._serialized_start=90
-  _globals['_SUBMITFEEDBACKREQUEST']._serialized_end=203
-  _globals['_SUBMITFEEDBACKRESPONSE']._serialized_start=205
-  _globals['_SUBMITFEEDBACKRESPONSE']._serialized_end=299
-  _globals['_FEEDBACKSERVICE']._serialized_start=301
-  _globals['_FEEDBACKSERVICE']._serialized_end=415
+  _globals['_RATING']._serialized_start=342
+  _globals['_RATING']._serialized_end=407
+  _globals['_SUBMITFEEDBACKREQUEST']._serialized_start=91
+  _globals['_SUBMITFEEDBACKREQUEST']._serialized_end=244
+  _globals['_SUBMITFEEDBACKRESPONSE']._serialized_start=246
+  _globals['_SUBMITFEEDBACKRESPONSE']._serialized_end=340
+  _globals['_FEEDBACKSERVICE']._serialized_start=409
+  _globals['_FEEDBACKSERVICE']._serialized_end=523
 # @@protoc_insertion_point(module_scope)

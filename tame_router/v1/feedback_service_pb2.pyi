@@ -6,6 +6,7 @@ isort:skip_file
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -16,6 +17,30 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _Rating:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RatingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rating.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RATING_UNSPECIFIED: _Rating.ValueType  # 0
+    """Nothing is said of it."""
+    RATING_GOOD: _Rating.ValueType  # 1
+    """It is good."""
+    RATING_BAD: _Rating.ValueType  # 2
+    """It is bad."""
+
+class Rating(_Rating, metaclass=_RatingEnumTypeWrapper):
+    """Rating is what a person says of an answer."""
+
+RATING_UNSPECIFIED: Rating.ValueType  # 0
+"""Nothing is said of it."""
+RATING_GOOD: Rating.ValueType  # 1
+"""It is good."""
+RATING_BAD: Rating.ValueType  # 2
+"""It is bad."""
+Global___Rating: _TypeAlias = Rating  # noqa: Y015
 
 @_typing.final
 class SubmitFeedbackRequest(_message.Message):
@@ -28,6 +53,7 @@ class SubmitFeedbackRequest(_message.Message):
     COMMENT_FIELD_NUMBER: _builtins.int
     QUESTION_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    RATING_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     """`answer_id` of the answer: 8 to 64 letters, digits, `.`, `_` and `-`.
     Required.
@@ -46,6 +72,10 @@ class SubmitFeedbackRequest(_message.Message):
     fields returns what the first call returned; with other fields it is
     INVALID_ARGUMENT. Empty: each call stores feedback of its own.
     """
+    rating: Global___Rating.ValueType
+    """How the answer was. RATING_BAD counts for the trial of a canary where `expert` is
+    the one that answered: once for each answer, while the router that gave it runs.
+    """
     def __init__(
         self,
         *,
@@ -54,10 +84,11 @@ class SubmitFeedbackRequest(_message.Message):
         comment: _builtins.str = ...,
         question: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        rating: Global___Rating.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "comment", b"comment", "expert", b"expert", "question", b"question", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "comment", b"comment", "expert", b"expert", "question", b"question", "rating", b"rating", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

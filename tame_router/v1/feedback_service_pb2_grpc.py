@@ -26,11 +26,13 @@ if _version_not_supported:
 
 
 class FeedbackServiceStub:
-    """FeedbackService takes what people say about the choice of an expert.
+    """FeedbackService takes what people say about the choice of an expert, and about
+    the answer.
 
-    Feedback is stored and changes nothing by itself. A person looks at it with
+    Feedback is stored and teaches nothing by itself. A person looks at it with
     `tame router review`; only what that person approves becomes a line that
-    teaches the router.
+    teaches the router. A bad rating of an answer counts at once where a canary is
+    on trial.
     """
 
     def __init__(self, channel):
@@ -47,11 +49,13 @@ class FeedbackServiceStub:
 
 
 class FeedbackServiceServicer:
-    """FeedbackService takes what people say about the choice of an expert.
+    """FeedbackService takes what people say about the choice of an expert, and about
+    the answer.
 
-    Feedback is stored and changes nothing by itself. A person looks at it with
+    Feedback is stored and teaches nothing by itself. A person looks at it with
     `tame router review`; only what that person approves becomes a line that
-    teaches the router.
+    teaches the router. A bad rating of an answer counts at once where a canary is
+    on trial.
     """
 
     def SubmitFeedback(self, request, context):
@@ -82,11 +86,13 @@ def add_FeedbackServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class FeedbackService:
-    """FeedbackService takes what people say about the choice of an expert.
+    """FeedbackService takes what people say about the choice of an expert, and about
+    the answer.
 
-    Feedback is stored and changes nothing by itself. A person looks at it with
+    Feedback is stored and teaches nothing by itself. A person looks at it with
     `tame router review`; only what that person approves becomes a line that
-    teaches the router.
+    teaches the router. A bad rating of an answer counts at once where a canary is
+    on trial.
     """
 
     @staticmethod

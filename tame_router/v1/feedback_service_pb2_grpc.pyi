@@ -27,11 +27,13 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class FeedbackServiceStub:
-    """FeedbackService takes what people say about the choice of an expert.
+    """FeedbackService takes what people say about the choice of an expert, and about
+    the answer.
 
-    Feedback is stored and changes nothing by itself. A person looks at it with
+    Feedback is stored and teaches nothing by itself. A person looks at it with
     `tame router review`; only what that person approves becomes a line that
-    teaches the router.
+    teaches the router. A bad rating of an answer counts at once where a canary is
+    on trial.
     """
 
     @_typing.overload
@@ -48,11 +50,13 @@ class FeedbackServiceStub:
 
 @_typing.type_check_only
 class FeedbackServiceAsyncStub(FeedbackServiceStub):
-    """FeedbackService takes what people say about the choice of an expert.
+    """FeedbackService takes what people say about the choice of an expert, and about
+    the answer.
 
-    Feedback is stored and changes nothing by itself. A person looks at it with
+    Feedback is stored and teaches nothing by itself. A person looks at it with
     `tame router review`; only what that person approves becomes a line that
-    teaches the router.
+    teaches the router. A bad rating of an answer counts at once where a canary is
+    on trial.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -65,11 +69,13 @@ class FeedbackServiceAsyncStub(FeedbackServiceStub):
     """
 
 class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
-    """FeedbackService takes what people say about the choice of an expert.
+    """FeedbackService takes what people say about the choice of an expert, and about
+    the answer.
 
-    Feedback is stored and changes nothing by itself. A person looks at it with
+    Feedback is stored and teaches nothing by itself. A person looks at it with
     `tame router review`; only what that person approves becomes a line that
-    teaches the router.
+    teaches the router. A bad rating of an answer counts at once where a canary is
+    on trial.
     """
 
     @_abc_1.abstractmethod

@@ -117,7 +117,12 @@ async def test_words_cut_in_two_are_converted(
     seen = await passed(
         guard, events, delta("头"), delta("发很"), delta("长"), finish(), FINAL, metrics=metrics
     )
-    assert seen == [delta("頭髮很"), delta("長"), replace(finish(), simplified=3), FINAL]
+    assert seen == [
+        delta("頭髮很"),
+        delta("長"),
+        replace(finish(), simplified=3, looked_at=4),
+        FINAL,
+    ]
     assert found(metrics) == {("medical",): 4, ("medical", "convert"): 3}
 
 
@@ -130,7 +135,9 @@ async def test_counting_changes_and_delays_nothing(
     Recorder(metrics).begin("grpc", "StreamChat", {})
     for number, event in enumerate([decided(), *sent]):
         await guard.emit(event)
-        counted = replace(event, simplified=3) if isinstance(event, ExpertFinish) else event
+        counted = (
+            replace(event, simplified=3, looked_at=4) if isinstance(event, ExpertFinish) else event
+        )
         assert events.seen[number] == counted
     assert found(metrics) == {("medical",): 4, ("medical", "count"): 3}
 
@@ -227,7 +234,8 @@ async def test_calls_and_probabilities_pass(catalog: Catalog, events: Events) ->
     likely = replace(delta("头发"), logprobs=b"[]")
     guard = Guard(Guarding.CONVERT, catalog, QUESTION, events.emit)
     seen = await passed(guard, events, delta("头发"), calling, delta("说"), likely, finish())
-    assert seen == [delta("頭髮"), calling, delta("說"), likely, replace(finish(), simplified=3)]
+    ended = replace(finish(), simplified=3, looked_at=3)
+    assert seen == [delta("頭髮"), calling, delta("說"), likely, ended]
 
 
 async def test_what_waits_of_a_broken_answer_is_given_out(catalog: Catalog, events: Events) -> None:

@@ -159,13 +159,20 @@ async def test_an_announcement_that_is_huge_goes_no_further(
         ),
         *[
             (
-                lambda s, share=share: s.PublishAdapterRevision(
-                    pb.PublishAdapterRevisionRequest(name=NAME, canary_share=share)
+                lambda s, share=share, field=field: s.PublishAdapterRevision(
+                    pb.PublishAdapterRevisionRequest(name=NAME, **{field: share})
                 ),
-                "canary_share",
+                field,
             )
+            for field in ("canary_share", "shadow_share")
             for share in (0.0, 1.0, -0.5, float("nan"), float("inf"))
         ],
+        (
+            lambda s: s.PublishAdapterRevision(
+                pb.PublishAdapterRevisionRequest(name=NAME, canary_share=0.5, shadow_share=0.5)
+            ),
+            "shadow_share",
+        ),
         (lambda s: s.PublishAdapterRevision(pb.PublishAdapterRevisionRequest()), "name"),
         (lambda s: s.RollbackExpert(pb.RollbackExpertRequest()), "expert"),
         (

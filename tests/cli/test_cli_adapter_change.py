@@ -31,6 +31,31 @@ async def test_revisions_are_listed(adapter: Adapter, folder: str) -> None:
     assert (wrong.code, "expected some of" in wrong.err) == (2, True)
 
 
+async def test_a_shadow_is_published_and_found_good(
+    adapter: Adapter, registry: ScriptedRegistry, folder: str
+) -> None:
+    """Lists, histories and the revision itself say what it is, and what came of it."""
+    name = await uploaded(adapter, folder, "first")
+    done = await adapter("publish", name, "--shadow", "0.25")
+    assert f"{name} answers copies of 25.0%, for nobody" in done.out
+    (facts,) = await told(adapter, "list")
+    assert facts["role"] == "shadow 25.0%"
+    await registry.prove("legal")
+    (facts,) = await told(adapter, "list")
+    assert facts["role"] == "good shadow 25.0%"
+    (proven, first) = await told(adapter, "history", "legal")
+    assert (proven["action"], first["action"], proven["shadow"]) == ("prove", "shadow", name)
+    history = await adapter("history", "legal")
+    assert "was found good as a shadow, and waits to be published" in history.err
+    assert f"shadow {name} 25.0%" in history.out
+    (shown,) = await told(adapter, "show", name)
+    assert [move["action"] for move in shown["moves"]] == ["prove", "shadow"]
+    page = (await adapter("show", name)).out
+    assert f"prove by the router: {name} is not clearly worse" in page
+    both = await adapter("publish", name, "--shadow", "0.25", "--canary", "0.25")
+    assert (both.code, "not allowed with" in both.err) == (2, True)
+
+
 async def test_a_revision_is_shown(
     adapter: Adapter, registry: ScriptedRegistry, folder: str
 ) -> None:

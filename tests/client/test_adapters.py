@@ -161,11 +161,20 @@ async def test_a_revision_is_published_and_taken_back(
     canary = await client.adapters.publish(second.name, canary_share=0.25, expected_generation=1)
     assert (canary.label.live, canary.label.canary) == (first.name, second.name)
     assert canary.label.canary_share == 0.25
+    shadow = await client.adapters.publish(second.name, shadow_share=0.5)
+    assert (shadow.label.canary, shadow.label.shadow) == ("", second.name)
+    assert (shadow.label.shadow_share, shadow.label.shadow_good) == (0.5, False)
     label = await client.adapters.rollback("legal", because="it dreams")
-    assert (label.live, label.canary, label.generation) == (first.name, "", 3)
+    assert (label.live, label.canary, label.generation) == (first.name, "", 4)
     history = await client.adapters.history("legal")
     assert history.label == label
-    assert [change.action for change in history.changes] == ["rollback", "canary", "publish"]
+    assert [change.action for change in history.changes] == [
+        "rollback",
+        "shadow",
+        "canary",
+        "publish",
+    ]
+    assert history.changes[1].label.shadow == second.name
     assert history.changes[0].because == "it dreams"
     assert history.changes[0].peer.startswith("127.0.0.1:")
     assert history.changes[-1].live_before == ""

@@ -8,7 +8,7 @@ import json
 import queue
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Self
 
@@ -40,6 +40,8 @@ class FakeVllm:
         faults: What goes wrong at some of them every time, by name.
         logprobs: Log-probability of each token of some of them, by name; else -0.25.
         worse: By how many nats some of them score words less well, by name.
+        judge: Says of drafts, which it reads as the prompt has them, which is the best, from 1;
+            None: the first.
         adapters: Names of the adapters that are loaded from the start.
         resolver: What becomes of names that are not.
         max_model_len: The context, in tokens.
@@ -78,6 +80,7 @@ class FakeVllm:
         self.faults: dict[str, Fault] = {}
         self.logprobs: dict[str, float] = {}
         self.worse: dict[str, float] = {}
+        self.judge: Callable[[str], int] | None = None
         self.base_model = BASE_MODEL
         self.adapters: Sequence[str] = ADAPTERS
         self.resolver = Resolver()

@@ -120,6 +120,9 @@ class ChatEndpoint:
             read = len(whole) - len(tokens)
             prompt_tokens = wire.count_tokens(messages) + read
         body = {**body, "model": fake.resolver.answers_as.get(body["model"], body["model"])}
+        if fake.judge is not None and _judges(body):
+            tokens = tuple(json.dumps({"best": fake.judge(messages[-1]["content"])}))
+            body = {**body, "response_format": None}
         if is_shaped(body):
             logprob = fake.logprobs.get(body["model"], -0.25)
             return shaped_events(body, tokens, prompt_tokens, room, logprob=logprob)
@@ -137,6 +140,12 @@ class ChatEndpoint:
             counted=options.get("continuous_usage_stats", False),
         )
         return events, reason
+
+
+def _judges(body: dict[str, Any]) -> bool:
+    """Tell whether a verdict on drafts is asked for."""
+    schema = (body.get("response_format") or {}).get("json_schema") or {}
+    return bool(schema.get("name") == "verdict")
 
 
 class _Answer:

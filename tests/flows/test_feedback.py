@@ -16,6 +16,7 @@ from tame_router.client.async_client import AsyncClient
 from tame_router.client.client import Client
 from tame_router.config import Settings
 from tame_router.errors import ExpertNotFoundError, InvalidRequestError, StoreUnavailableError
+from tame_router.feedback.feedback import Rating
 from tame_router.store import FILE
 from tame_router.telemetry import log
 from tame_router.v1 import feedback_service_pb2, feedback_service_pb2_grpc
@@ -197,3 +198,24 @@ async def test_two_routers_share_a_store(own: Settings, tmp_path: Path) -> None:
     assert len(ids) == 4
     with kept(tmp_path) as store:
         assert {feedback.feedback_id for feedback in store.pending()} == ids
+
+
+async def test_a_rating_is_kept(client: AsyncClient, tmp_path: Path) -> None:
+    """As it was given; sent with another under the same request id it is refused."""
+    answer = await client.chat(QUESTION)
+    await client.feedback(answer.answer_id, "medical", rating="good")
+    with kept(tmp_path) as store:
+        (found,) = store.pending()
+    assert found.rating is Rating.GOOD
+
+
+async def test_a_rating_that_is_none_is_refused(
+    client: AsyncClient, channel: grpc.aio.Channel
+) -> None:
+    """By the SDK, and by the service."""
+    with pytest.raises(InvalidRequestError, match="rating is 'meh'"):
+        await client.feedback("answer-1", "medical", rating="meh")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await submit(channel, **GIVEN, rating=9)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "rating is 9" in (caught.value.details() or "")

@@ -118,3 +118,46 @@ async def test_a_verdict_that_comes_late_moves_nothing(
     finally:
         await records.close()
     assert await label(registry_client) == before
+
+
+async def test_bad_ratings_take_one_back(registry_client: AsyncClient, site: Site) -> None:
+    """Many persons rate its answers bad, and the live one's good: that is the reason it ends."""
+    name = await approved(registry_client, site.adapter())
+    await registry_client.adapters.publish(name, canary_share=0.5)
+    asked = 0
+    while (await label(registry_client)).canary:
+        asked += 1
+        assert asked < MOST // 2
+        answer = await registry_client.chat(f"{LEGAL}（{asked}）", expert="legal", user=f"u{asked}")
+        rating = "bad" if answer.experts[0].revision == name else "good"
+        await registry_client.feedback(answer.answer_id, "legal", rating=rating)
+    newest = (await registry_client.adapters.history("legal")).changes[0]
+    assert (newest.action, newest.tenant) == ("rollback", "")
+    assert "more bad ratings" in newest.because
+
+
+async def test_one_person_s_ratings_end_nothing(registry_client: AsyncClient, site: Site) -> None:
+    """However often it is displeased, and says so of one answer again and again."""
+    name = await approved(registry_client, site.adapter())
+    await registry_client.adapters.publish(name, canary_share=0.5)
+    for number in range(40):
+        answer = await registry_client.chat(f"{LEGAL}（{number}）", expert="legal", user="wang")
+        if answer.experts[0].revision == name:
+            for _ in range(2):
+                await registry_client.feedback(answer.answer_id, "legal", rating="bad")
+    assert (await label(registry_client)).canary == name
+
+
+async def test_who_should_have_answered_is_no_fault_of_a_revision(
+    registry_client: AsyncClient, site: Site
+) -> None:
+    """Bad ratings that name another expert, or another's answers, are not counted."""
+    name = await approved(registry_client, site.adapter())
+    await registry_client.adapters.publish(name, canary_share=0.5)
+    for number in range(30):
+        answer = await registry_client.chat(
+            f"{LEGAL}（{number}）", expert="legal", user=f"u{number}"
+        )
+        await registry_client.feedback(answer.answer_id, "medical", rating="bad")
+        await registry_client.feedback(f"unknown-{number}", "legal", rating="bad")
+    assert (await label(registry_client)).canary == name

@@ -38,6 +38,10 @@ class Heard:
         """Write the action."""
         self.told.append(f"{action} by {'router' if by_router else 'caller'}")
 
+    def adapter_copied(self, outcome: str) -> None:
+        """Write the outcome."""
+        self.told.append(f"copy {outcome}")
+
     def adapter_corrupt(self) -> None:
         """Write that."""
         self.told.append("corrupt")

@@ -22,6 +22,7 @@ ALLOWED = {
     (State.PUBLISHING, Event.PREPARED): State.ACTIVE,
     (State.PUBLISHING, Event.ABORTED): State.APPROVED,
     (State.ACTIVE, Event.PUBLISH): State.ACTIVE,
+    (State.ACTIVE, Event.PROVE): State.ACTIVE,
     (State.ACTIVE, Event.REPLACED): State.RETIRED,
     (State.RETIRED, Event.PUBLISH): State.PUBLISHING,
     (State.RETIRED, Event.RETIRE): State.RETIRED,

@@ -201,7 +201,8 @@ class ReplicaStream:
         """Leave a replica after an error; raise it where no other would do better, or may."""
         self._release(error)
         failure = failure_of(error, begun=self._heard)
-        if failure is None or self._failovers >= self._pool.most_failovers:
+        spent = self._failovers >= self._pool.most_failovers
+        if failure is None or spent or self._generation.aside:
             raise error
         hopeless = self._delivered is None if self._given else self._late()
         if hopeless:
@@ -224,7 +225,7 @@ class ReplicaStream:
 
     def _leave(self, replica: Replica, error: TameError) -> None:
         failure = failure_of(error, begun=self._heard)
-        if failure is not None:
+        if failure is not None and not self._generation.aside:
             self._tried[replica] = failure
             self._pool.failed(replica, failure, error, self._generation.revision)
 

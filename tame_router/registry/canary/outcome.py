@@ -1,9 +1,14 @@
 """What became of one answer, as far as a canary is judged by it."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from tame_router.answering.event import ExpertFinish
 from tame_router.chat import FinishReason
+
+WHOLLY_SIMPLIFIED: Final = 0.05
+"""Share of Simplified characters from which an answer counts as Simplified altogether: most
+characters are written alike in both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,29 +19,34 @@ class Outcome:
         bad: It failed, is empty, was cut by the backend, or holds Simplified Chinese where that
             was not wanted.
         token_s: Seconds a token; None: none was written, or it cannot be told.
+        leak: How Simplified it is: 0 not at all, 1 altogether; None: nobody looked.
     """
 
     bad: bool
     token_s: float | None = None
+    leak: float | None = None
 
 
 FAILED = Outcome(bad=True)
 """There is no answer: the backend refused, broke or kept silent."""
 
 
-def outcome_of(finish: ExpertFinish, *, simplified: int = 0) -> Outcome:
+def outcome_of(finish: ExpertFinish) -> Outcome:
     """Judge an answer that ended.
 
     An answer that ends at its `max_tokens` is what the caller asked for, and not bad.
 
     Args:
         finish: How it ended.
-        simplified: Simplified characters that were found in it.
     """
     tokens = finish.usage.completion_tokens
     first = finish.time_to_first_token_s
     token_s = None
     if first is not None and tokens > 1:
         token_s = (finish.elapsed_s - first) / (tokens - 1)
-    bad = first is None or simplified > 0 or finish.finish_reason is FinishReason.CONTENT_FILTER
-    return Outcome(bad=bad, token_s=token_s)
+    leak = None
+    if finish.looked_at:
+        leak = min(1.0, finish.simplified / finish.looked_at / WHOLLY_SIMPLIFIED)
+    filtered = finish.finish_reason is FinishReason.CONTENT_FILTER
+    bad = first is None or finish.simplified > 0 or filtered
+    return Outcome(bad=bad, token_s=token_s, leak=leak)

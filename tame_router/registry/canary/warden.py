@@ -27,6 +27,9 @@ FOR_GOOD = (CorruptRevisionError, LabelMovedError, RevisionRefusedError)
 GoOn = Callable[[str, str], Awaitable[None]]
 """Publishes a canary for all, told why, unless it is none any more; `Publisher.go_on`."""
 
+Prove = Callable[[str, str], Awaitable[None]]
+"""Notes of a shadow that it is good, told why; `Publisher.prove`."""
+
 GoBack = Callable[[Rollback, Actor], Awaitable[Label]]
 """Moves a label back; `Restorer.rollback`."""
 
@@ -38,15 +41,20 @@ class Warden:
         settings: Whether, and with which error.
         go_back: Moves a label back.
         go_on: Publishes a canary for all.
+        prove: Notes that a shadow is good.
 
     Attributes:
         watch: What answers are told to.
     """
 
-    def __init__(self, settings: CanarySettings, go_back: GoBack, go_on: GoOn) -> None:
+    def __init__(
+        self, settings: CanarySettings, go_back: GoBack, go_on: GoOn, prove: Prove
+    ) -> None:
+        self._settings = settings
         self.watch = CanaryWatch(settings, self._decided)
         self._go_back = go_back
         self._go_on = go_on
+        self._prove = prove
         self._verdicts: dict[Verdict, asyncio.Queue[tuple[str, str]]] = {
             verdict: asyncio.Queue() for verdict in (Verdict.ROLL_BACK, Verdict.GOOD)
         }
@@ -54,10 +62,13 @@ class Warden:
     def follow(self, catalog: Catalog) -> None:
         """Watch the canaries that there are now, and no others."""
         for name, expert in catalog.experts.items():
-            if expert.canary is None:
+            canary = expert.canary
+            if canary is None or canary.proven:
                 self.watch.end(name)
             else:
-                self.watch.begin(name, expert.live_revision, expert.canary.revision.name)
+                self.watch.begin(
+                    name, expert.live_revision, canary.revision.name, shadow=canary.shadow
+                )
 
     async def run(self) -> None:
         """Act on verdicts, until cancelled; no publication delays a rollback."""
@@ -85,15 +96,17 @@ class Warden:
                 )
 
     async def _act(self, expert: str, standing: Standing, *, good: bool) -> None:
-        """Let a canary answer all, or none."""
+        """Let a canary answer all, or none; of a good shadow only note that it is."""
         canary = standing.canary
         counts = f"by {standing.canary_answers} answers beside {standing.live_answers}"
         if good:
             because = f"{canary} is not clearly worse than what was live, {counts}"
             log.event(logging.INFO, "adapter.canary_good", expert=expert, because=because)
-            await self._go_on(canary, because)
+            # Whoever publishes a canary says what comes of it; a shadow was never to answer.
+            proves = standing.shadow and not self._settings.publish_good_shadows
+            await (self._prove if proves else self._go_on)(canary, because)
             return
-        because = f"{canary} answers clearly worse than what is live, {counts}"
+        because = f"{canary} answers clearly worse than what is live, {counts}: {standing.ground}"
         log.event(logging.WARNING, "adapter.canary_bad", expert=expert, because=because)
         await self._go_back(Rollback(expert=expert, because=because, canary=canary), ROUTER)
 

@@ -24,24 +24,34 @@ class Standing:
     Attributes:
         canary: Its name.
         live: What it is compared with; empty: the base model without adapter.
+        shadow: Nobody is given its answers.
         verdict: What is known.
+        ground: What speaks against it the most, in words.
         live_answers: Answers of the live revision that were seen.
         canary_answers: Those of the canary.
     """
 
     canary: str
     live: str
+    shadow: bool = False
     verdict: Verdict
+    ground: str
     live_answers: int
     canary_answers: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Watched:
-    arms: dict[str, Arm]
     live: str
     canary: str
+    shadow: bool
     trial: CanaryTrial
+
+    def arm(self, revision: str) -> Arm | None:
+        """Tell which side a revision is; None: it answered before the canary began."""
+        if revision == self.canary:
+            return Arm.CANARY
+        return Arm.LIVE if revision == self.live else None
 
 
 class CanaryWatch:
@@ -64,21 +74,22 @@ class CanaryWatch:
         """Whether any canary is watched."""
         return bool(self._watched)
 
-    def begin(self, expert: str, live: str, canary: str) -> None:
+    def begin(self, expert: str, live: str, canary: str, *, shadow: bool = False) -> None:
         """Watch a canary; one that is watched already, beside the same live one, goes on.
 
         Args:
             expert: Whose.
             live: Name of the live revision; empty: the base model without adapter.
             canary: Name of the canary.
+            shadow: It answers copies of questions, and nobody is given its answers.
         """
         known = self._watched.get(expert)
-        if known is not None and (known.live, known.canary) == (live, canary):
+        if known and (known.live, known.canary, known.shadow) == (live, canary, shadow):
             return
         self._watched[expert] = _Watched(
-            arms={live: Arm.LIVE, canary: Arm.CANARY},
             live=live,
             canary=canary,
+            shadow=shadow,
             trial=CanaryTrial(self._settings.error_share),
         )
 
@@ -87,25 +98,68 @@ class CanaryWatch:
         self._watched.pop(expert, None)
 
     def observe(self, expert: str, revision: str, outcome: Outcome) -> None:
-        """Take an answer, of whichever expert and revision."""
+        """Take an answer, of whichever expert and revision; beside a shadow none counts alone."""
         watched = self._watched.get(expert)
-        if watched is None:
+        if watched is None or watched.shadow:
             return
-        arm = watched.arms.get(revision)
-        if arm is not None:  # else it began before the canary did
-            self._tell(expert, watched, watched.trial.verdict, watched.trial.observe(arm, outcome))
+        arm = watched.arm(revision)
+        if arm is not None:
+            before = watched.trial.verdict
+            self._tell(expert, watched, before, watched.trial.observe(arm, outcome))
+
+    def compare(
+        self,
+        expert: str,
+        shadow: str,
+        live: Outcome,
+        copy: Outcome,
+        preference: float | None = None,
+    ) -> None:
+        """Take what became of a question and of its copy; of a shadow that has ended: nothing.
+
+        Args:
+            expert: Whose.
+            shadow: Name of the shadow.
+            live: The answer.
+            copy: The shadow's answer.
+            preference: As `CanaryTrial.compare` takes it.
+        """
+        watched = self._watched.get(expert)
+        if watched is not None and watched.shadow and watched.canary == shadow:
+            before = watched.trial.verdict
+            self._tell(expert, watched, before, watched.trial.compare(live, copy, preference))
+
+    def dislike(self, expert: str, revision: str, canary: str, share: float) -> None:
+        """Take a bad rating of an answer.
+
+        Args:
+            expert: Who answered.
+            revision: By which revision.
+            canary: The canary at that time; of one that has ended nothing counts.
+            share: Its share of the conversations at that time, in (0, 1).
+        """
+        watched = self._watched.get(expert)
+        if watched is None or watched.shadow or watched.canary != canary:
+            return
+        arm = watched.arm(revision)
+        if arm is not None:
+            before = watched.trial.verdict
+            self._tell(expert, watched, before, watched.trial.dislike(arm, share))
 
     def standing(self, expert: str) -> Standing | None:
         """Tell what is known of an expert's canary; None: it has none."""
         watched = self._watched.get(expert)
         if watched is None:
             return None
+        trial = watched.trial
         return Standing(
             canary=watched.canary,
             live=watched.live,
-            verdict=watched.trial.verdict,
-            live_answers=watched.trial.answers[Arm.LIVE],
-            canary_answers=watched.trial.answers[Arm.CANARY],
+            shadow=watched.shadow,
+            verdict=trial.verdict,
+            ground=trial.ground.value,
+            live_answers=trial.answers[Arm.LIVE],
+            canary_answers=trial.answers[Arm.CANARY],
         )
 
     def _tell(self, expert: str, watched: _Watched, before: Verdict, verdict: Verdict) -> None:

@@ -139,6 +139,7 @@ def move_label(
         "live": moved.live,
         "canary": moved.canary,
         "canary_share": moved.canary_share,
+        "mode": moved.mode,
         "generation": moved.generation,
         "update_time_us": microseconds(writing.now),
     }

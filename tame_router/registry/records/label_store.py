@@ -6,22 +6,24 @@ and cease to answer change together or not at all.
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection, select
 
 from tame_router.errors import InvalidRequestError
 from tame_router.errors_registry import (
-    InvalidTransitionError,
     LabelMovedError,
     NothingToRestoreError,
     RevisionRefusedError,
 )
 from tame_router.registry.record import (
+    ROUTER,
     Action,
     Actor,
     Call,
     Label,
     LabelChange,
+    Mode,
     RevisionRecord,
 )
 from tame_router.registry.records.label_move import (
@@ -32,6 +34,7 @@ from tame_router.registry.records.label_move import (
     move_label,
     restart,
 )
+from tame_router.registry.records.label_target import action_of, published, same
 from tame_router.registry.records.ledger import Ledger, Writing
 from tame_router.registry.records.life import (
     find_revision,
@@ -74,6 +77,7 @@ class LabelStore(Ledger):
         because: str,
         *,
         call: Call | None = None,
+        shadow: bool = False,
     ) -> Label:
         """Let a revision answer that replicas are ready for. Published so already: no change.
 
@@ -85,6 +89,7 @@ class LabelStore(Ledger):
             actor: Who wanted it.
             because: Why.
             call: Done once: sent again, it gives the label as it was then; None: nothing.
+            shadow: It is to answer copies of its share, and nobody gets these answers.
 
         Raises:
             InvalidRequestError: When the share is out of its range.
@@ -108,13 +113,36 @@ class LabelStore(Ledger):
             label = _expected(writing.connection, record.expert, expected_generation)
             live = _live(label, live_before)
             require_kept(record)
-            moved = _published(record, live, canary_share)
-            if not (label.generation and _same(label, moved)):
+            moved = published(record, live, canary_share, shadow=shadow)
+            if not (label.generation and same(label, moved)):
                 started = Event.PUBLISH if record.state is State.ACTIVE else Event.PREPARED
                 step(writing, record, started, actor, because)
-                action = Action.PUBLISH if canary_share is None else Action.CANARY
+                action = action_of(moved)
                 label = move_label(writing, label, moved, live, action, actor, because)
             return _note(writing, call, label)
+
+    def prove(self, expert: str, shadow: str, because: str) -> Label:
+        """Note that a shadow was found good: it is asked no more, and waits for somebody.
+
+        Args:
+            expert: Whose label.
+            shadow: Name of the shadow.
+            because: What was found.
+
+        Raises:
+            LabelMovedError: When it is no shadow any more.
+        """
+        with self._changing() as writing:
+            label = _label(writing.connection, expert)
+            if (label.canary, label.mode) != (shadow, Mode.SHADOW):
+                raise LabelMovedError(
+                    f"{shadow} is no shadow of {expert!r} any more: somebody has moved the label",
+                    metadata={"expert": expert, "generation": str(label.generation)},
+                )
+            record = need_revision(writing.connection, shadow)
+            step(writing, record, Event.PROVE, ROUTER, because)
+            proven = replace(label, mode=Mode.PROVEN)
+            return move_label(writing, label, proven, label.live, Action.PROVE, ROUTER, because)
 
     def rollback(
         self,
@@ -250,33 +278,12 @@ def _note(writing: Writing, call: Call | None, label: Label) -> Label:
     return label
 
 
-def _published(record: RevisionRecord, live: str, canary_share: float | None) -> Label:
-    """Say where the label is to be when a revision is published."""
-    if canary_share is None:
-        return Label(expert=record.expert, live=record.name)
-    if live == record.name:
-        raise InvalidTransitionError(
-            f"{live} answers all callers already, so it cannot answer a share of them as a"
-            " canary; end the canary by a rollback instead",
-            metadata={"revision": live},
-        )
-    return Label(expert=record.expert, live=live, canary=record.name, canary_share=canary_share)
-
-
 def _restorable(connection: Connection, name: str) -> bool:
     try:
         check_restorable(connection, name)
     except RevisionRefusedError:
         return False
     return True
-
-
-def _same(one: Label, other: Label) -> bool:
-    return (one.live, one.canary, one.canary_share) == (
-        other.live,
-        other.canary,
-        other.canary_share,
-    )
 
 
 def _label(connection: Connection, expert: str) -> Label:

@@ -18,6 +18,7 @@ from tame_router.registry.record import (
     JobKind,
     Label,
     LabelChange,
+    Mode,
     RevisionRecord,
     SignatureState,
     StateChange,
@@ -160,6 +161,7 @@ def write_label_change(change: LabelChange) -> dict[str, Any]:
         "live": label.live,
         "canary": label.canary,
         "canary_share": label.canary_share,
+        "mode": label.mode,
         "live_before": change.live_before,
         "action": change.action,
         "because": change.because,
@@ -219,6 +221,7 @@ def _read_label(row: Row[Any], update_time_us: int) -> Label:
         live=row.live,
         canary=row.canary,
         canary_share=row.canary_share,
+        mode=Mode(row.mode),
         generation=row.generation,
         update_time=read_moment(update_time_us),
     )

@@ -107,6 +107,7 @@ LABEL = Table(
     Column("canary_share", Float(53), nullable=False),
     Column("generation", BigInteger, nullable=False),
     Column("update_time_us", BigInteger, nullable=False),
+    _words("mode"),
 )
 
 LABEL_CHANGE = Table(
@@ -124,6 +125,7 @@ LABEL_CHANGE = Table(
     _words("peer"),
     _words("because"),
     Column("create_time_us", BigInteger, nullable=False),
+    _words("mode"),
     PrimaryKeyConstraint("expert", "generation"),
     Index("adapter_label_changes_time", "create_time_us"),
 )

@@ -120,6 +120,7 @@ class LabelMover:
             live=label.live,
             canary=label.canary,
             canary_share=label.canary_share,
+            mode=label.mode,
             generation=label.generation,
             tenant=actor.tenant,
             subject=actor.subject,

@@ -11,7 +11,7 @@ from tame_router.catalog.expert import Canary, Catalog
 from tame_router.catalog.live import LiveCatalog, Pointer
 from tame_router.catalog.revision import Revision
 from tame_router.errors import StoreUnavailableError
-from tame_router.registry.record import Label
+from tame_router.registry.record import Label, Mode
 from tame_router.registry.records.access import Records
 from tame_router.telemetry import log
 
@@ -138,7 +138,7 @@ def wanted(catalog: Catalog) -> dict[str, frozenset[str]]:
     """Tell which adapters each backend's replicas must have, by the backend's name."""
     names: dict[str, set[str]] = {}
     for expert in catalog.experts.values():
-        names.setdefault(expert.backend, set()).update(expert.revisions)
+        names.setdefault(expert.backend, set()).update(expert.adapters)
     return {backend: frozenset(revisions) for backend, revisions in names.items()}
 
 
@@ -167,7 +167,10 @@ def _pointer(label: Label, folders: Catalog, digests: Mapping[str, str]) -> Poin
         return own
 
     canary = revision(label.canary) if label.canary else None
-    return Pointer(
-        live=revision(label.live) if label.live else None,
-        canary=Canary(revision=canary, share=label.canary_share) if canary else None,
+    tried = canary and Canary(
+        revision=canary,
+        share=label.canary_share,
+        shadow=label.mode is not Mode.ANSWERING,
+        proven=label.mode is Mode.PROVEN,
     )
+    return Pointer(live=revision(label.live) if label.live else None, canary=tried or None)

@@ -21,7 +21,16 @@ from tame_router.errors_registry import (
 from tame_router.registry.domain.domain import founds
 from tame_router.registry.jobs.lease import extended
 from tame_router.registry.manifest import REVISION_NAME
-from tame_router.registry.record import ROUTER, Actor, Call, Job, JobKind, Label, RevisionRecord
+from tame_router.registry.record import (
+    ROUTER,
+    Actor,
+    Call,
+    Job,
+    JobKind,
+    Label,
+    Mode,
+    RevisionRecord,
+)
 from tame_router.registry.records.access import Records
 from tame_router.registry.request import Publication, Published
 from tame_router.registry.rollout.label_mover import (
@@ -116,6 +125,20 @@ class Publisher:
             wanted = Publication(name=canary, expected_generation=label.generation)
             await self.publish(wanted, ROUTER, because)
 
+    async def prove(self, shadow: str, because: str) -> None:
+        """Note that a shadow was found good; it is asked no more.
+
+        Args:
+            shadow: Name of the revision.
+            because: What was found, for the history.
+
+        Raises:
+            TameError: When the records cannot be written, or it is no shadow any more.
+        """
+        expert = (await self._known(shadow)).expert
+        label = await self._records.ask(lambda store: store.prove(expert, shadow, because))
+        await self._mover.moved(label, "prove", ROUTER)
+
     async def _note(self, call: Call | None, label: Label) -> None:
         """Note a call that found nothing to do: sent again, it finds the same."""
         if call is not None:
@@ -138,8 +161,8 @@ class Publisher:
         if wanted.canary_share is not None:
             raise InvalidRequestError(
                 f"{record.name} makes the expert {record.expert!r}, so there is nothing that could"
-                " answer beside it; publish it without a canary's share",
-                field="canary_share",
+                " answer beside it; publish it without a canary's or a shadow's share",
+                field="shadow_share" if wanted.shadow else "canary_share",
             )
 
     @contextlib.asynccontextmanager
@@ -192,14 +215,12 @@ class Publisher:
         because: str,
     ) -> Label:
         own = self._mover.own(record.expert)
-        share = wanted.canary_share
-        published = (
-            "published" if share is None else f"published to {share:.0%} of the conversations"
-        )
-        because = because or published
+        share, shadow = wanted.canary_share, wanted.shadow
+        because = because or _said(share, shadow=shadow)
+        generation = label.generation
         moved = await self._records.ask(
             lambda s: s.publish(
-                record.name, share, own, label.generation, actor, because, call=call
+                record.name, share, own, generation, actor, because, call=call, shadow=shadow
             )
         )
         await self._mover.moved(moved, "publish", actor)
@@ -211,7 +232,18 @@ def _stands(label: Label, wanted: Publication) -> bool:
     if wanted.canary_share is None:
         return label.live == wanted.name and not label.canary
     same_share = math.isclose(label.canary_share, wanted.canary_share)
-    return label.canary == wanted.name and same_share
+    mode = Mode.SHADOW if wanted.shadow else Mode.ANSWERING
+    return (label.canary, label.mode) == (wanted.name, mode) and same_share
+
+
+def _said(share: float | None, *, shadow: bool) -> str:
+    """Say what was published, for the history."""
+    if share is None:
+        return "published"
+    conversations = f"{share:.0%} of the conversations"
+    return (
+        f"published as a shadow of {conversations}" if shadow else f"published to {conversations}"
+    )
 
 
 def _require_generation(label: Label, expected: int | None) -> None:

@@ -14,6 +14,7 @@ from tame_router.backends.replicas.state import ReplicaState
 from tame_router.backends.vllm.backend import VllmSpec
 from tame_router.chat import Message, Role, Sampling, Usage
 from tame_router.errors import (
+    BackendFailedError,
     BackendSilentError,
     BackendUnavailableError,
     DeadlineExceededError,
@@ -128,6 +129,29 @@ async def test_a_breaker_opens_and_one_probe_closes_it(
     await pool.look()
     assert states(pool) == ["ready"] * 3
     await write(pool)
+
+
+async def test_what_is_asked_aside_is_held_against_nobody(
+    pool: ReplicaPool, replicas: Fakes, notes: Notes
+) -> None:
+    """Its failures open no breaker, are tried on no other replica, and spend no budget."""
+    await pool.look()
+    for fake in replicas:
+        fake.always = Refuse(status=500)
+    aside = Generation(
+        revision="",
+        messages=(Message(role=Role.USER, content="?"),),
+        sampling=Sampling(),
+        request_id="r",
+        aside=True,
+    )
+    for asked in range(1, 10):
+        with pytest.raises(BackendFailedError):
+            async with pool.open(aside):
+                pass
+        assert sum(len(fake.chats) for fake in replicas) == asked
+    assert states(pool) == ["ready"] * 3
+    assert notes.failovers == []
 
 
 async def _home(pool: ReplicaPool, replicas: Fakes) -> FakeVllm:

@@ -67,6 +67,44 @@ def test_what_has_no_canary_is_dropped(watch: CanaryWatch) -> None:
     assert watch.standing("medical") is None
 
 
+def test_a_shadow_counts_in_pairs_alone(
+    watch: CanaryWatch, told: list[tuple[str, str, Verdict]]
+) -> None:
+    """Beside a shadow an answer by itself says nothing, nor does a rating, nor an older copy."""
+    watch.begin("legal", "old", "new", shadow=True)
+    watch.observe("legal", "old", FAILED)
+    watch.dislike("legal", "old", "new", 0.5)
+    watch.compare("legal", "older", FINE, FAILED)
+    standing = watch.standing("legal")
+    assert standing is not None
+    assert (standing.shadow, standing.live_answers, standing.canary_answers) == (True, 0, 0)
+    for _ in range(40):
+        watch.compare("legal", "new", FINE, FAILED)
+    assert told == [("legal", "new", Verdict.ROLL_BACK)]
+
+
+def test_a_canary_takes_no_copies(watch: CanaryWatch) -> None:
+    """A shadow that has become a canary meanwhile is judged by its answers."""
+    watch.compare("legal", "new", FINE, FAILED)
+    watch.compare("medical", "new", FINE, FAILED)
+    standing = watch.standing("legal")
+    assert standing is not None
+    assert standing.canary_answers == 0
+
+
+def test_bad_ratings_are_told(watch: CanaryWatch, told: list[tuple[str, str, Verdict]]) -> None:
+    """Those of the canary's answers, far more than its share, end it; others count nowhere."""
+    watch.dislike("medical", "new", "new", 0.1)
+    watch.dislike("legal", "older", "new", 0.1)
+    watch.dislike("legal", "new", "older", 0.1)
+    for _ in range(20):
+        watch.dislike("legal", "new", "new", 0.1)
+    assert told == [("legal", "new", Verdict.ROLL_BACK)]
+    standing = watch.standing("legal")
+    assert standing is not None
+    assert standing.ground == "more bad ratings"
+
+
 def test_the_same_canary_goes_on_and_another_begins_anew(watch: CanaryWatch) -> None:
     """Beginning again what is watched keeps its answers; another canary starts with none."""
     watch.observe("legal", "new", FINE)
@@ -117,4 +155,12 @@ def test_bad_answers_are_bad() -> None:
     empty = outcome_of(finish(time_to_first_token_s=None, usage=Usage()))
     assert empty == FAILED
     assert outcome_of(finish(finish_reason=FinishReason.CONTENT_FILTER)).bad
-    assert outcome_of(finish(), simplified=1).bad
+    leaking = outcome_of(finish(simplified=1, looked_at=40))
+    assert (leaking.bad, leaking.leak) == (True, 0.5)
+
+
+def test_how_simplified_an_answer_is() -> None:
+    """From none to altogether, by the share of its characters; unknown where nobody looked."""
+    assert outcome_of(finish()).leak is None
+    assert outcome_of(finish(looked_at=100)).leak == 0
+    assert outcome_of(finish(looked_at=100, simplified=90)).leak == 1
