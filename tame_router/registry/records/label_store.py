@@ -11,11 +11,7 @@ from dataclasses import replace
 from sqlalchemy import Connection, select
 
 from tame_router.errors import InvalidRequestError
-from tame_router.errors_registry import (
-    LabelMovedError,
-    NothingToRestoreError,
-    RevisionRefusedError,
-)
+from tame_router.errors_registry import LabelMovedError, NothingToRestoreError, RevisionRefusedError
 from tame_router.registry.record import (
     ROUTER,
     Action,
@@ -36,11 +32,7 @@ from tame_router.registry.records.label_move import (
 )
 from tame_router.registry.records.label_target import action_of, published, same
 from tame_router.registry.records.ledger import Ledger, Writing
-from tame_router.registry.records.life import (
-    find_revision,
-    need_revision,
-    step,
-)
+from tame_router.registry.records.life import find_revision, need_revision, step
 from tame_router.registry.records.page_token import read_token
 from tame_router.registry.records.request_store import find_outcome, insert_outcome
 from tame_router.registry.records.row import read_label, read_label_change
@@ -273,8 +265,8 @@ def _done(connection: Connection, call: Call | None) -> Label | None:
 def _note(writing: Writing, call: Call | None, label: Label) -> Label:
     """Keep what a call came to, in the transaction that does it, and give the label."""
     if call is not None:
-        outcome = json.dumps({"expert": label.expert, "generation": label.generation})
-        insert_outcome(writing, call, outcome)
+        outcome = {"expert": label.expert, "generation": label.generation}
+        insert_outcome(writing, call, json.dumps(outcome))
     return label
 
 
