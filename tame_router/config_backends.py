@@ -1,17 +1,23 @@
 """The settings of backends: how the servers that hold the experts are reached."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, SecretStr, Tag
+from pydantic import Discriminator, Field, SecretStr, Tag, model_validator
 
 from tame_router.config_access import Seconds, Section
 
 
 class ReplicaSettings(Section):
-    """What holds where a backend has several servers: `base_urls`."""
+    """What holds where a backend has several servers: `base_urls`, or what names them."""
 
     health_interval_s: Seconds = Field(2, description="Time between checks of /health.")
+    metrics_interval_s: float = Field(
+        5, ge=0, le=3_600, description="Time between two looks at /metrics; 0: it is not looked at."
+    )
+    refresh_interval_s: Seconds = Field(
+        10, description="Time between two looks at base_url_dns, or at base_urls_file."
+    )
     failures: int = Field(3, ge=1, description="Failures in a row that eject a replica.")
     cool_down_s: Seconds = Field(
         1, description="Time until an ejected one is probed; doubled with each probe that fails."
@@ -40,6 +46,15 @@ class VllmSettings(Section):
     base_urls: tuple[Annotated[str, Field(pattern=r"^https?://\S+$")], ...] = Field(
         (), description="Addresses of several replicas, instead of base_url; see replicas.md."
     )
+    base_url_dns: str = Field(
+        "",
+        pattern=r"^$|^http://[^\s/?#@]+(/\S*)?$",
+        description="Address whose host is a name in DNS, instead: every IP address behind it is a"
+        " replica.",
+    )
+    base_urls_file: Path | None = Field(
+        None, description="File that names the replicas, one address a line or YAML, instead."
+    )
     replicas: ReplicaSettings = Field(default_factory=ReplicaSettings)
     base_model: str = Field(
         "", description="Name the server gives its base model; empty: as the local engine's."
@@ -55,6 +70,22 @@ class VllmSettings(Section):
         description="Send tenants' priorities, which takes a server with --scheduling-policy"
         " priority; absent: to the local engine.",
     )
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Self:
+        """Refuse several ways of naming the replicas at once."""
+        ways = {
+            "base_urls": self.base_urls,
+            "base_url_dns": self.base_url_dns,
+            "base_urls_file": self.base_urls_file,
+        }
+        given = [name for name, value in ways.items() if value]
+        if len(given) > 1:
+            raise ValueError(
+                f"{' and '.join(given)} both name the replicas; expected one of them: take the"
+                " others out"
+            )
+        return self
 
 
 class LitellmSettings(Section):

@@ -163,5 +163,6 @@ def at_home(standings: Sequence[Standing], key: int) -> Standing:
     Source: https://en.wikipedia.org/wiki/Rendezvous_hashing
     """
     # One multiplication mixes enough: over 64 replicas homes spread as evenly as by chance.
-    ranks = [((key ^ one.salt) * _GOLDEN) & _MASK for one in standings]
+    golden, mask = _GOLDEN, _MASK
+    ranks = [((key ^ one.salt) * golden) & mask for one in standings]
     return standings[ranks.index(max(ranks))]

@@ -186,6 +186,8 @@ class Roster:
     async def _admit(self, replica: Replica) -> None:
         """Hold a replica that has said what it is against the others."""
         others = [one for one in self._replicas if one is not replica]
+        # As they are before it waits: those that start with it may be through by the end of it.
+        ready = [one.identity for one in others if one.state is ReplicaState.READY]
         starting = [one for one in others if one.state is ReplicaState.STARTING]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(TOGETHER_S):
@@ -195,7 +197,7 @@ class Roster:
         if replica.identity is not None:
             check_identity(
                 replica.identity,
-                [one.identity for one in self.ready if one.identity and one is not replica],
+                [one for one in ready if one is not None],
                 [one.identity for one in starting if one.identity],
             )
 
