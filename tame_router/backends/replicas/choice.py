@@ -22,7 +22,8 @@ _HEAD_CHARS: Final = 2_048
 _TOKENS_UNKNOWN: Final = 512
 _CHARS_PER_TOKEN: Final = 3
 _DRAWN: Final = 2
-_LOADING: Final = 4.0
+_LOADING: Final = 8.0
+_CROWDED: Final = 16.0
 _FULL_CACHE: Final = 8.0
 _ROOMY: Final = 0.8
 _GOLDEN: Final = 0x9E3779B1
@@ -109,12 +110,14 @@ def adapter(standing: Standing, moment: Moment) -> float:
     revision = moment.ask.revision
     if standing.resident(revision):
         return 0.0
-    return 1_000.0 if standing.absent(revision, moment.now) else _LOADING
+    if standing.absent(revision, moment.now):
+        return 1_000.0
+    return _LOADING + _CROWDED if standing.crowded else _LOADING
 
 
 def prefix(standing: Standing, moment: Moment) -> float:
     """What a cached prefix, where there should be one, is worth."""
-    return -3.0 if standing.name == moment.home else 0.0
+    return -4.0 if standing.name == moment.home else 0.0
 
 
 SCORERS: Final[tuple[Scorer, ...]] = (load, queue, cache, trouble, adapter, prefix)
@@ -144,7 +147,7 @@ def choose(standings: Sequence[Standing], ask: Ask, *, now: float, draw: Random)
     few: list[Standing] = []
     if ask.revision:
         few.append(at_home(standings, zlib.crc32(ask.revision.encode())))
-        few.append(standings[int(draw.random() * len(standings))])
+        few += [standings[int(draw.random() * len(standings))] for _ in range(_DRAWN)]
         among = [one for one in standings if ask.revision in one.adapters] or few[:1]
     home = at_home(among, ask.head)
     few.append(home)

@@ -97,7 +97,7 @@ class Replica:
         return self._breaker.probe_at
 
     async def start(self, generation: Generation, tokens: int) -> ChatStream:
-        """Begin an answer; `end` must follow when it began, with the same number.
+        """Begin an answer; `end` must follow when it began, with the same values.
 
         Args:
             generation: What is asked.
@@ -107,17 +107,17 @@ class Replica:
             BackendError: When it does not begin.
             InvalidRequestError: When the server finds the request at fault.
         """
-        self.standing.begin(tokens)
+        self.standing.begin(tokens, generation.revision)
         self.departure.begin()
         try:
             return await self.backend.start(generation)
         except BaseException:
-            self.end(tokens)
+            self.end(tokens, generation.revision)
             raise
 
-    def end(self, tokens: int) -> None:
+    def end(self, tokens: int, revision: str) -> None:
         """Take note that an answer ended, however it did."""
-        self.standing.end(tokens)
+        self.standing.end(tokens, revision)
         self.departure.end()
 
     def succeeded(self, revision: str) -> None:

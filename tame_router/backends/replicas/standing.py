@@ -30,7 +30,8 @@ class Standing:
         name: As above.
         salt: A number made from the name.
         adapters: Adapters it should have on its device, the one used longest ago first: vLLM
-            drops that one where it has no room for another.
+            drops the first that no answer runs with where it has no room for another.
+        using: Answers of this router under way with each adapter, ≥ 1.
         room: Adapters that have room there at once, ≥ 1.
         answers: Answers of this router under way, ≥ 0.
         tokens: Tokens expected of them, prompts included, ≥ 0.
@@ -55,6 +56,7 @@ class Standing:
         "salt",
         "tokens",
         "told_until",
+        "using",
         "waiting",
     )
 
@@ -69,20 +71,29 @@ class Standing:
         self.cache_usage = 0.0
         self.told_until = -math.inf
         self.room = MOST_ADAPTERS
+        self.using: dict[str, int] = {}
         self._errors = 0.0
         self._errors_at = 0.0
         self._absent: dict[str, float] = {}
         self.adapters: OrderedDict[str, None] = OrderedDict()
 
-    def begin(self, tokens: int) -> None:
-        """Take note of an answer that begins."""
+    def begin(self, tokens: int, revision: str = "") -> None:
+        """Take note of an answer that begins; its adapter is there, or is loaded for it."""
         self.answers += 1
         self.tokens += tokens
+        if revision:
+            self.using[revision] = self.using.get(revision, 0) + 1
+            self._use(revision)
 
-    def end(self, tokens: int) -> None:
-        """Take note that it ended, however it did; with the same number."""
+    def end(self, tokens: int, revision: str = "") -> None:
+        """Take note that it ended, however it did; with the same values."""
         self.answers -= 1
         self.tokens -= tokens
+        if revision:
+            self.using[revision] -= 1
+            if not self.using[revision]:
+                del self.using[revision]
+                self._make_room()
 
     def errors(self, now: float) -> float:
         """Give the errors so far, recent ones counting more, ≥ 0."""
@@ -118,9 +129,7 @@ class Standing:
         if not revision:
             return
         self._absent.pop(revision, None)
-        self.adapters[revision] = None
-        self.adapters.move_to_end(revision)
-        self._make_room()
+        self._use(revision)
 
     def lacks(self, revision: str, now: float) -> None:
         """Take note that it does not know an adapter."""
@@ -142,6 +151,19 @@ class Standing:
         """Tell whether it has lately been seen not to know an adapter."""
         return self._absent.get(revision, now) > now
 
+    @property
+    def crowded(self) -> bool:
+        """Whether all room is used by answers under way: another adapter waits for one to end."""
+        return len(self.using) >= self.room
+
+    def _use(self, revision: str) -> None:
+        self.adapters[revision] = None
+        self.adapters.move_to_end(revision)
+        self._make_room()
+
     def _make_room(self) -> None:
-        while len(self.adapters) > self.room:
-            self.adapters.popitem(last=False)
+        over = len(self.adapters) - self.room
+        if over > 0:
+            idle = [name for name in self.adapters if name not in self.using]
+            for name in idle[:over]:
+                del self.adapters[name]
