@@ -1,7 +1,7 @@
 """What choosing replicas by their adapters saves: loads and waits, simulated with the real choice.
 
     python bench/affinity.py [--json] [--replicas 16] [--adapters 500] [--zipf 1.0]
-                             [--max-loras 8] [--load 0.6] [--answers 20000] [--seed 1]
+                             [--max-loras 8] [--load 0.4] [--answers 20000] [--seed 1]
 
 The router's part is the code of the service (`choice.py`, `standing.py`), fed as the pool feeds it:
 what it asked for itself, and the replicas' metrics every 5 s. Replicas and traffic are those of
@@ -59,7 +59,7 @@ class Case:
     adapters: int = 500
     zipf: float = 1.0
     max_loras: int = 8
-    load: float = 0.6
+    load: float = 0.4
     answers: int = 20_000
     seed: int = 1
 
