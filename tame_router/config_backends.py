@@ -1,11 +1,14 @@
 """The settings of backends: how the servers that hold the experts are reached."""
 
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Discriminator, Field, SecretStr, Tag, model_validator
+from pydantic import Discriminator, Field, SecretStr, Tag, field_validator, model_validator
 
 from tame_router.config_access import Seconds, Section
+
+_DNS_URL: Final = re.compile(r"http://[^\s/?#@:\[\]]+(:\d{1,5})?(/\S*)?")
 
 
 class ReplicaSettings(Section):
@@ -48,7 +51,6 @@ class VllmSettings(Section):
     )
     base_url_dns: str = Field(
         "",
-        pattern=r"^$|^http://[^\s/?#@]+(/\S*)?$",
         description="Address whose host is a name in DNS, instead: every IP address behind it is a"
         " replica.",
     )
@@ -70,6 +72,18 @@ class VllmSettings(Section):
         description="Send tenants' priorities, which takes a server with --scheduling-policy"
         " priority; absent: to the local engine.",
     )
+
+    @field_validator("base_url_dns")
+    @classmethod
+    def _has_a_name(cls, url: str) -> str:
+        """Refuse what has no name to look up, or one that a certificate would be checked for."""
+        if url and not _DNS_URL.fullmatch(url):
+            raise ValueError(
+                "expected an address with a name as its host, http://engines.internal:8100/v1;"
+                " replicas behind https are listed in base_urls, by the names their certificates"
+                " are for"
+            )
+        return url
 
     @model_validator(mode="after")
     def _named_once(self) -> Self:

@@ -68,7 +68,10 @@ def test_backends_are_of_two_kinds(tmp_path: Path) -> None:
         ("backends: {a: {kind: foo}}", "backends.a.kind (or TAME_BACKENDS__A__KIND): expected vll"),
         ("backends: {a: {stall_timeout_s: .nan}}", "backends.a.stall_timeout_s"),
         ("backends: {a: {base_url: nowhere}}", "backends.a.base_url"),
-        ("backends: {a: {base_url_dns: 'https://engines/v1'}}", "backends.a.base_url_dns"),
+        (
+            "backends: {a: {base_url_dns: 'https://engines/v1'}}",
+            "behind https are listed in base_u",
+        ),
         ("backends: {a: {base_url_dns: 'engines:8100'}}", "backends.a.base_url_dns"),
         (
             "backends: {a: {base_urls: ['http://x/v1'], base_urls_file: replicas.txt}}",

@@ -254,7 +254,7 @@ class Roster:
         states = [state for state, _ in self._known.values()]
         whys = [why for _, why in self._known.values() if why]
         self._reasons_told.update(whys)
-        counts = {state: states.count(state) for state in ReplicaState}
+        counts: dict[str, int] = {state: states.count(state) for state in ReplicaState}
         self._witness.replicas(self._spec.name, counts)
         out = {why: whys.count(why) for why in self._reasons_told}
         self._witness.replicas_out(self._spec.name, out)
