@@ -45,7 +45,7 @@ class Roster:
         self._server = spec.server or spec.replicas[0]
         self._replicas: list[Replica] = []
         self._known: dict[Replica, tuple[ReplicaState, str]] = {}
-        self._reasons_told: set[str] = set()
+        self._reasons_told = {"not_checked"}
         self._wanted: frozenset[str] = frozenset()
         self._group: asyncio.TaskGroup | None = None
         self._membership = (
