@@ -57,7 +57,7 @@ def measure(replicas: int, adapters: int, rounds: int) -> dict[str, float]:
     """Choose so many times, and give the time of one choice in microseconds."""
     draw = Random(1)
     pool, asked = standings(replicas, adapters, draw), generations(adapters, draw)
-    under_way: deque[tuple[Standing, int]] = deque()
+    under_way: deque[tuple[Standing, Ask]] = deque()
     times: list[float] = []
     for number in range(rounds):
         generation = asked[number % PROMPTS]
@@ -65,11 +65,11 @@ def measure(replicas: int, adapters: int, rounds: int) -> dict[str, float]:
         ask = Ask.of(generation)
         chosen = choose(pool, ask, now=number * 1e-3, draw=draw)
         times.append((time.thread_time() - begun) * 1e6)
-        chosen.begin(ask.tokens)
-        under_way.append((chosen, ask.tokens))
+        chosen.begin(ask.tokens, ask.revision)
+        under_way.append((chosen, ask))
         if len(under_way) > UNDER_WAY:
-            ended, tokens = under_way.popleft()
-            ended.end(tokens)
+            ended, ask = under_way.popleft()
+            ended.end(ask.tokens, ask.revision)
     loads = [one.answers for one in pool]
     return {
         "choose_us_p50": round(statistics.median(times), 1),

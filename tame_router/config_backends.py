@@ -1,17 +1,26 @@
 """The settings of backends: how the servers that hold the experts are reached."""
 
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Discriminator, Field, SecretStr, Tag
+from pydantic import Discriminator, Field, SecretStr, Tag, field_validator, model_validator
 
 from tame_router.config_access import Seconds, Section
 
+_DNS_URL: Final = re.compile(r"http://[^\s/?#@:\[\]]+(:\d{1,5})?(/\S*)?")
+
 
 class ReplicaSettings(Section):
-    """What holds where a backend has several servers: `base_urls`."""
+    """What holds where a backend has several servers: `base_urls`, or what names them."""
 
     health_interval_s: Seconds = Field(2, description="Time between checks of /health.")
+    metrics_interval_s: float = Field(
+        5, ge=0, le=3_600, description="Time between two looks at /metrics; 0: it is not looked at."
+    )
+    refresh_interval_s: Seconds = Field(
+        10, description="Time between two looks at base_url_dns, or at base_urls_file."
+    )
     failures: int = Field(3, ge=1, description="Failures in a row that eject a replica.")
     cool_down_s: Seconds = Field(
         1, description="Time until an ejected one is probed; doubled with each probe that fails."
@@ -40,6 +49,14 @@ class VllmSettings(Section):
     base_urls: tuple[Annotated[str, Field(pattern=r"^https?://\S+$")], ...] = Field(
         (), description="Addresses of several replicas, instead of base_url; see replicas.md."
     )
+    base_url_dns: str = Field(
+        "",
+        description="Address whose host is a name in DNS, instead: every IP address behind it is a"
+        " replica.",
+    )
+    base_urls_file: Path | None = Field(
+        None, description="File that names the replicas, one address a line or YAML, instead."
+    )
     replicas: ReplicaSettings = Field(default_factory=ReplicaSettings)
     base_model: str = Field(
         "", description="Name the server gives its base model; empty: as the local engine's."
@@ -55,6 +72,34 @@ class VllmSettings(Section):
         description="Send tenants' priorities, which takes a server with --scheduling-policy"
         " priority; absent: to the local engine.",
     )
+
+    @field_validator("base_url_dns")
+    @classmethod
+    def _has_a_name(cls, url: str) -> str:
+        """Refuse what has no name to look up, or one that a certificate would be checked for."""
+        if url and not _DNS_URL.fullmatch(url):
+            raise ValueError(
+                "expected an address with a name as its host, http://engines.internal:8100/v1;"
+                " replicas behind https are listed in base_urls, by the names their certificates"
+                " are for"
+            )
+        return url
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Self:
+        """Refuse several ways of naming the replicas at once."""
+        ways = {
+            "base_urls": self.base_urls,
+            "base_url_dns": self.base_url_dns,
+            "base_urls_file": self.base_urls_file,
+        }
+        given = [name for name, value in ways.items() if value]
+        if len(given) > 1:
+            raise ValueError(
+                f"{' and '.join(given)} both name the replicas; expected one of them: take the"
+                " others out"
+            )
+        return self
 
 
 class LitellmSettings(Section):

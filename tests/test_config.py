@@ -68,6 +68,15 @@ def test_backends_are_of_two_kinds(tmp_path: Path) -> None:
         ("backends: {a: {kind: foo}}", "backends.a.kind (or TAME_BACKENDS__A__KIND): expected vll"),
         ("backends: {a: {stall_timeout_s: .nan}}", "backends.a.stall_timeout_s"),
         ("backends: {a: {base_url: nowhere}}", "backends.a.base_url"),
+        (
+            "backends: {a: {base_url_dns: 'https://engines/v1'}}",
+            "behind https are listed in base_u",
+        ),
+        ("backends: {a: {base_url_dns: 'engines:8100'}}", "backends.a.base_url_dns"),
+        (
+            "backends: {a: {base_urls: ['http://x/v1'], base_urls_file: replicas.txt}}",
+            "base_urls and base_urls_file both name the replicas; expected one of them",
+        ),
         ("backends: {}", "backends (or TAME_BACKENDS)"),
         ("[1, 2]", "expected keys and values"),
         ("a: [", "is not YAML"),

@@ -8,9 +8,12 @@ from dataclasses import replace
 from tame_router.backends.backend import Backend
 from tame_router.backends.engine.process import ensure_key
 from tame_router.backends.replicas.breaker import BreakerRules
+from tame_router.backends.replicas.dns_source import DnsSource
+from tame_router.backends.replicas.file_source import FileSource
 from tame_router.backends.replicas.pool import ReplicaPool
 from tame_router.backends.replicas.pool_spec import PoolSpec, Witness
 from tame_router.backends.replicas.replica import PREPARE_S
+from tame_router.backends.replicas.source import Source
 from tame_router.backends.vllm.backend import VllmBackend, VllmSpec
 from tame_router.config import Settings
 from tame_router.config_backends import LitellmSettings, VllmSettings
@@ -77,7 +80,7 @@ async def watching(backends: Mapping[str, Backend]) -> AsyncIterator[None]:
 def _local(settings: Settings, section: VllmSettings | LitellmSettings) -> bool:
     """Tell whether a backend is the local engine, by its address."""
     local = f"http://{settings.engine.host}:{settings.engine.port}/v1"
-    if not isinstance(section, VllmSettings):
+    if not isinstance(section, VllmSettings) or _source(section) is not None:
         return False
     return local in {url.rstrip("/") for url in section.base_urls or (section.base_url,)}
 
@@ -120,7 +123,8 @@ def build_backend(
                 stall_timeout_s=settings.stall_timeout_s,
             )
         )
-    urls = settings.base_urls or (settings.base_url,)
+    source = _source(settings)
+    urls = () if source is not None else settings.base_urls or (settings.base_url,)
     # Of several servers not all are the local engine.
     by_priority = local and len(urls) == 1
     spec = VllmSpec(
@@ -145,6 +149,9 @@ def build_backend(
         PoolSpec(
             name=name,
             replicas=tuple(replace(spec, base_url=url) for url in urls),
+            server=spec,
+            source=source,
+            refresh_interval_s=rules.refresh_interval_s,
             rules=BreakerRules(
                 failures=rules.failures,
                 cool_down_s=rules.cool_down_s,
@@ -154,9 +161,19 @@ def build_backend(
             retry_burst=rules.retry_burst,
             most_failovers=rules.most_failovers,
             health_interval_s=rules.health_interval_s,
+            metrics_interval_s=rules.metrics_interval_s,
             probe_timeout_s=rules.probe_timeout_s,
             prepare_timeout_s=prepare_timeout_s,
             resume_wait_s=rules.resume_wait_s,
         ),
         witness,
     )
+
+
+def _source(settings: VllmSettings) -> Source | None:
+    """Give what names a backend's replicas from time to time; None: the settings do."""
+    if settings.base_url_dns:
+        return DnsSource(settings.base_url_dns)
+    if settings.base_urls_file is not None:
+        return FileSource(settings.base_urls_file)
+    return None

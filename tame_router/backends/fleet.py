@@ -46,7 +46,7 @@ class Prepared:
         revision: The revision; empty: the base model.
         replicas: Replicas that there are, those being taken out of service excepted.
         ready: Those that answered under the revision's name.
-        refusals: Why the others did not, by `replica_<number>` in the order of the settings.
+        refusals: Why the others did not, by `replica_<number>` in the order in which they came.
     """
 
     backend: str

@@ -178,6 +178,12 @@ REPLICAS: Final = Instrument(
     shared=True,
     labels=("backend", "state"),
 )
+REPLICAS_OUT: Final = Instrument(
+    name="tame.replicas.out",
+    kind=Kind.GAUGE,
+    help="Replicas of a backend that get no answers, by the reason.",
+    labels=("backend", "why"),
+)
 ENCODER_STATE: Final = Instrument(
     name="tame.encoder.state",
     kind=Kind.GAUGE,
@@ -258,6 +264,7 @@ INSTRUMENTS: Final = (
     GUARD_SIMPLIFIED,
     FAILOVERS,
     REPLICAS,
+    REPLICAS_OUT,
     ENCODER_STATE,
     ADAPTER_CHANGES,
     ADAPTER_LABEL_MOVES,

@@ -118,6 +118,11 @@ class Recorder:
         for state, count in counts.items():
             self._metrics.set(instrument.REPLICAS, (backend, str(state)), float(count))
 
+    def replicas_out(self, backend: str, counts: Mapping[str, int]) -> None:
+        """Say how many replicas of a backend get no answers, by the reason."""
+        for why, count in counts.items():
+            self._metrics.set(instrument.REPLICAS_OUT, (backend, why), float(count))
+
     def adapter_changed(self, state: str) -> None:
         """Count a step in an adapter's life, by the state after it."""
         self._metrics.add(instrument.ADAPTER_CHANGES, (state,))

@@ -28,7 +28,10 @@ class Upstream:
     def of(cls, settings: VllmSettings | LitellmSettings) -> "Upstream":
         """Tell from a backend's section."""
         if isinstance(settings, VllmSettings):
-            provider, url = "vllm", (*settings.base_urls, settings.base_url)[0]
+            urls = (*settings.base_urls, settings.base_url_dns)
+            provider, url = "vllm", next(filter(None, urls), settings.base_url)
+            if settings.base_urls_file is not None:
+                url = ""
         else:
             provider, url = settings.base_model.partition("/")[0], settings.api_base
         parts = urlsplit(url)

@@ -1,10 +1,13 @@
 """Backends from their settings: one server, or a pool of several."""
 
+from pathlib import Path
+
 import pytest
 
 from tame_router.backends.backend import Generation
 from tame_router.backends.building import build_backend, watching
 from tame_router.backends.replicas.pool import ReplicaPool
+from tame_router.backends.replicas.state import ReplicaState
 from tame_router.backends.vllm.backend import VllmBackend
 from tame_router.chat import Message, Role, Sampling
 from tame_router.config_backends import VllmSettings
@@ -51,6 +54,29 @@ async def test_several_servers_are_a_pool() -> None:
     twice = VllmSettings(base_urls=(urls[0], f"{urls[0]}/"))
     with pytest.raises(ConfigError, match=r"backends\.local\.base_urls names a replica twice"):
         build_backend(twice, BASE_MODEL, "", name="local")
+
+
+@pytest.mark.parametrize("way", ["base_url_dns", "base_urls_file"])
+async def test_servers_that_are_named_elsewhere_are_a_pool(
+    fake_vllm: FakeVllm, tmp_path: Path, way: str
+) -> None:
+    """Also where there is only one now: more may come. Its key and limits are the section's."""
+    path = tmp_path / "replicas.yaml"
+    path.write_text(f"[{fake_vllm.base_url}]", encoding="utf-8")
+    address = {
+        "base_url_dns": f"http://localhost:{fake_vllm.port}/v1",
+        "base_urls_file": path,
+    }
+    fake_vllm.api_key = "k"
+    section = VllmSettings.model_validate({way: address[way]})
+    pool = build_backend(section, BASE_MODEL, "k", name="local")
+    assert isinstance(pool, ReplicaPool)
+    assert not pool.replicas
+    await pool.look()
+    assert fake_vllm.base_url in {
+        one.standing.name for one in pool.replicas if one.state is ReplicaState.READY
+    }
+    await pool.close()
 
 
 async def test_what_goes_wrong_inside_is_not_hidden() -> None:

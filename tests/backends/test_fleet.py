@@ -271,7 +271,7 @@ async def test_one_that_is_taken_out_is_not_asked(
 ) -> None:
     """A draining replica neither loads anything nor counts."""
     await pool.look()
-    pool.drain(servers[0].base_url)
+    pool.remove(servers[0].base_url)
     prepared = await fleet.prepare("local", NEW, soon())
     assert (prepared.replicas, prepared.ready) == (2, 2)
     assert servers[0].resolver.tried == []

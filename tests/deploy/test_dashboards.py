@@ -167,6 +167,7 @@ async def traffic(client: AsyncClient, fake: FakeVllm, telemetry: Telemetry) -> 
     recorder = telemetry.recorder
     recorder.failover("local", "broken", "continued")
     recorder.replicas("local", {"ready": 2, "ejected": 1})
+    recorder.replicas_out("local", {"restarted": 1})
     recorder.adapter_changed("active")
     recorder.adapter_label_moved("rollback", by_router=True)
     errors = (

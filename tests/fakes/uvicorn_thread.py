@@ -47,18 +47,19 @@ class UvicornThread:
 
     Args:
         app: What is served.
-        port: Port on 127.0.0.1; 0: any free one.
+        port: Port; 0: any free one.
+        host: Address of this machine.
 
     Attributes:
         port: The port it listens on.
     """
 
-    def __init__(self, app: ASGIApp, port: int = 0) -> None:
+    def __init__(self, app: ASGIApp, port: int = 0, host: str = "127.0.0.1") -> None:
         # asyncio turns Nagle's algorithm off only where the protocol is named: without it small
         # writes wait 40 ms for the peer's delayed acknowledgement.
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind(("127.0.0.1", port))
+        self._socket.bind((host, port))
         self.port: int = self._socket.getsockname()[1]
         self._server = _Server(
             uvicorn.Config(

@@ -20,6 +20,7 @@ from starlette.routing import Route
 from tests.fakes import vllm_wire as wire
 from tests.fakes.uvicorn_thread import UvicornThread
 from tests.fakes.vllm_chat import ChatEndpoint
+from tests.fakes.vllm_metrics import Figures, page
 from tests.fakes.vllm_resolver import Resolver
 from tests.fakes.vllm_scoring import complete
 from tests.fakes.vllm_script import Fault, Pace, Received
@@ -54,9 +55,10 @@ class FakeVllm:
         received: All requests since the last reset, oldest first.
         inbox: The same, for a test that waits for one: `inbox.get(timeout=5)`.
         finished: Answers by how they ended: stop, length, abort.
+        figures: What `/metrics` says beside what it does.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
         self.reset()
         self.running = 0
         self._app = Starlette(
@@ -69,7 +71,8 @@ class FakeVllm:
                 Route("/v1/chat/completions", ChatEndpoint(self), methods=["POST"]),
             ]
         )
-        self._thread = UvicornThread(self._app, port)
+        self._host = host
+        self._thread = UvicornThread(self._app, port, host)
 
     def reset(self) -> None:
         """Forget requests and instructions."""
@@ -95,6 +98,7 @@ class FakeVllm:
         self.inbox: queue.SimpleQueue[Received] = queue.SimpleQueue()
         self.finished: dict[str, int] = {"stop": 0, "length": 0, "abort": 0}
         self.plain_faults: dict[str, Response] = {}
+        self.figures = Figures()
         self._faults: deque[Fault] = deque()
 
     def __enter__(self) -> Self:
@@ -111,9 +115,14 @@ class FakeVllm:
         self._thread.kill()
         self.resolver.loaded.clear()
 
+    def restart(self) -> None:
+        """Be another process, so fast that nobody sees it away: what was loaded is gone."""
+        self.resolver.loaded.clear()
+        self.figures.started_at += 60
+
     def revive(self) -> None:
         """Start again on the same port, with the same instructions."""
-        self._thread = UvicornThread(self._app, self._thread.port)
+        self._thread = UvicornThread(self._app, self._thread.port, self._host)
         self._thread.__enter__()
 
     @property
@@ -122,9 +131,14 @@ class FakeVllm:
         return self._thread.alive
 
     @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return self._thread.port
+
+    @property
     def root_url(self) -> str:
         """Address of the server."""
-        return f"http://127.0.0.1:{self._thread.port}"
+        return f"http://{self._host}:{self._thread.port}"
 
     @property
     def base_url(self) -> str:
@@ -214,17 +228,9 @@ class FakeVllm:
         return self.plain_faults.get("/tokenize") or JSONResponse(answer)
 
     async def _metrics(self, request: Request) -> Response:
-        labels = f'engine="0",model_name="{self.base_model}"'
-        lines = [
-            "# TYPE vllm:num_requests_running gauge",
-            f"vllm:num_requests_running{{{labels}}} {float(self.running)}",
-            "# TYPE vllm:request_success_total counter",
-            *(
-                f'vllm:request_success_total{{{labels},finished_reason="{reason}"}} {float(count)}'
-                for reason, count in self.finished.items()
-            ),
-        ]
-        return PlainTextResponse("\n".join(lines) + "\n")
+        self.record(request, {})
+        written = page(self.figures, self.base_model, self.running, self.finished)
+        return PlainTextResponse(written, self.figures.status)
 
 
 def main() -> None:

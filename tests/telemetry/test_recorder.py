@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -252,6 +253,11 @@ def test_no_name_breaks_the_exposition(tenant: str, method: str, limit: str) -> 
             VllmSettings(base_url="http://10.0.0.7:8100/v1"),
             {"gen_ai.provider.name": "vllm", "server.address": "10.0.0.7", "server.port": 8100},
         ),
+        (
+            VllmSettings(base_url_dns="http://engines:8100/v1"),
+            {"gen_ai.provider.name": "vllm", "server.address": "engines", "server.port": 8100},
+        ),
+        (VllmSettings(base_urls_file=Path("replicas")), {"gen_ai.provider.name": "vllm"}),
         (
             LitellmSettings(kind="litellm", base_model="openai/x", api_base="https://a.example/v1"),
             {"gen_ai.provider.name": "openai", "server.address": "a.example", "server.port": 443},

@@ -1,9 +1,11 @@
 """Which replica writes an answer. Pure: costs are added up, and the cheapest of a few is taken.
 
-The few are those on which the conversation and the adapter are at home, by hash, and two that
-are drawn, of those that have the adapter where any is known to: routers that know the same do
-not all go to the same place, and the fuller of two is never taken. The cost is in answers: what
-makes a replica as unattractive as so many answers more under way.
+An adapter is at home on one replica, by hash: the one that loads it first, whichever router is
+asked. A conversation is at home on one of those that have its adapter. The few are these two, two
+drawn of those that have the adapter, and one drawn of all: routers that know the same do not all
+go to the same place, and the fuller of two is never taken. As long as there is room where it is,
+an adapter stays on few replicas; the one drawn of all is how it comes to more where there is not.
+The cost is in answers: what makes a replica as unattractive as so many answers more under way.
 """
 
 import zlib
@@ -20,6 +22,10 @@ _HEAD_CHARS: Final = 2_048
 _TOKENS_UNKNOWN: Final = 512
 _CHARS_PER_TOKEN: Final = 3
 _DRAWN: Final = 2
+_LOADING: Final = 8.0
+_CROWDED: Final = 16.0
+_FULL_CACHE: Final = 8.0
+_ROOMY: Final = 0.8
 _GOLDEN: Final = 0x9E3779B1
 _MASK: Final = 0xFFFFFFFF
 
@@ -75,8 +81,22 @@ Scorer = Callable[[Standing, Moment], float]
 
 
 def load(standing: Standing, moment: Moment) -> float:
-    """Cost of what is under way there."""
+    """Cost of what this router has under way there."""
     return standing.answers + standing.tokens / 1_024
+
+
+def queue(standing: Standing, moment: Moment) -> float:
+    """Cost of what it says others have under way there, and once more of what waits."""
+    if standing.told_until < moment.now:
+        return 0.0
+    return standing.elsewhere + standing.waiting
+
+
+def cache(standing: Standing, moment: Moment) -> float:
+    """Cost of a KV cache that is nearly full: answers there are set back, or wait."""
+    if standing.told_until < moment.now:
+        return 0.0
+    return _FULL_CACHE * max(0.0, standing.cache_usage - _ROOMY) / (1 - _ROOMY)
 
 
 def trouble(standing: Standing, moment: Moment) -> float:
@@ -90,21 +110,26 @@ def adapter(standing: Standing, moment: Moment) -> float:
     revision = moment.ask.revision
     if standing.resident(revision):
         return 0.0
-    return 1_000.0 if standing.absent(revision, moment.now) else 2.0
+    if standing.absent(revision, moment.now):
+        return 1_000.0
+    return _LOADING + _CROWDED if standing.crowded else _LOADING
 
 
 def prefix(standing: Standing, moment: Moment) -> float:
     """What a cached prefix, where there should be one, is worth."""
-    return -3.0 if standing.name == moment.home else 0.0
+    return -4.0 if standing.name == moment.home else 0.0
 
 
-SCORERS: Final[tuple[Scorer, ...]] = (load, trouble, adapter, prefix)
+SCORERS: Final[tuple[Scorer, ...]] = (load, queue, cache, trouble, adapter, prefix)
 """All there are; their costs are added."""
 
 
 def cost(standing: Standing, moment: Moment) -> float:
     """Give what a replica costs an answer, in answers."""
-    return sum(scorer(standing, moment) for scorer in SCORERS)
+    total = 0.0
+    for scorer in SCORERS:
+        total += scorer(standing, moment)
+    return total
 
 
 def choose(standings: Sequence[Standing], ask: Ask, *, now: float, draw: Random) -> Standing:
@@ -118,16 +143,17 @@ def choose(standings: Sequence[Standing], ask: Ask, *, now: float, draw: Random)
     """
     if len(standings) == 1:
         return standings[0]
-    home = at_home(standings, ask.head)
-    few = [home]
     among: Sequence[Standing] = standings
+    few: list[Standing] = []
     if ask.revision:
         few.append(at_home(standings, zlib.crc32(ask.revision.encode())))
-        among = [one for one in standings if ask.revision in one.adapters] or standings
-    count = len(among)
-    few += [among[int(draw.random() * count)] for _ in range(_DRAWN)]
+        few += [standings[int(draw.random() * len(standings))] for _ in range(_DRAWN)]
+        among = [one for one in standings if ask.revision in one.adapters] or few[:1]
+    home = at_home(among, ask.head)
+    few.append(home)
+    few += [among[int(draw.random() * len(among))] for _ in range(_DRAWN)]
     moment = Moment(ask=ask, now=now, home=home.name)
-    return min(few, key=lambda standing: cost(standing, moment))
+    return min(dict.fromkeys(few), key=lambda standing: cost(standing, moment))
 
 
 def at_home(standings: Sequence[Standing], key: int) -> Standing:
@@ -140,5 +166,6 @@ def at_home(standings: Sequence[Standing], key: int) -> Standing:
     Source: https://en.wikipedia.org/wiki/Rendezvous_hashing
     """
     # One multiplication mixes enough: over 64 replicas homes spread as evenly as by chance.
-    ranks = [((key ^ one.salt) * _GOLDEN) & _MASK for one in standings]
+    golden, mask = _GOLDEN, _MASK
+    ranks = [((key ^ one.salt) * golden) & mask for one in standings]
     return standings[ranks.index(max(ranks))]

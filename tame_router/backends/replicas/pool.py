@@ -1,12 +1,9 @@
 """Several vLLM servers behind one backend: who gets an answer, and what becomes of the others."""
 
 import asyncio
-import contextlib
-import logging
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from random import Random
-from typing import Final
 
 from tame_router.backends.backend import RETRY_AFTER_S, Generation
 from tame_router.backends.patience import too_late
@@ -15,18 +12,9 @@ from tame_router.backends.replicas.failure import Failure
 from tame_router.backends.replicas.pool_spec import PoolSpec, Witness
 from tame_router.backends.replicas.replica import Replica
 from tame_router.backends.replicas.retry_budget import RetryBudget
-from tame_router.backends.replicas.state import ReplicaState
+from tame_router.backends.replicas.roster import ROUSE_S, Roster, either
 from tame_router.backends.replicas.stream import ReplicaStream
 from tame_router.errors import BackendUnavailableError, TameError
-from tame_router.telemetry import log
-
-ROUSE_S: Final = 0.25
-"""Least time between two checks of a replica that is looked for because none is left."""
-
-ROUSE_MOST_S: Final = 3.0
-"""Longest time that such a check may take."""
-
-_SHORTEST_S: Final = 0.05
 
 
 class ReplicaPool:
@@ -46,25 +34,18 @@ class ReplicaPool:
     def __init__(
         self, spec: PoolSpec, witness: Witness | None = None, draw: Random | None = None
     ) -> None:
-        self._spec = spec
+        self._name = spec.name
         self._witness = witness
         self._draw = draw or Random()  # noqa: S311 - spreads load, keeps no secret
-        self._replicas = [
-            Replica(one, spec.rules, spec.probe_timeout_s, spec.prepare_timeout_s)
-            for one in spec.replicas
-        ]
-        self._by_standing = {replica.standing: replica for replica in self._replicas}
-        self._known = [(replica.state, replica.why) for replica in self._replicas]
-        self._ready: list[Replica] = []
-        self._news = asyncio.Event()
+        self._roster = Roster(spec, witness)
         self.budget = RetryBudget(share=spec.retry_share, most=spec.retry_burst)
         self.most_failovers = spec.most_failovers
         self.resume_wait_s = spec.resume_wait_s
 
     @property
     def replicas(self) -> Sequence[Replica]:
-        """All of them, in the order of the settings."""
-        return tuple(self._replicas)
+        """All of them, those that leave included, in the order in which they came."""
+        return self._roster.replicas
 
     @asynccontextmanager
     async def open(self, generation: Generation) -> AsyncIterator[ReplicaStream]:
@@ -87,45 +68,47 @@ class ReplicaPool:
         Raises:
             BackendError: When no replica can be asked.
         """
-        ready = self._ready or await self._roused()
+        ready = self._roster.ready or await self._roster.rouse()
         if not ready:
             raise self._dead()
-        lengths = [await replica.backend.context_tokens() for replica in ready]
+        lengths = (one.identity.context_tokens for one in ready if one.identity is not None)
         return min((length for length in lengths if length is not None), default=None)
 
     async def ready(self) -> bool:
         """Tell whether a replica would take a call now."""
-        return bool(self._ready or await self._roused())
+        return bool(self._roster.ready or await self._roster.rouse())
 
     async def close(self) -> None:
         """Close all connections; generations must have ended."""
-        for replica in self._replicas:
-            await replica.backend.close()
+        await self._roster.close()
 
     async def watch(self) -> None:
-        """Check all replicas in turn, until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for replica in self._replicas:
-                group.create_task(self._watch(replica))
+        """Look after all replicas, and after who they are, until cancelled."""
+        await self._roster.watch()
 
     async def look(self) -> None:
-        """Check all replicas, once."""
-        await self._check(self._replicas)
+        """Look who the replicas are, and check them all, once."""
+        await self._roster.look()
 
-    def drain(self, base_url: str) -> None:
-        """Give a replica no new answers, for good; those under way are finished there.
+    def add(self, base_url: str) -> None:
+        """Let a replica in; it gets answers once it is known to be well and the right one.
+
+        Raises:
+            ValueError: When there is one of that address.
+        """
+        self._roster.add(base_url)
+
+    def remove(self, base_url: str) -> None:
+        """Give a replica no new answers; it is forgotten when those under way have ended there.
 
         Raises:
             KeyError: When there is none of that address.
         """
-        by_name = {replica.standing.name: replica for replica in self._replicas}
-        by_name[base_url].drain()
-        self._sort()
+        self._roster.remove(base_url)
 
     def desire(self, revisions: frozenset[str]) -> None:
         """Have every replica load these before it gets answers, and those that get some soon."""
-        for replica in self._replicas:
-            replica.adapters.wanted = revisions
+        self._roster.desire(revisions)
 
     async def find(
         self,
@@ -150,9 +133,10 @@ class ReplicaPool:
         """
         loop = asyncio.get_running_loop()
         while not (found := self._eligible(tried, again=until is not None)):
-            news = self._news
-            if any(replica not in tried for replica in self._replicas) or until is not None:
-                await self._roused(deadline)
+            news = self._roster.news
+            known = self._roster.replicas
+            if not known or until is not None or any(one not in tried for one in known):
+                await self._roster.rouse(deadline)
                 if self._eligible(tried, again=until is not None):
                     continue
             now = loop.time()
@@ -160,107 +144,42 @@ class ReplicaPool:
                 raise too_late()
             if until is None or now >= until:
                 raise self._told(error) if error else self._dead()
-            await _either(news, min(until, now + ROUSE_S, deadline or until))
+            await either(news, min(until, now + ROUSE_S, deadline or until))
         standings = [replica.standing for replica in found]
-        return self._by_standing[choose(standings, ask, now=loop.time(), draw=self._draw)]
+        chosen = choose(standings, ask, now=loop.time(), draw=self._draw)
+        return found[standings.index(chosen)]
 
     def failed(self, replica: Replica, failure: Failure, error: TameError, revision: str) -> None:
         """Take note that a replica failed an answer."""
         replica.failed(failure, error, revision)
-        self._sort()
+        self._roster.sort()
 
     def moved(self, failure: Failure, *, begun: bool) -> None:
         """Take note that an answer is asked of another replica; `begun`: in its middle."""
         if self._witness is not None:
             how = "continued" if begun else "retried"
-            self._witness.failover(self._spec.name, failure.kind, how)
+            self._witness.failover(self._name, failure.kind, how)
 
     def _eligible(self, tried: Mapping[Replica, Failure], *, again: bool) -> list[Replica]:
         if not tried:
-            return self._ready
-        fresh = [replica for replica in self._ready if replica not in tried]
+            return self._roster.ready
+        fresh = [replica for replica in self._roster.ready if replica not in tried]
         if fresh or not again:
             return fresh
-        return [replica for replica in self._ready if tried[replica].counts]
-
-    async def _watch(self, replica: Replica) -> None:
-        while replica.state is not ReplicaState.DRAINING:
-            await self._check([replica])
-            now = asyncio.get_running_loop().time()
-            wait_s = self._spec.health_interval_s
-            if replica.state is ReplicaState.EJECTED:
-                wait_s = min(wait_s, replica.probe_at - now)
-            await asyncio.sleep(max(wait_s, _SHORTEST_S))
-
-    async def _roused(self, deadline: float | None = None) -> Sequence[Replica]:
-        """Check those that are not ready, as none is left; give those that are then."""
-        now = asyncio.get_running_loop().time()
-        out = (ReplicaState.STARTING, ReplicaState.EJECTED)
-        asleep = [
-            replica
-            for replica in self._replicas
-            if replica.state in out and now - replica.checked_at >= ROUSE_S
-        ]
-        for replica in asleep:
-            replica.hurry()
-        until = now + ROUSE_MOST_S
-        # One that stands still is no reason to keep the caller waiting for it.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(until if deadline is None else min(until, deadline)):
-                await self._check(asleep)
-        return self._ready
-
-    async def _check(self, replicas: Iterable[Replica]) -> None:
-        async def one(replica: Replica) -> None:
-            await replica.check()
-            self._sort()
-
-        async with asyncio.TaskGroup() as group:
-            for replica in replicas:
-                group.create_task(one(replica))
-
-    def _sort(self) -> None:
-        """Keep the list of those that are ready, and tell of what has changed."""
-        known = [(replica.state, replica.why) for replica in self._replicas]
-        if known == self._known:
-            return
-        states = [state for state, _ in known]
-        self._ready = [one for one in self._replicas if one.state is ReplicaState.READY]
-        for number, replica in enumerate(self._replicas):
-            if known[number] != self._known[number]:
-                self._tell(replica)
-        self._known = known
-        if self._witness is not None:
-            self._witness.replicas(
-                self._spec.name, {state: states.count(state) for state in ReplicaState}
-            )
-        self._news.set()
-        self._news = asyncio.Event()
-
-    def _tell(self, replica: Replica) -> None:
-        log.event(
-            logging.INFO if replica.state is ReplicaState.READY else logging.WARNING,
-            "replica.state",
-            backend=self._spec.name,
-            replica=replica.standing.name,
-            state=str(replica.state),
-            why=replica.why,
-            because=replica.detail,
-        )
-
-    def _reasons(self) -> dict[str, str]:
-        """Say of each replica how it is; by number, as addresses are nothing for callers."""
-        return {
-            f"replica_{number}": replica.why or str(replica.state)
-            for number, replica in enumerate(self._replicas, 1)
-        }
+        return [replica for replica in self._roster.ready if tried[replica].counts]
 
     def _told(self, error: TameError) -> TameError:
-        error.metadata.update(self._reasons())
+        error.metadata.update(self._roster.reasons())
         return error
 
     def _dead(self) -> TameError:
-        reasons = self._reasons()
+        reasons = self._roster.reasons()
+        if not reasons:
+            return BackendUnavailableError(
+                "the backend has no replicas: what should name them names none; look at the"
+                f" service's log, and try again in {RETRY_AFTER_S:g} s",
+                retry_after_s=RETRY_AFTER_S,
+            )
         listed = ", ".join(f"{name.replace('_', ' ')}: {why}" for name, why in reasons.items())
         return BackendUnavailableError(
             f"none of the backend's {len(reasons)} replicas can answer now ({listed}); check that"
@@ -268,10 +187,3 @@ class ReplicaPool:
             metadata=reasons,
             retry_after_s=RETRY_AFTER_S,
         )
-
-
-async def _either(news: asyncio.Event, until: float) -> None:
-    """Wait for news, or for a point in time."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout_at(until):
-            await news.wait()

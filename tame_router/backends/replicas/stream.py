@@ -117,7 +117,7 @@ class ReplicaStream:
             self._stream.close()
             self._stream = None
         if self._replica is not None:
-            self._replica.end(self._ask.tokens)
+            self._replica.end(self._ask.tokens, self._ask.revision)
             self._replica = None
 
     def _show(self, piece: Piece) -> Piece | None:

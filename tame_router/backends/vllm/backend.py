@@ -12,6 +12,8 @@ from tame_router.backends.openai.http_client import HttpClient, HttpStream
 from tame_router.backends.openai.refusal import Refusal
 from tame_router.backends.openai.wire import ModelCard
 from tame_router.backends.patience import Patience
+from tame_router.backends.vllm.identity import ServerIdentity
+from tame_router.backends.vllm.metrics import EngineMetrics
 from tame_router.backends.vllm.server import VllmServer
 from tame_router.errors import (
     BackendProtocolError,
@@ -113,8 +115,10 @@ class VllmBackend:
             raise patience.error(None) from None
         return ChatStream(source, generation, patience)
 
-    async def check(self) -> None:
+    async def check(self) -> ServerIdentity:
         """Make sure that the server is well, and serves the base model that it should.
+
+        Tells what it is.
 
         Raises:
             BackendError: When it is not, or does not.
@@ -126,7 +130,7 @@ class VllmBackend:
                 f" try again in {RETRY_AFTER_S:g} s",
                 retry_after_s=RETRY_AFTER_S,
             )
-        card = await self._server.base_card(self._spec.base_model)
+        card, adapters = await self._server.inventory(self._spec.base_model)
         if self._spec.base_model and card.id != self._spec.base_model:
             raise BackendProtocolError(
                 f"the backend serves {card.id[:80]!r}; expected {self._spec.base_model!r}:"
@@ -134,6 +138,17 @@ class VllmBackend:
                 metadata={"served": card.id[:80]},
             )
         self._base_card = card
+        return ServerIdentity(
+            base_model=card.id, context_tokens=card.max_model_len, adapters=adapters
+        )
+
+    async def metrics(self) -> EngineMetrics:
+        """Read what the server tells of its load and its adapters.
+
+        Raises:
+            BackendError: When it does not answer in a short time, or tells something else.
+        """
+        return await self._server.metrics()
 
     async def prepare(self, revision: str, deadline: float) -> None:
         """Have the server load a revision and answer under its name.

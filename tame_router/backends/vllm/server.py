@@ -18,6 +18,7 @@ from tame_router.backends.openai.wire import (
     decode_answer,
     decode_error,
 )
+from tame_router.backends.vllm.metrics import EngineMetrics, parse_metrics
 from tame_router.backends.vllm.revision_probe import check_probe, encode_probe
 from tame_router.errors import BackendError, BackendProtocolError, BackendSilentError
 
@@ -27,9 +28,13 @@ HEALTH_TIMEOUT_S: Final = 2.0
 MODELS_TIMEOUT_S: Final = 10.0
 """Longest wait for `/v1/models`."""
 
+METRICS_TIMEOUT_S: Final = 2.0
+"""Longest wait for `/metrics`."""
+
 _MAX_ERROR_BYTES: Final = 2**16
 _MAX_PROBE_BYTES: Final = 2**16
 _MAX_MODELS_BYTES: Final = 2**22
+_MAX_METRICS_BYTES: Final = 2**22  # it keeps a line for every set of adapters there ever was
 _MAX_TOKENIZE_BYTES: Final = 2**25  # it lists every token of the prompt
 _EVENT_STREAM: Final = "text/event-stream"
 
@@ -105,7 +110,15 @@ class VllmServer:
         return ContextWindow(prompt_tokens=counted.count, context_tokens=counted.max_model_len)
 
     async def base_card(self, served_name: str) -> ModelCard:
-        """Look the base model up.
+        """Look the base model up; as `inventory` does.
+
+        Raises:
+            BackendError: When the server cannot be reached, refuses, or has no base model.
+        """
+        return (await self.inventory(served_name))[0]
+
+    async def inventory(self, served_name: str) -> tuple[ModelCard, tuple[str, ...]]:
+        """Look up the base model, and the names of the adapters that are loaded.
 
         Args:
             served_name: The server's name for it; the first of the list where it has no such.
@@ -129,7 +142,31 @@ class VllmServer:
                 "the backend's /v1/models lists no base model; expected at least one:"
                 " check that base_url is the address of a vLLM server"
             )
-        return (named or bases)[0]
+        adapters = tuple(card.id for card in cards if card.parent is not None)
+        return (named or bases)[0], adapters
+
+    async def metrics(self) -> EngineMetrics:
+        """Read what the server tells of its load.
+
+        Raises:
+            BackendError: When it does not answer in a short time, or tells something else.
+        """
+        try:
+            async with asyncio.timeout(METRICS_TIMEOUT_S):
+                source = await self._http.get("/metrics")
+                body = await source.read_all(_MAX_METRICS_BYTES)
+        except TimeoutError:
+            raise BackendSilentError(
+                f"the backend did not answer /metrics within {METRICS_TIMEOUT_S:g} s;"
+                " its queue is not known",
+                retry_after_s=RETRY_AFTER_S,
+            ) from None
+        if source.status != 200:
+            raise BackendProtocolError(
+                f"the backend answers /metrics with {source.status}; expected 200: its queue is"
+                " not known, as with --disable-log-stats"
+            )
+        return parse_metrics(body.decode("utf-8", "replace"))
 
     async def healthy(self) -> bool:
         """Tell whether the server answers `/health` with 200 in a short time."""

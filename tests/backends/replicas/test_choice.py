@@ -1,11 +1,13 @@
 """Which replica writes an answer."""
 
+import zlib
 from collections import Counter
 from random import Random
 
 from tame_router.backends.backend import Generation
 from tame_router.backends.replicas.choice import Ask, at_home, choose
 from tame_router.backends.replicas.standing import ABSENT_S, Standing
+from tame_router.backends.vllm.metrics import EngineMetrics
 from tame_router.chat import Message, Role, Sampling
 
 
@@ -87,3 +89,60 @@ def test_the_same_seed_chooses_alike() -> None:
     pool = standings(32)
     first = [choose(pool, ask(f"{n}"), now=0, draw=Random(7)) for n in range(20)]
     assert first == [choose(pool, ask(f"{n}"), now=0, draw=Random(7)) for n in range(20)]
+
+
+def test_a_cold_adapter_stays_on_one() -> None:
+    """As long as there is room where it is, one that is seldom asked for is loaded once."""
+    pool, draw = standings(16), Random(5)
+    chosen = set()
+    for number in range(50):
+        wanted = ask(f"{number}", "legal--0123456789abcdef")
+        replica = choose(pool, wanted, now=number, draw=draw)
+        replica.begin(wanted.tokens, wanted.revision)
+        replica.end(wanted.tokens, wanted.revision)
+        chosen.add(replica.name)
+    assert chosen == {at_home(pool, zlib.crc32(b"legal--0123456789abcdef")).name}
+
+
+def test_a_hot_adapter_spreads() -> None:
+    """One with more answers at once than a replica should have comes to others."""
+    pool, draw = standings(16), Random(6)
+    for number in range(160):
+        wanted = ask(f"{number}", "legal--0123456789abcdef")
+        choose(pool, wanted, now=0, draw=draw).begin(wanted.tokens, wanted.revision)
+    loads = [one.answers for one in pool]
+    assert sum(load > 0 for load in loads) >= 8
+    assert max(loads) < 40
+
+
+def test_a_conversation_stays_where_its_adapter_is() -> None:
+    """Its home is one of the replicas that have the adapter, the same for each turn."""
+    pool, draw = standings(16), Random(7)
+    revision = "legal--0123456789abcdef"
+    having = pool[3], pool[9]
+    for one in having:
+        one.wrote(revision)
+    later = Message(role=Role.USER, content="那罰則呢？")
+    homes = Counter[str]()
+    for number in range(60):
+        first = choose(pool, ask(f"{number}", revision), now=0, draw=draw)
+        assert choose(pool, ask(f"{number}", revision, later), now=0, draw=draw) is first
+        homes[first.name] += 1
+    assert set(homes) == {one.name for one in having}
+    assert min(homes.values()) > 15
+
+
+def test_a_crowded_device_is_no_place_for_another_adapter() -> None:
+    """Where answers use all the room for adapters, one more would wait for one of them to end."""
+    pool, draw = standings(8), Random(8)
+    revision = "legal--0123456789abcdef"
+    home = at_home(pool, zlib.crc32(revision.encode()))
+    home.told(EngineMetrics(max_loras=2), until=0)
+    assert choose(pool, ask("?", revision), now=1, draw=draw) is home
+    home.begin(1, "medical--fedcba9876543210")
+    home.begin(1, "hospital--00000000000000aa")
+    assert home.crowded
+    chosen = {choose(pool, ask(f"{n}", revision), now=1, draw=draw).name for n in range(50)}
+    assert home.name not in chosen
+    home.end(1, "medical--fedcba9876543210")
+    assert not home.crowded

@@ -37,6 +37,7 @@ class Notes:
     def __init__(self) -> None:
         self.failovers: list[tuple[str, str, str]] = []
         self.counts: Mapping[str, int] = {}
+        self.out: Mapping[str, int] = {}
 
     def failover(self, backend: str, why: str, how: str) -> None:
         """Keep it."""
@@ -45,6 +46,10 @@ class Notes:
     def replicas(self, backend: str, counts: Mapping[str, int]) -> None:
         """Keep it."""
         self.counts = dict(counts)
+
+    def replicas_out(self, backend: str, counts: Mapping[str, int]) -> None:
+        """Keep it."""
+        self.out = dict(counts)
 
 
 @pytest.fixture
@@ -199,7 +204,7 @@ async def test_draining(pool: ReplicaPool, replicas: Fakes) -> None:
         request_id="r",
     )
     async with pool.open(generation) as pieces:
-        pool.drain(fake.base_url)
+        pool.remove(fake.base_url)
         assert "".join([piece.text async for piece in pieces])
     await write(pool)
     assert len(fake.chats) == chats + 1
@@ -250,9 +255,10 @@ async def test_full_where_the_context_is(pool: ReplicaPool, replicas: Fakes) -> 
 
 
 async def test_the_context_is_the_shortest(pool: ReplicaPool, replicas: Fakes) -> None:
-    """A prompt must fit wherever it may go."""
-    replicas[2].max_model_len = 512
-    assert await pool.context_tokens() == 512 < MAX_MODEL_LEN
+    """A prompt must fit wherever it may go: of those that get answers, longer ones count not."""
+    replicas[2].max_model_len = 2 * MAX_MODEL_LEN
+    assert await pool.context_tokens() == MAX_MODEL_LEN
+    assert states(pool) == ["ready"] * 3
 
 
 async def test_leaving_early_closes_the_stream(pool: ReplicaPool, replicas: Fakes) -> None:
