@@ -49,6 +49,7 @@ def test_nobody_answers_who_was_not_approved() -> None:
     assert into[State.ACTIVE] == {State.PUBLISHING, State.ACTIVE, *JUDGED}
     assert {event for (at, event), to in TRANSITIONS.items() if to is State.ACTIVE} == {
         Event.PREPARED,
+        Event.PROVE,
         Event.PUBLISH,
         Event.RESTORED,
     }

@@ -1,17 +1,13 @@
 """Several replicas behind one backend: who gets traffic, and who comes back."""
 
-from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 
 import anyio
 import pytest
 
 from tame_router.backends.backend import Generation
-from tame_router.backends.replicas.breaker import BreakerRules
 from tame_router.backends.replicas.pool import ReplicaPool
-from tame_router.backends.replicas.pool_spec import PoolSpec
 from tame_router.backends.replicas.state import ReplicaState
-from tame_router.backends.vllm.backend import VllmSpec
 from tame_router.chat import Message, Role, Sampling, Usage
 from tame_router.errors import (
     BackendFailedError,
@@ -21,58 +17,12 @@ from tame_router.errors import (
     StreamBrokenError,
     TameError,
 )
+from tests.backends.replicas.conftest import Fakes, Notes
 from tests.fakes import vllm_wire as wire
-from tests.fakes.vllm import BASE_MODEL, MAX_MODEL_LEN, FakeVllm
+from tests.fakes.vllm import MAX_MODEL_LEN, FakeVllm
 from tests.fakes.vllm_script import Cut, Refuse, Silence
 
 pytestmark = pytest.mark.anyio
-
-Fakes = tuple[FakeVllm, ...]
-RULES = BreakerRules(failures=2, cool_down_s=60)
-
-
-class Notes:
-    """Takes note of what a pool tells."""
-
-    def __init__(self) -> None:
-        self.failovers: list[tuple[str, str, str]] = []
-        self.counts: Mapping[str, int] = {}
-        self.out: Mapping[str, int] = {}
-
-    def failover(self, backend: str, why: str, how: str) -> None:
-        """Keep it."""
-        self.failovers.append((backend, why, how))
-
-    def replicas(self, backend: str, counts: Mapping[str, int]) -> None:
-        """Keep it."""
-        self.counts = dict(counts)
-
-    def replicas_out(self, backend: str, counts: Mapping[str, int]) -> None:
-        """Keep it."""
-        self.out = dict(counts)
-
-
-@pytest.fixture
-def notes() -> Notes:
-    """Give an empty sheet."""
-    return Notes()
-
-
-@pytest.fixture
-async def pool(replicas: Fakes, notes: Notes) -> AsyncIterator[ReplicaPool]:
-    """Give a pool of the three fakes that looks after them only when told to."""
-    spec = VllmSpec(base_model=BASE_MODEL, stall_timeout_s=5)
-    pool = ReplicaPool(
-        PoolSpec(
-            name="local",
-            replicas=tuple(replace(spec, base_url=fake.base_url) for fake in replicas),
-            rules=RULES,
-            resume_wait_s=0.2,
-        ),
-        notes,
-    )
-    yield pool
-    await pool.close()
 
 
 async def write(pool: ReplicaPool, question: str = "?") -> tuple[str, Usage]:
