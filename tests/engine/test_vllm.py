@@ -135,7 +135,7 @@ async def test_an_expert_without_room_for_its_default_still_answers(
     engine_client: AsyncClient,
 ) -> None:
     """Where only the expert's own default does not fit, the answer is as long as there is room."""
-    answer = await engine_client.chat("hello " * 1700, expert="general")
+    answer = await engine_client.chat("hello " * 1850, expert="general")
     final = answer.final
     assert final.usage.prompt_tokens + final.usage.completion_tokens <= 2048
 
