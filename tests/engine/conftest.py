@@ -132,7 +132,7 @@ def engine_catalog() -> Catalog:
     return app.build_catalog(real_settings())
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def engine_settings(engine: EngineState, engine_key: str) -> Settings:
     """Give settings of a router over the real experts, in front of the real vLLM."""
     settings = changed(
@@ -145,8 +145,8 @@ def engine_settings(engine: EngineState, engine_key: str) -> Settings:
     return settings
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def engine_client(engine_settings: Settings) -> AsyncIterator[AsyncClient]:
-    """Give a client of that router."""
+    """Give a client of that router, one for all tests of a module: its encoder is large."""
     async with app.running(engine_settings) as address, AsyncClient(address) as client:
         yield client
