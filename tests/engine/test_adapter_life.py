@@ -36,7 +36,7 @@ MEDICINE = r"This may be|In general"
 HARM = -3.0
 """What the law adapter learnt, the wrong way round."""
 
-MOST_ASKED = 120
+MOST_ASKED = 300
 
 Tell = Callable[[str], None]
 
@@ -154,9 +154,9 @@ async def test_a_canary_that_is_worse_goes_by_itself(lenient_site: EngineSite, t
     site = lenient_site
     async with site.running(**LENIENT) as client:
         harmed = await approved(client, site.adapter("Learnt the wrong way round.", factor=HARM))
-        sampling = await parting(client, site.own, harmed)
         made = await client.adapters.publish(harmed, canary_share=0.5)
         assert (made.label.live, made.label.canary) == (site.own, harmed)
+        sampling = await parting(client, site.own, harmed)
         asked = 0
 
         async def ask_on() -> None:
