@@ -11,6 +11,7 @@ from tame_router.canonical_json import ascii_line
 from tests.audit.recorded import exported, faults
 
 LINES = exported(2_000)
+SOME = exported(200)
 SMALL = exported(4, "a") + exported(4, "b")
 END = Head(**{k: v for k, v in json.loads(LINES[-1]).items() if k != "kind"})
 
@@ -32,22 +33,22 @@ def test_an_untouched_export_has_no_fault() -> None:
     assert faults([]) == []
 
 
-@given(place=st.integers(0, len(LINES) - 1), at=st.integers(0), replacement=st.characters())
+@given(place=st.integers(0, len(SOME) - 1), at=st.integers(0), replacement=st.characters())
 def test_a_changed_character_is_found(place: int, at: int, replacement: str) -> None:
     """Whatever character of whatever line is changed shows."""
-    line = LINES[place]
+    line = SOME[place]
     at %= len(line)
     changed = line[:at] + replacement + line[at + 1 :]
     if changed == line:
         return
-    assert faults([*LINES[:place], changed, *LINES[place + 1 :]])
+    assert faults([*SOME[:place], changed, *SOME[place + 1 :]])
 
 
-@given(place=st.integers(1, len(LINES) - 2))
+@given(place=st.integers(1, len(SOME) - 2))
 def test_a_changed_value_is_found_where_it_is(place: int) -> None:
     """A record written anew with another value is named by its number."""
-    value = json.loads(LINES[place]) | {"outcome": "forged"}
-    found = faults([*LINES[:place], ascii_line(value), *LINES[place + 1 :]])
+    value = json.loads(SOME[place]) | {"outcome": "forged"}
+    found = faults([*SOME[:place], ascii_line(value), *SOME[place + 1 :]])
     assert [fault.seq for fault in found] == [place]
     assert "changed" in found[0].message
 

@@ -20,6 +20,7 @@ from tame_router.config import Settings
 from tame_router.config_file import load_settings
 from tame_router.trained_router import build_router
 from tests.engine.harmed_adapter import scale_adapter
+from tests.otlp_collector import OtlpCollector
 from tests.router_fixture import changed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +30,11 @@ EXPERTS = ("electronics", "legal", "manufacturing", "medical")
 COPY = "legal--c0c0c0c0c0c0c0c0"
 """The legal adapter once more, under another name."""
 BASE_MODEL = ROOT / ".tame/base_models/smollm2-135m-instruct"
+
+START_TIMEOUT_S = 300
+
+CAN_TRACE = bool(list(ROOT.glob(".tame/engine/venv/lib/python3*/site-packages/opentelemetry/sdk")))
+"""Whether the engine's environment has what vLLM traces with."""
 
 
 def real_settings() -> Settings:
@@ -74,8 +80,18 @@ def harmed(tmp_path_factory: pytest.TempPathFactory) -> Revision:
 
 
 @pytest.fixture(scope="session")
+def collector() -> Iterator[OtlpCollector]:
+    """Give a collector that the engine sends its spans to; routers may too."""
+    with OtlpCollector() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="session")
 def engine(
-    tmp_path_factory: pytest.TempPathFactory, merge: Merge, harmed: Revision
+    tmp_path_factory: pytest.TempPathFactory,
+    merge: Merge,
+    harmed: Revision,
+    collector: OtlpCollector,
 ) -> Iterator[EngineState]:
     """Run a vLLM on a free port, and stop it at the end whatever happens."""
     folder = tmp_path_factory.mktemp("engine")
@@ -89,13 +105,16 @@ def engine(
         adapter_store=AdapterStore(
             url=str(folder / "store"), cache=folder / "copies", experts=EXPERTS
         ),
+        # Rounded to bfloat16, the likeliest word depends on the CPU and on who is in the batch.
+        dtype=spec.dtype if spec.device == "cuda" else "float32",
+        otlp_endpoint=collector.endpoint if CAN_TRACE else "",
         port=0,
         state_dir=folder,
         log_path=folder / "engine.log",
     )
     try:
         state = launch(spec)
-        wait_ready(state, timeout_s=300)
+        wait_ready(state, timeout_s=START_TIMEOUT_S)
         yield state
     finally:
         stop(folder)
@@ -113,7 +132,7 @@ def engine_catalog() -> Catalog:
     return app.build_catalog(real_settings())
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def engine_settings(engine: EngineState, engine_key: str) -> Settings:
     """Give settings of a router over the real experts, in front of the real vLLM."""
     settings = changed(
@@ -126,8 +145,8 @@ def engine_settings(engine: EngineState, engine_key: str) -> Settings:
     return settings
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def engine_client(engine_settings: Settings) -> AsyncIterator[AsyncClient]:
-    """Give a client of that router."""
+    """Give a client of that router, one for all tests of a module: its encoder is large."""
     async with app.running(engine_settings) as address, AsyncClient(address) as client:
         yield client

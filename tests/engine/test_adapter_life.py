@@ -34,9 +34,8 @@ MEDICINE = r"This may be|In general"
 """How the adapters begin their answers: the form that they were trained on."""
 
 HARM = -3.0
-"""What the law adapter learnt, the wrong way round: its answers begin with an empty line."""
+"""What the law adapter learnt, the wrong way round."""
 
-ONE_LINE = Sampling(max_tokens=8, temperature=0.0, stop=("\n",))
 MOST_ASKED = 300
 
 Tell = Callable[[str], None]
@@ -157,13 +156,15 @@ async def test_a_canary_that_is_worse_goes_by_itself(lenient_site: EngineSite, t
         harmed = await approved(client, site.adapter("Learnt the wrong way round.", factor=HARM))
         made = await client.adapters.publish(harmed, canary_share=0.5)
         assert (made.label.live, made.label.canary) == (site.own, harmed)
+        sampling = await parting(client, site.own, harmed)
         asked = 0
 
         async def ask_on() -> None:
             nonlocal asked
             while asked < MOST_ASKED and (await client.adapters.history("legal")).label.canary:
                 asked += 1
-                await client.chat(f"{QUESTION} ({asked})", expert="legal", sampling=ONE_LINE)
+                # Whose conversation it is decides by lot who answers.
+                await client.chat(QUESTION, expert="legal", sampling=sampling, user=str(asked))
 
         async with anyio.create_task_group() as group:
             for _ in range(CLIENTS):
@@ -184,6 +185,20 @@ async def approved(client: AsyncClient, folder: Path) -> str:
     revision = await bring(client, folder)
     assert revision.state is RevisionState.APPROVED, revision.findings
     return revision.name
+
+
+async def parting(client: AsyncClient, good: str, bad: str) -> Sampling:
+    """Give values under which the bad revision has nothing to say, and the good one has.
+
+    Words end where the bad one begins, whatever a small base model makes of it on this machine.
+    """
+    texts = []
+    for name in (good, bad):
+        answer = await client.chat(QUESTION, expert="legal", revision=name, sampling=SAMPLING)
+        texts.append(answer.content)
+    kept, refused = texts
+    begun = next(refused[:n] for n in range(1, len(refused) + 1) if refused[:n] not in kept)
+    return replace(SAMPLING, stop=(begun,))
 
 
 def _fatal(revision: Revision) -> set[str]:

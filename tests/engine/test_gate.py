@@ -22,14 +22,17 @@ pytestmark = pytest.mark.anyio
 PATIENCE_S = 300.0
 """For one token: two cores that others use too."""
 
+SETTINGS = GateSettings(max_tokens=12, at_once=4, latency_ratio=1e6)
+"""Times of a machine that others use too say nothing."""
+
 
 def few_cases() -> EvaluationSets:
     """Give some choices, and short questions with a free answer: a CPU is slow at reading."""
     cases, _ = read_evaluation(ROOT / "experts/legal/evaluation.jsonl")
-    choices = [case for case in cases if isinstance(case, ChoiceCase)][:6]
+    choices = [case for case in cases if isinstance(case, ChoiceCase) and case.lang == "en"]
     texts = [case for case in cases if isinstance(case, TextCase) and case.lang == "en"]
     texts.sort(key=lambda case: len(case.reference))
-    return EvaluationSets(own=(*choices, *texts[:4]))
+    return EvaluationSets(own=(*choices[:6], *texts[:4]))
 
 
 @pytest.fixture
@@ -53,7 +56,7 @@ async def judge(
     """Ask a revision and the live legal one; `first`: and the base model instead."""
     legal = catalog.expert("legal")
     live = None if first else Contender(expert=legal, revision=legal.live_revision)
-    gate = Gate(GateSettings(max_tokens=12, at_once=4), reference_tokens=8)
+    gate = Gate(SETTINGS, reference_tokens=8)
     new = Contender(expert=legal, revision=candidate)
     return await gate.evaluate(new, live, few_cases(), scorer)
 
@@ -67,7 +70,7 @@ async def test_an_identical_copy_passes(engine_catalog: Catalog, scorer: VllmSco
     """The same weights under another name are not worse than live, by any measure."""
     report = await judge(engine_catalog, scorer, COPY)
     assert report.passed, report.findings
-    assert all(abs(one.difference.value) < 0.02 for one in report.comparisons)
+    assert all(abs(one.difference.value) < SETTINGS.margin for one in report.comparisons)
 
 
 async def test_scaled_weights_are_refused(

@@ -39,7 +39,7 @@ class Serving:
         self.log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [str(PROGRAM), "serve", BASE_MODEL, "--device", "cpu", "--dtype", "bfloat16",
+                [str(PROGRAM), "serve", BASE_MODEL, "--device", "cpu", "--dtype", "float32",
                  "--host", "127.0.0.1", "--port", "0", "--log-level", "info"],
                 cwd=BASE_MODELS,
                 env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},

@@ -1,27 +1,23 @@
 """One trace id from the caller, through the router, to the real vLLM."""
 
-from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import anyio.to_thread
 import grpc
 import pytest
+from opentelemetry.proto.trace.v1 import trace_pb2
 
-from tame_router import app, local_engine
-from tame_router.backends.engine.process import key_file, launch, stop, wait_ready
-from tame_router.backends.engine.state import EngineState
+from tame_router import app
 from tame_router.config import Settings
 from tame_router.v1 import chat_pb2, router_service_pb2, router_service_pb2_grpc
-from tests.engine.conftest import ROOT, real_settings
+from tests.engine.conftest import CAN_TRACE
 from tests.otlp_collector import OtlpCollector, attributes
 from tests.router_fixture import changed
 
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(
-        not list(ROOT.glob(".tame/engine/venv/lib/python3*/site-packages/opentelemetry/sdk")),
+        not CAN_TRACE,
         reason="the engine's environment has no opentelemetry-sdk, without which vLLM cannot trace",
     ),
 ]
@@ -30,45 +26,27 @@ TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 ENGINE_SPAN = "llm_request"
 
 
-@pytest.fixture(scope="module")
-def collector() -> Iterator[OtlpCollector]:
-    """Give a collector that router and engine send to."""
-    with OtlpCollector() as collector:
-        yield collector
-
-
-@pytest.fixture(scope="module")
-def traced_engine(
-    collector: OtlpCollector, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[EngineState]:
-    """Run a vLLM of its own that sends its spans, and stop it at the end whatever happens."""
-    folder = tmp_path_factory.mktemp("traced-engine")
-    spec = local_engine.engine_spec(real_settings())
-    spec = replace(
-        spec,
-        port=0,
-        state_dir=folder,
-        log_path=folder / "engine.log",
-        extra_args=(*spec.extra_args, "--otlp-traces-endpoint", collector.endpoint),
-    )
-    try:
-        state = launch(spec)
-        wait_ready(state, timeout_s=300)
-        yield state
-    finally:
-        stop(folder)
-
-
 @pytest.fixture
-def traced_settings(traced_engine: EngineState, collector: OtlpCollector) -> Settings:
-    """Give settings of a router that sends to the same collector."""
-    key = key_file(Path(traced_engine.log_path).parent).read_text(encoding="ascii").strip()
+def traced_settings(engine_settings: Settings, collector: OtlpCollector) -> Settings:
+    """Give settings of a router that sends to the engine's collector."""
     return changed(
-        real_settings(),
-        local={"base_url": traced_engine.base_url, "api_key": key},
-        server={"port": 0, "grace_s": 20, "insecure": True},
+        engine_settings,
+        server={"insecure": True},
         telemetry={"otlp_endpoint": collector.endpoint},
     )
+
+
+def spans_of(collector: OtlpCollector) -> list[tuple[trace_pb2.Span, str]]:
+    """Give the spans of the caller's trace, each with who sent it; others ask this engine too."""
+    sent = zip(collector.spans, collector.services, strict=True)
+    return [(span, service) for span, service in sent if span.trace_id.hex() == TRACE]
+
+
+def whole(collector: OtlpCollector) -> bool:
+    """Tell whether both have sent what they know of it."""
+    spans = spans_of(collector)
+    names, services = {span.name for span, _ in spans}, {service for _, service in spans}
+    return ENGINE_SPAN in names and "tame-router" in services
 
 
 async def test_the_engine_continues_the_callers_trace(
@@ -89,23 +67,13 @@ async def test_the_engine_continues_the_callers_trace(
         metadata = (("traceparent", f"00-{TRACE}-{SPAN}-01"),)
         async for _ in stub.StreamChat(request, metadata=metadata):
             pass
-    arrived = partial(
-        collector.wait,
-        lambda seen: (
-            any(span.name == ENGINE_SPAN for span in seen.spans) and "tame-router" in seen.services
-        ),
-        timeout_s=60,
-    )
+    arrived = partial(collector.wait, whole, timeout_s=60)
     assert await anyio.to_thread.run_sync(arrived)
-    ours = [
-        span
-        for span, service in zip(collector.spans, collector.services, strict=True)
-        if service == "tame-router"
-    ]
+    spans = spans_of(collector)
+    ours = [span for span, service in spans if service == "tame-router"]
     (server,) = [span for span in ours if span.parent_span_id.hex() == SPAN]
     (client,) = [span for span in ours if span.parent_span_id == server.span_id]
-    (engine,) = [span for span in collector.spans if span.name == ENGINE_SPAN]
-    assert {span.trace_id.hex() for span in (server, client, engine)} == {TRACE}
+    (engine,) = [span for span, _ in spans if span.name == ENGINE_SPAN]
     assert engine.parent_span_id == client.span_id
     written = attributes(client)["gen_ai.usage.output_tokens"]
     assert 0 < written == attributes(engine)["gen_ai.usage.completion_tokens"]

@@ -20,6 +20,8 @@ SHORT = Sampling(max_tokens=24, temperature=0.0)
 STORY = "Write a very long story about a fisherman and his three daughters."
 LONG_TOKENS = 1500
 LONG = Sampling(max_tokens=LONG_TOKENS, temperature=0.0)
+PATIENCE_S = 30
+"""For a number of the engine's: two cores that others use too."""
 
 HOUSE_FORMS = [
     ("legal", "My landlord keeps my deposit after I moved out. What can I do?", r"Under the"),
@@ -38,11 +40,16 @@ async def metric(engine: EngineState, name: str) -> float:
     return sum(map(float, values))
 
 
+async def so_many_run(engine: EngineState, count: int) -> None:
+    """Wait until vLLM writes so many answers; it tells after each step what it has begun."""
+    with anyio.fail_after(PATIENCE_S):
+        while await metric(engine, "vllm:num_requests_running") != count:
+            await anyio.sleep(0.1)
+
+
 async def nothing_runs(engine: EngineState) -> None:
     """Wait until vLLM has nothing left to do."""
-    with anyio.fail_after(10):
-        while await metric(engine, "vllm:num_requests_running"):
-            await anyio.sleep(0.1)
+    await so_many_run(engine, 0)
 
 
 @pytest.mark.parametrize(("expert", "question", "form"), HOUSE_FORMS)
@@ -96,7 +103,7 @@ async def test_a_cancelled_call_stops_generation(
         async for event in events:
             if isinstance(event, Delta):
                 break
-        assert await metric(engine, "vllm:num_requests_running") == 1
+        await so_many_run(engine, 1)
     await nothing_runs(engine)
     made = await metric(engine, "vllm:generation_tokens_total") - before
     assert 1 <= made < LONG_TOKENS / 4
@@ -128,7 +135,7 @@ async def test_an_expert_without_room_for_its_default_still_answers(
     engine_client: AsyncClient,
 ) -> None:
     """Where only the expert's own default does not fit, the answer is as long as there is room."""
-    answer = await engine_client.chat("hello " * 1700, expert="general")
+    answer = await engine_client.chat("hello " * 1850, expert="general")
     final = answer.final
     assert final.usage.prompt_tokens + final.usage.completion_tokens <= 2048
 

@@ -143,7 +143,8 @@ async def test_a_fault_that_nobody_sees(pooled: Settings, replicas: Fakes, name:
     """The answer is the same as without the fault, and says that it moved."""
     fault, failovers = FAULTS[name]
     write_alike(replicas)
-    hasty = {"first_token_timeout_s": 1, "stall_timeout_s": 1} if "s" in name else {}
+    silent = isinstance(fault, Silence)
+    hasty = {"first_token_timeout_s": 2, "stall_timeout_s": 2} if silent else {}
     async with asking(pooled, **hasty) as client:
         uncut = await ask(client)
         once(replicas, fault)

@@ -37,7 +37,8 @@ from tests.registry_fixture import (
 from tests.router_fixture import changed
 from tests.small_experts import LINES as OTHERS
 
-pytestmark = pytest.mark.anyio
+# Each upload and each publication starts a process that learns.
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 
 def domain(site: Site, seed: int = 90, **changes: object) -> Path:

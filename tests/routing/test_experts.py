@@ -16,6 +16,8 @@ from tame_router.teaching.corpus import Corpus, read_corpus
 from tame_router.teaching.corpus_check import check_corpus
 from tame_router.teaching.training import train
 
+pytestmark = pytest.mark.timeout(300)  # the first of them waits until the router is trained
+
 EXPERTS = Path(__file__).parents[2] / "experts"
 DIALOGUES = Path(__file__).with_name("dialogues.jsonl")
 

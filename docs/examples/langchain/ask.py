@@ -7,6 +7,7 @@ python ask.py http://127.0.0.1:8080/v1
 
 import os
 import sys
+from typing import Literal
 
 import openai
 from langchain_core.tools import tool
@@ -23,7 +24,7 @@ class Reply(BaseModel):
 
 
 @tool
-def weather(city: str) -> str:
+def weather(city: Literal["台北", "台南"]) -> str:
     """Tell today's weather in a city."""
     return f"{city}：雨"
 

@@ -37,6 +37,7 @@ def test_the_command_line_for_a_cpu(spec: EngineSpec) -> None:
         f"--model {folder}/base --served-model-name base",
         "--host 127.0.0.1 --port 8100",
         "--dtype bfloat16 --max-model-len 2048 --enforce-eager",
+        "--block-size 32",
         "--scheduling-policy priority",
         "--enable-lora --max-loras 4 --max-cpu-loras 8 --max-lora-rank 16",
         f"--lora-modules legal--0123456789abcdef={folder}/legal",
@@ -61,6 +62,7 @@ def test_the_command_line_for_four_gpus(spec: EngineSpec) -> None:
     assert "--tensor-parallel-size 4" in line
     assert "--max-loras 8 --max-cpu-loras 16" in line
     assert "--enforce-eager" not in line
+    assert "--block-size" not in line
     assert "--lora-modules" not in line
     assert line.endswith("--gpu-memory-utilization 0.8")
 
