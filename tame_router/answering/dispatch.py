@@ -38,6 +38,8 @@ class Dispatch:
             stall_timeout_s=question.stall_timeout_s,
             begin_by=question.begin_by,
             priority=question.priority,
+            tenant=question.tenant,
+            begun=question.begun,
         )
         return self.backends[expert.backend].open(generation)
 

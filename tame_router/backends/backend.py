@@ -38,6 +38,9 @@ class Generation:
         continued: The last message is the beginning of the answer: only the rest is wanted.
         counted: Every piece is to say how many tokens there are so far.
         priority: Who goes first where there is more work than capacity: higher before lower.
+        tenant: Who asks, so that each gets its share of places; empty: all who do not say.
+        begun: It belongs to an answer that others have written for already, and goes before
+            answers that have not begun.
     """
 
     revision: str
@@ -54,6 +57,8 @@ class Generation:
     continued: bool = False
     counted: bool = False
     priority: int = 0
+    tenant: str = ""
+    begun: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
