@@ -23,6 +23,7 @@ from tests.fakes.vllm_chat import ChatEndpoint
 from tests.fakes.vllm_resolver import Resolver
 from tests.fakes.vllm_scoring import complete
 from tests.fakes.vllm_script import Fault, Pace, Received
+from tests.fakes.vllm_slots import Slots
 
 BASE_MODEL = "smollm2-135m-instruct"
 ADAPTERS = ("legal--0123456789abcdef", "medical--fedcba9876543210")
@@ -49,6 +50,7 @@ class FakeVllm:
         always: Every answer goes wrong like this.
         frozen: Answers under way stand still as long as this is set.
         garbling: Answers under way go on with garbage.
+        slots: Answers that it writes at once, and those that wait; as many as come, unless set.
         received: All requests since the last reset, oldest first.
         inbox: The same, for a test that waits for one: `inbox.get(timeout=5)`.
         finished: Answers by how they ended: stop, length, abort.
@@ -88,6 +90,7 @@ class FakeVllm:
         self.always: Fault | None = None
         self.frozen = False
         self.garbling = False
+        self.slots = Slots()
         self.received: list[Received] = []
         self.inbox: queue.SimpleQueue[Received] = queue.SimpleQueue()
         self.finished: dict[str, int] = {"stop": 0, "length": 0, "abort": 0}
@@ -215,6 +218,8 @@ class FakeVllm:
         lines = [
             "# TYPE vllm:num_requests_running gauge",
             f"vllm:num_requests_running{{{labels}}} {float(self.running)}",
+            "# TYPE vllm:num_requests_waiting gauge",
+            f"vllm:num_requests_waiting{{{labels}}} {float(len(self.slots.waiting))}",
             "# TYPE vllm:request_success_total counter",
             *(
                 f'vllm:request_success_total{{{labels},finished_reason="{reason}"}} {float(count)}'
@@ -232,6 +237,7 @@ def main() -> None:
     parser.add_argument("--token-ms", type=float, default=0)
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--tokens-per-event", type=int, default=1)
+    parser.add_argument("--slots", type=int, default=0, help="answers at once; 0: all")
     parser.add_argument("--adapter", action="append", help="name of an adapter that is loaded")
     parser.add_argument("--resolve", action="store_true", help="load revisions by their names")
     parser.add_argument("--burst", action="store_true", help="the whole answer in one write")
@@ -239,6 +245,7 @@ def main() -> None:
     with FakeVllm(arguments.port) as fake:
         fake.adapters = tuple(arguments.adapter or ADAPTERS)
         fake.resolver.active = arguments.resolve
+        fake.slots.most = arguments.slots
         fake.pace = Pace(
             first_token_s=arguments.first_token_ms / 1000,
             token_s=arguments.token_ms / 1000,
