@@ -6,7 +6,7 @@ from typing import Final
 
 from tame_router.answering.event import Event, ExpertFinish, Note
 from tame_router.answering.roster import NO_FAILURES
-from tame_router.errors import BackendError
+from tame_router.errors import BackendError, BackendOverloadedError
 from tame_router.registry.canary.outcome import FAILED, outcome_of
 from tame_router.registry.canary.watch import CanaryWatch
 
@@ -15,6 +15,8 @@ MOST_OF_ONE: Final = 3
 
 REMEMBERED: Final = 10_000
 """Conversations that are remembered for it, the latest."""
+
+_NO_FAULT: Final = NO_FAILURES | {BackendOverloadedError.reason}
 
 
 class Witness:
@@ -56,16 +58,19 @@ class Witness:
             self._watch.observe(
                 event.expert, event.revision, outcome_of(event, simplified=event.simplified)
             )
-        elif isinstance(event, Note) and event.reason not in NO_FAILURES:
+        elif isinstance(event, Note) and event.reason not in _NO_FAULT:
             self._watch.observe(event.expert, event.revision, FAILED)
 
     def failed(self, error: BaseException) -> None:
         """Take the end of an answer that failed, where its expert's backend is to blame.
 
         A deadline is the caller's, and still counts: a lot has given both revisions the same
-        callers, and one that is too slow for them would otherwise be seen by nobody.
+        callers, and one that is too slow for them would otherwise be seen by nobody. That there
+        was no room says nothing of either.
         """
         if self._watch is None or not isinstance(error, BackendError):
+            return
+        if isinstance(error, BackendOverloadedError):
             return
         expert, revision = error.metadata.get("expert"), error.metadata.get("revision", "")
         if expert:
