@@ -36,7 +36,6 @@ class FakeVllm:
     Attributes:
         pace: How answers are written.
         text: What every answer says; empty: something deterministic for each prompt and model.
-        words: Tokens of every answer, instead; empty: as above.
         texts: What the answers of some base models or adapters say, by name.
         paces: How some of them write, by name.
         faults: What goes wrong at some of them every time, by name.
@@ -76,7 +75,6 @@ class FakeVllm:
         """Forget requests and instructions."""
         self.pace = Pace()
         self.text = ""
-        self.words: tuple[str, ...] = ()
         self.texts: dict[str, str] = {}
         self.paces: dict[str, Pace] = {}
         self.faults: dict[str, Fault] = {}
@@ -157,8 +155,6 @@ class FakeVllm:
 
     def tokens_for(self, model: str, messages: list[dict[str, str]]) -> tuple[str, ...]:
         """Give the answer that a prompt gets, token by token."""
-        if self.words:
-            return self.words
         if text := self.texts.get(model, self.text):
             return tuple(text)
         return wire.tokens_for(model, messages, self.pace.answer_tokens)
