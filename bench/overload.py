@@ -34,15 +34,15 @@ from tests.fakes.vllm import BASE_MODEL
 from tests.small_experts import QUESTIONS, write_experts
 
 PLACES: Final = 12
-FIRST_MS: Final = 120.0
-TOKEN_MS: Final = 60.0
+FIRST_MS: Final = 200.0
+TOKEN_MS: Final = 100.0
 TOKENS: Final = 8
 CAPACITY: Final = PLACES / (FIRST_MS + TOKENS * TOKEN_MS) * 1e3
-"""Answers a second that the fake can write: 20. Ten times of that leaves two cores time to rest."""
+"""Answers a second that the fake can write: 12. Ten times of that leaves two cores time to rest."""
 
 QUEUE: Final[dict[str, Any]] = {
-    "wait_s": 1.2,  # twice what an answer takes
-    "limit": {"start": 64, "min": 4, "max": 256, "wait_s": 0.06},
+    "wait_s": 0.6,  # less than an answer takes
+    "limit": {"start": 64, "min": 4, "max": 256, "wait_s": 0.05},
 }
 FACTORS: Final = (0.5, 0.9, 1.0, 1.5, 2.0, 5.0, 10.0)
 USUAL: Final = 0.9

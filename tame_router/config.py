@@ -34,7 +34,7 @@ class ServerSettings(Section):
     port: Port = Field(50051, description="Port to listen on; 0: any free one.")
     grace_s: Seconds = Field(30, description="Time in-flight answers get after SIGTERM.")
     max_answers: int = Field(
-        256,
+        1024,
         ge=1,
         description="Answers under way at once; more are refused with RESOURCE_EXHAUSTED.",
     )
