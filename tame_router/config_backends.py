@@ -53,7 +53,9 @@ class QueueSettings(Section):
 
     enabled: bool = Field(True, description="Hold answers back that the backend cannot write yet.")
     length: int = Field(256, ge=0, description="Places in the queue; 0: nobody waits.")
-    wait_s: Seconds = Field(2, description="Longest wait that anybody is let in for.")
+    wait_s: Seconds = Field(
+        2, description="Longest wait that a tenant's second answer is let in for."
+    )
     weights: dict[str, Annotated[float, Field(gt=0)]] = Field(
         default_factory=dict, description="Shares of tenants, by name; who is not named has 1."
     )

@@ -22,12 +22,14 @@ class Turn(Generic[Item]):
         start: Its tag: how much its tenant, and the queue, had when it came.
         number: Counts up: of equal tags the first that came is first.
         priority: Its priority.
+        tenant: Whose it is.
         item: What waits.
     """
 
     start: float
     number: int
     priority: int = field(compare=False)
+    tenant: str = field(compare=False)
     item: Item = field(compare=False)
 
 
@@ -52,12 +54,17 @@ class FairQueue(Generic[Item]):
     def __init__(self) -> None:
         self._classes: dict[int, _Class[Item]] = {}
         self._order: list[int] = []
+        self._tenants: dict[str, int] = {}
         self._number = 0
         self._length = 0
 
     def __len__(self) -> int:
         """Tell how many wait."""
         return self._length
+
+    def waits(self, tenant: str) -> bool:
+        """Tell whether something of a tenant waits."""
+        return tenant in self._tenants
 
     def ahead(self, tenant: str, priority: int) -> int:
         """Tell how many would be before the next of a tenant."""
@@ -69,7 +76,9 @@ class FairQueue(Generic[Item]):
             if level > priority:
                 before += len(waiting.turns)
             else:
-                tag: Turn[Item | None] = Turn(waiting.start(tenant), self._number, level, None)
+                tag: Turn[Item | None] = Turn(
+                    waiting.start(tenant), self._number, level, tenant, None
+                )
                 before += bisect_left(waiting.turns, tag)
         return before
 
@@ -88,7 +97,8 @@ class FairQueue(Generic[Item]):
         waiting = self._classes[priority]
         start = waiting.start(tenant)
         waiting.finishes[tenant] = start + cost
-        turn = Turn(start, self._number, priority, item)
+        turn = Turn(start, self._number, priority, tenant, item)
+        self._tenants[tenant] = self._tenants.get(tenant, 0) + 1
         self._number += 1
         self._length += 1
         insort(waiting.turns, turn)
@@ -105,7 +115,7 @@ class FairQueue(Generic[Item]):
         waiting = self._classes[self._order[0]]
         turn = waiting.turns.pop(0)
         waiting.reached = turn.start
-        self._left(turn.priority)
+        self._left(turn)
         return turn.item
 
     def discard(self, turn: Turn[Item]) -> None:
@@ -119,11 +129,14 @@ class FairQueue(Generic[Item]):
         place = bisect_left(waiting.turns, turn)
         if place < len(waiting.turns) and waiting.turns[place] is turn:
             del waiting.turns[place]
-            self._left(turn.priority)
+            self._left(turn)
 
-    def _left(self, priority: int) -> None:
+    def _left(self, turn: Turn[Item]) -> None:
         """Forget who had how much once nobody waits: then there is nothing to share."""
         self._length -= 1
-        if not self._classes[priority].turns:
-            del self._classes[priority]
-            self._order.remove(priority)
+        self._tenants[turn.tenant] -= 1
+        if not self._tenants[turn.tenant]:
+            del self._tenants[turn.tenant]
+        if not self._classes[turn.priority].turns:
+            del self._classes[turn.priority]
+            self._order.remove(turn.priority)

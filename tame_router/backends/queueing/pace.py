@@ -16,13 +16,17 @@ class Pace:
         self._mean_s: float | None = None
         self._tenants: dict[str, float] = {}
 
-    def ended(self, tenant: str, held_s: float) -> None:
+    def ended(self, tenant: str, held_s: float, *, failed: bool = False) -> None:
         """Take note that an answer has given its place back.
 
         Args:
             tenant: Whose it was.
             held_s: How long it had it.
+            failed: It failed before its first word. A server that refuses a thousand answers in a
+                second does not write them that fast: such times count only where they are long.
         """
+        if failed and (self._mean_s is None or held_s < self._mean_s):
+            return
         self._mean_s = _moved(self._mean_s, held_s)
         if tenant not in self._tenants and len(self._tenants) >= _TENANTS:
             self._tenants.clear()  # they are learnt anew with their next answers

@@ -99,14 +99,15 @@ class Places:
             waited_s = asyncio.get_running_loop().time() - now
             self._witness.queue_waited(self._spec.name, waited_s)
 
-    def end(self, tenant: str, held_s: float) -> None:
+    def end(self, tenant: str, held_s: float, *, failed: bool) -> None:
         """Give a place back.
 
         Args:
             tenant: Whose answer had it.
             held_s: For how long.
+            failed: It failed before its first word.
         """
-        self._pace.ended(tenant, held_s)
+        self._pace.ended(tenant, held_s, failed=failed)
         self._leave()
 
     def move(self) -> None:
@@ -144,7 +145,11 @@ class Places:
                 "length",
                 f"the backend has as much work as it can do, and {len(self._queue)} answers wait;",
             )
-        if wait_s is not None and wait_s > self._spec.wait_s:
+        # One of each tenant may wait for as long as a turn takes: where places are held for
+        # minutes, whoever asks most often would else find each that becomes free.
+        if wait_s is None or wait_s <= self._spec.wait_s:
+            return
+        if self._queue.waits(generation.tenant):
             raise self._refused(
                 "wait",
                 "the backend has as much work as it can do, and this answer's turn would come in"

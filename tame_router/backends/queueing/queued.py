@@ -166,7 +166,8 @@ class QueuedAnswer:
             places.adaptive.ended(held_s=held_s, waited_s=self._waited_s)
         elif error is not None and _too_busy(error):
             places.adaptive.refused(began=self._began, now=now, under_way=places.under_way)
-        places.end(self._generation.tenant, held_s)
+        failed = error is not None and not self._spoke
+        places.end(self._generation.tenant, held_s, failed=failed)
 
 
 def _too_busy(error: BaseException) -> bool:

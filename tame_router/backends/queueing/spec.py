@@ -15,7 +15,7 @@ class QueueSpec:
         name: The backend's name, for metrics.
         limit: How many answers the backend writes at once.
         length: Places in the queue, ≥ 0: nobody waits further back.
-        wait_s: Longest wait that anybody is let in for, > 0.
+        wait_s: Longest wait that an answer is let in for whose tenant has one waiting, > 0.
         weights: Shares of tenants, by name, > 0; who is not named has 1.
     """
 

@@ -29,7 +29,9 @@ def test_a_modest_tenant_does_not_wait_behind_a_greedy_one() -> None:
         queue.put("greedy", 0, 1.0, f"g{number}")
     assert queue.ahead("modest", 0) == 1
     queue.put("modest", 0, 1.0, "m")
+    assert queue.waits("modest")
     assert drained(queue)[:3] == ["g0", "m", "g1"]
+    assert not queue.waits("modest")
 
 
 def test_shares_follow_weights() -> None:

@@ -37,3 +37,16 @@ def test_strangers_do_not_fill_it() -> None:
     for number in range(5_000):
         pace.ended(str(number), 1.0)
     assert len(pace._tenants) <= 1_024
+
+
+def test_refusals_are_no_pace() -> None:
+    """Answers that a dead server refuses at once do not make a queue look fast; long waits slow."""
+    pace = Pace()
+    pace.ended("a", 0.001, failed=True)
+    assert pace.wait_s(0, 1) is None
+    pace.ended("a", 2.0)
+    for _ in range(1_000):
+        pace.ended("a", 0.001, failed=True)
+    assert pace.wait_s(0, 1) == pytest.approx(2.0)
+    pace.ended("a", 60.0, failed=True)
+    assert (pace.wait_s(0, 1) or 0) > 5

@@ -189,7 +189,7 @@ async def test_nobody_waits_in_vain(queued: Make, held: AsyncExitStack) -> None:
 
 
 async def test_the_wait_has_an_end(queued: Make, held: AsyncExitStack) -> None:
-    """Nobody is let in for longer than is waited; what an answer under way needs always is."""
+    """A tenant's second is let in for so long at most; what an answer under way needs always is."""
     backend = queued(1, wait_s=5)
     for _ in range(50):
         backend.places._pace.ended("a", 4.0)
@@ -204,6 +204,11 @@ async def test_the_wait_has_an_end(queued: Make, held: AsyncExitStack) -> None:
         for number in range(4):
             tasks.append(group.create_task(read(backend, of("a", begun=True))))
             await waiting(backend, number + 2)
+        # The first of another tenant may wait, however long it takes; its second may not.
+        tasks.append(group.create_task(read(backend, of("b"))))
+        await waiting(backend, 6)
+        with pytest.raises(BackendOverloadedError, match="more than the 5 s"):
+            await read(backend, of("b"))
         for task in tasks:
             task.cancel()
 
