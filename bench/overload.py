@@ -41,7 +41,7 @@ CAPACITY: Final = PLACES / (FIRST_MS + TOKENS * TOKEN_MS) * 1e3
 """Answers a second that the fake can write: 12. Ten times of that leaves two cores time to rest."""
 
 QUEUE: Final[dict[str, Any]] = {
-    "wait_s": 0.6,  # less than an answer takes
+    "wait_s": 0.4,  # two fifths of what an answer takes
     "limit": {"start": 64, "min": 4, "max": 256, "wait_s": 0.05},
 }
 FACTORS: Final = (0.5, 0.9, 1.0, 1.5, 2.0, 5.0, 10.0)
