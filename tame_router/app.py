@@ -28,7 +28,7 @@ from tame_router.api.registry_servicer import RegistryServicer
 from tame_router.api.router_servicer import RouterServicer
 from tame_router.audit.building import open_history
 from tame_router.audit.usage_desk import UsageDesk
-from tame_router.backends.building import build_backends, watching
+from tame_router.backends.building import build_backends, queued_backends, watching
 from tame_router.bookkeeping import open_books
 from tame_router.catalog.expert import Catalog
 from tame_router.catalog.founded import founded_dir, load_all
@@ -97,7 +97,7 @@ async def running(
         for backend in backends.values():
             stack.push_async_callback(backend.close)
         await stack.enter_async_context(watching(backends))
-        dispatch = Dispatch(backends)
+        dispatch = Dispatch(queued_backends(settings, backends, recorder))
         require_judge(settings.joins, catalog)
         live = LiveCatalog(catalog)
         pipeline = Pipeline(

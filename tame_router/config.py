@@ -34,7 +34,7 @@ class ServerSettings(Section):
     port: Port = Field(50051, description="Port to listen on; 0: any free one.")
     grace_s: Seconds = Field(30, description="Time in-flight answers get after SIGTERM.")
     max_answers: int = Field(
-        256,
+        1024,
         ge=1,
         description="Answers under way at once; more are refused with RESOURCE_EXHAUSTED.",
     )
@@ -67,11 +67,14 @@ class ServerSettings(Section):
 
 
 class LimitSettings(Section):
-    """What a request may hold."""
+    """What a request may hold, and for how long."""
 
     max_messages: int = Field(256, ge=1, description="Messages in one conversation.")
     max_text_bytes: int = Field(
         2**20, ge=1, description="UTF-8 bytes of text in one request, all messages together."
+    )
+    unread_s: Seconds = Field(
+        60, description="Time for which a caller may take nothing of its stream; then it ends."
     )
 
 

@@ -37,6 +37,44 @@ class ReplicaSettings(Section):
     )
 
 
+class LimitSettings(Section):
+    """How many answers a backend writes at once; see overload.md."""
+
+    start: int = Field(256, ge=1, description="Answers at once before anything is known.")
+    min: int = Field(8, ge=1, description="Fewest; the same as max: it does not move.")
+    max: int = Field(1024, ge=1, description="Most.")
+    wait_s: float = Field(
+        0.5, ge=0, description="Waiting in the server that is no reason to lower it."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        """Refuse a limit that begins outside its ends."""
+        if not self.min <= self.start <= self.max:
+            raise ValueError(
+                f"start is {self.start}; expected one from min, {self.min}, to max, {self.max}"
+            )
+        return self
+
+
+class QueueSettings(Section):
+    """What happens where there is more work than a backend can do."""
+
+    enabled: bool = Field(True, description="Hold answers back that the backend cannot write yet.")
+    length: int = Field(256, ge=0, description="Places in the queue; 0: nobody waits.")
+    wait_s: Seconds = Field(
+        2, description="Longest wait that a tenant's second answer is let in for."
+    )
+    weights: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict, description="Shares of tenants, by name; who is not named has 1."
+    )
+    limit: LimitSettings = Field(default_factory=LimitSettings)
+
+
+def _unqueued() -> QueueSettings:
+    return QueueSettings(enabled=False)
+
+
 class VllmSettings(Section):
     """A vLLM server, or several with the same base model, spoken to directly."""
 
@@ -72,6 +110,7 @@ class VllmSettings(Section):
         description="Send tenants' priorities, which takes a server with --scheduling-policy"
         " priority; absent: to the local engine.",
     )
+    queue: QueueSettings = Field(default_factory=QueueSettings)
 
     @field_validator("base_url_dns")
     @classmethod
@@ -117,6 +156,7 @@ class LitellmSettings(Section):
     context_tokens: int | None = Field(None, ge=1, description="Context length, where known.")
     first_token_timeout_s: Seconds = Field(60, description="Longest wait for the first token.")
     stall_timeout_s: Seconds = Field(30, description="Longest silence between tokens.")
+    queue: QueueSettings = Field(default_factory=_unqueued)
 
 
 def _kind(value: Any) -> str:

@@ -52,7 +52,7 @@ class Desk:
         witness: Witness | None = None,
         *,
         policy: SelectionPolicy | None = None,
-        max_answers: int = 256,
+        max_answers: int = 1024,
         reserved_completion_tokens: int = 512,
     ) -> None:
         self._live = live

@@ -39,6 +39,8 @@ class Dispatch:
             begin_by=question.begin_by,
             priority=question.priority,
             aside=question.aside,
+            tenant=question.tenant,
+            begun=question.begun,
         )
         return self.backends[expert.backend].open(generation)
 

@@ -208,6 +208,7 @@ def of_step(
         first_token_timeout_s=step.first_token_timeout_s,
         stall_timeout_s=stall_timeout_s,
         begin_by=None if step.begin_within_s is None else begun + step.begin_within_s,
+        begun=step.messages is not None,
     )
 
 

@@ -25,13 +25,14 @@ class Question:
         trace: Headers that carry the trace on to backends, `traceparent` among them.
         joins: Joins the caller may use, by name; empty: all.
         request_id: What the caller calls its request, for the log; empty: nothing of its own.
-        tenant: Name of the tenant that asks, for the log.
+        tenant: Name of the tenant that asks, for the log and for its share of backends.
         subject: Which key, certificate or person of it, for the log.
         priority: Who goes first where there is more work than capacity: higher before lower.
         first_token_timeout_s: Longest wait for the first token; None: the backend's.
         stall_timeout_s: Longest silence between tokens; None: the backend's.
         begin_by: Point on the event loop's clock by which the deadline lets the first token come;
             None: the deadline itself.
+        begun: Experts have written for the answer already; this is what comes of their words.
         catalog: The experts as they stood when it was admitted, with the adapters that are to
             write the answer; None: as they stand when it is answered.
         aside: It is a copy, asked beside the answers: what goes wrong with it is held against no
@@ -56,6 +57,7 @@ class Question:
     first_token_timeout_s: float | None = None
     stall_timeout_s: float | None = None
     begin_by: float | None = None
+    begun: bool = False
     catalog: Catalog | None = None
     aside: bool = False
 

@@ -22,6 +22,7 @@ from tame_router.api.openai_decision import decision_headers
 from tame_router.api.openai_joined import JoinedFacts
 from tame_router.api.openai_request import ChatRequest, read_chat
 from tame_router.api.openai_stream import ChunkWriter
+from tame_router.api.unread import ended_when_unread
 from tame_router.config import LimitSettings
 from tame_router.tenancy.tenant import Scope
 
@@ -72,7 +73,9 @@ class ChatEndpoint:
         if (task := asyncio.current_task()) is not None:
             call.when_gone(task.cancel)
         if request.stream:
-            await self._desk.answer(asked, StreamedAnswer(call, request).emit)
+            streamed = StreamedAnswer(call, request)
+            with ended_when_unread(streamed.emit, self._limits.unread_s) as emit:
+                await self._desk.answer(asked, emit)
             return
         completion = Completion(choices=request.shape.choices, created=int(time.time()))
         await self._desk.answer(asked, completion.emit)

@@ -12,6 +12,7 @@ from tame_router.api.grpc_edge import CALLER_GONE, Context, call_ids, caller, de
 from tame_router.api.grpc_request import read_constraints, read_messages, read_sampling
 from tame_router.api.grpc_response import write_decision, write_event
 from tame_router.api.grpc_shape import read_documents, read_shape, read_user
+from tame_router.api.unread import ended_when_unread
 from tame_router.config import LimitSettings
 from tame_router.v1 import decision_pb2, router_service_pb2, router_service_pb2_grpc
 
@@ -64,7 +65,9 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
                 # Who hangs up is booked as such, however the news of it comes.
                 raise asyncio.CancelledError from gone
 
-        await self._desk.answer(self._call(request, context, "stream_chat"), emit)
+        call = self._call(request, context, "stream_chat")
+        with ended_when_unread(emit, self._limits.unread_s) as watched:
+            await self._desk.answer(call, watched)
 
     def _call(
         self,

@@ -39,6 +39,9 @@ class Generation:
         counted: Every piece is to say how many tokens there are so far.
         priority: Who goes first where there is more work than capacity: higher before lower.
         aside: Nobody waits for it: a failure is held against no replica, and no other is asked.
+        tenant: Who asks, so that each gets its share of places; empty: all who do not say.
+        begun: It belongs to an answer that others have written for already, and goes before
+            answers that have not begun.
     """
 
     revision: str
@@ -56,6 +59,8 @@ class Generation:
     counted: bool = False
     priority: int = 0
     aside: bool = False
+    tenant: str = ""
+    begun: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,6 +7,9 @@ from dataclasses import replace
 
 from tame_router.backends.backend import Backend
 from tame_router.backends.engine.process import ensure_key
+from tame_router.backends.queueing.limit import LimitRules
+from tame_router.backends.queueing.queued import QueuedBackend
+from tame_router.backends.queueing.spec import QueueSpec, QueueWitness
 from tame_router.backends.replicas.breaker import BreakerRules
 from tame_router.backends.replicas.dns_source import DnsSource
 from tame_router.backends.replicas.file_source import FileSource
@@ -16,7 +19,7 @@ from tame_router.backends.replicas.replica import PREPARE_S
 from tame_router.backends.replicas.source import Source
 from tame_router.backends.vllm.backend import VllmBackend, VllmSpec
 from tame_router.config import Settings
-from tame_router.config_backends import LitellmSettings, VllmSettings
+from tame_router.config_backends import LitellmSettings, QueueSettings, VllmSettings
 from tame_router.config_file import secret
 from tame_router.errors import ConfigError
 
@@ -54,6 +57,46 @@ def _api_key(settings: Settings, section: VllmSettings | LitellmSettings) -> str
     if given or not _local(settings, section):
         return given
     return ensure_key(settings.state_dir)
+
+
+def queued_backends(
+    settings: Settings, backends: Mapping[str, Backend], witness: QueueWitness | None = None
+) -> dict[str, Backend]:
+    """Give the backends as callers see them: with a queue before each, where it is wanted.
+
+    Args:
+        settings: All settings.
+        backends: The backends themselves, which probes and examinations ask.
+        witness: Is told what happens in queues.
+    """
+    return {
+        name: queued(settings.backends[name].queue, backend, name, witness)
+        for name, backend in backends.items()
+    }
+
+
+def queued(
+    settings: QueueSettings, backend: Backend, name: str, witness: QueueWitness | None = None
+) -> Backend:
+    """Put a queue before a backend, where it is wanted.
+
+    Args:
+        settings: The section of its queue.
+        backend: The backend.
+        name: Its name, for metrics.
+        witness: Is told what happens in the queue.
+    """
+    if not settings.enabled:
+        return backend
+    limit = settings.limit
+    spec = QueueSpec(
+        name=name,
+        limit=LimitRules(start=limit.start, least=limit.min, most=limit.max, wait_s=limit.wait_s),
+        length=settings.length,
+        wait_s=settings.wait_s,
+        weights=settings.weights,
+    )
+    return QueuedBackend(backend, spec, witness)
 
 
 @asynccontextmanager

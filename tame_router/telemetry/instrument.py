@@ -184,6 +184,39 @@ REPLICAS_OUT: Final = Instrument(
     help="Replicas of a backend that get no answers, by the reason.",
     labels=("backend", "why"),
 )
+BACKEND_LIMIT: Final = Instrument(
+    name="tame.backend.limit",
+    kind=Kind.GAUGE,
+    help="Answers that a backend is given at once, as its first tokens say.",
+    labels=("backend",),
+)
+BACKEND_UNDER_WAY: Final = Instrument(
+    name="tame.backend.under_way",
+    kind=Kind.GAUGE,
+    help="Answers that a backend writes now.",
+    labels=("backend",),
+)
+QUEUED: Final = Instrument(
+    name="tame.queue.length",
+    kind=Kind.GAUGE,
+    help="Answers that wait for their turn at a backend.",
+    labels=("backend",),
+)
+QUEUE_SECONDS: Final = Instrument(
+    name="tame.queue.duration",
+    kind=Kind.HISTOGRAM,
+    help="Time that answers which had to wait waited for their turn at a backend.",
+    labels=("backend",),
+    unit="s",
+    buckets=_FIRST_TOKEN_S,
+)
+QUEUE_REFUSALS: Final = Instrument(
+    name="tame.queue.refusals",
+    kind=Kind.COUNTER,
+    help="Answers that a queue did not let in, or gave up: for its length, for the wait, or for"
+    " the caller's deadline.",
+    labels=("backend", "why"),
+)
 ENCODER_STATE: Final = Instrument(
     name="tame.encoder.state",
     kind=Kind.GAUGE,
@@ -265,6 +298,11 @@ INSTRUMENTS: Final = (
     FAILOVERS,
     REPLICAS,
     REPLICAS_OUT,
+    BACKEND_LIMIT,
+    BACKEND_UNDER_WAY,
+    QUEUED,
+    QUEUE_SECONDS,
+    QUEUE_REFUSALS,
     ENCODER_STATE,
     ADAPTER_CHANGES,
     ADAPTER_LABEL_MOVES,

@@ -130,9 +130,11 @@ class Metrics:
         """Set a gauge."""
         self._number(instrument, labels).value = float(value)
 
-    def watch(self, instrument: Instrument, read: Callable[[], float]) -> None:
-        """Let a gauge without labels be read whenever metrics are."""
-        self._number(instrument, ()).read = read
+    def watch(
+        self, instrument: Instrument, read: Callable[[], float], labels: tuple[str, ...] = ()
+    ) -> None:
+        """Let a gauge be read whenever metrics are; labels as in `add`."""
+        self._number(instrument, labels).read = read
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """Write all metrics as text.

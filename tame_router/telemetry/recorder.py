@@ -123,6 +123,34 @@ class Recorder:
         for why, count in counts.items():
             self._metrics.set(instrument.REPLICAS_OUT, (backend, why), float(count))
 
+    def queue_watched(
+        self,
+        backend: str,
+        *,
+        limit: Callable[[], float],
+        under_way: Callable[[], float],
+        queued: Callable[[], float],
+    ) -> None:
+        """Let the queue before a backend be read whenever metrics are.
+
+        Args:
+            backend: The backend, as the settings name it.
+            limit: Gives how many answers it is given at once.
+            under_way: Gives how many it has.
+            queued: Gives how many wait.
+        """
+        self._metrics.watch(instrument.BACKEND_LIMIT, limit, (backend,))
+        self._metrics.watch(instrument.BACKEND_UNDER_WAY, under_way, (backend,))
+        self._metrics.watch(instrument.QUEUED, queued, (backend,))
+
+    def queue_waited(self, backend: str, wait_s: float) -> None:
+        """Count an answer that waited for its turn at a backend, and how long."""
+        self._metrics.observe(instrument.QUEUE_SECONDS, (backend,), wait_s)
+
+    def queue_refused(self, backend: str, why: str) -> None:
+        """Count an answer that a queue refused: `length`, `wait` or `deadline`."""
+        self._metrics.add(instrument.QUEUE_REFUSALS, (backend, why))
+
     def adapter_changed(self, state: str) -> None:
         """Count a step in an adapter's life, by the state after it."""
         self._metrics.add(instrument.ADAPTER_CHANGES, (state,))

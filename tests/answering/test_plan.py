@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tame_router.answering.event import Part
 from tame_router.answering.plan import make_plan, of_step, share_tokens
+from tame_router.answering.writing import fusion_step
 from tame_router.config import JoinSettings
 from tame_router.errors import InvalidRequestError
 from tame_router.routing.decision import Join
@@ -76,3 +77,12 @@ def test_a_step_is_asked_within_its_limits() -> None:
     assert (lead.answer_id, other.answer_id) == ("id-12345", "id-12345-1")
     assert lead.deadline is None
     assert (lead.first_token_timeout_s, lead.stall_timeout_s) == (30.0, 7.0)
+
+
+def test_what_is_written_from_words_goes_before_what_has_not_begun() -> None:
+    """Experts have written for it already: a backend's queue is to let it pass."""
+    work = plan(Join.FUSE)
+    draft = of_step(QUESTION, work.steps[0], 0, begun=100.0, stall_timeout_s=7.0)
+    writer = fusion_step(work.writer, QUESTION.messages, [("", "x")], "en")
+    joined = of_step(QUESTION, writer, 2, begun=100.0, stall_timeout_s=7.0)
+    assert (draft.begun, joined.begun) == (False, True)

@@ -3,14 +3,17 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from tame_router.backends.backend import Generation
-from tame_router.backends.building import build_backend, watching
+from tame_router.backends.backend import Backend, Generation
+from tame_router.backends.building import build_backend, queued_backends, watching
+from tame_router.backends.queueing.queued import QueuedBackend
 from tame_router.backends.replicas.pool import ReplicaPool
 from tame_router.backends.replicas.state import ReplicaState
-from tame_router.backends.vllm.backend import VllmBackend
+from tame_router.backends.vllm.backend import VllmBackend, VllmSpec
 from tame_router.chat import Message, Role, Sampling
-from tame_router.config_backends import VllmSettings
+from tame_router.config import Settings
+from tame_router.config_backends import LimitSettings, VllmSettings
 from tame_router.errors import ConfigError
 from tests.fakes.vllm import BASE_MODEL, FakeVllm
 
@@ -87,3 +90,36 @@ async def test_what_goes_wrong_inside_is_not_hidden() -> None:
         async with watching({"local": pool}):
             raise ConfigError("as it was")
     await pool.close()
+
+
+async def test_a_queue_stands_before_what_is_asked_for_it() -> None:
+    """Of a server it is there unless switched off, of LiteLLM only where it is wanted."""
+    settings = Settings.model_validate(
+        {
+            "backends": {
+                "plain": {"queue": {"weights": {"hospital": 3}, "limit": {"min": 2, "start": 9}}},
+                "off": {"queue": {"enabled": False}},
+                "other": {"kind": "litellm", "base_model": "x"},
+                "wanted": {"kind": "litellm", "base_model": "x", "queue": {"enabled": True}},
+            }
+        }
+    )
+    bare: dict[str, Backend] = {
+        name: VllmBackend(VllmSpec(base_model=BASE_MODEL)) for name in settings.backends
+    }
+    found = queued_backends(settings, bare)
+    queued = {name for name, backend in found.items() if isinstance(backend, QueuedBackend)}
+    assert queued == {"plain", "wanted"}
+    assert found["off"] is bare["off"]
+    plain = found["plain"]
+    assert isinstance(plain, QueuedBackend)
+    assert plain.backend is bare["plain"]
+    assert plain.places.adaptive.value == 9
+    for backend in found.values():
+        await backend.close()
+
+
+def test_a_limit_begins_within_its_ends() -> None:
+    """A start outside of min and max is refused, and told."""
+    with pytest.raises(ValidationError, match="start is 4; expected one from min, 8, to max, 1024"):
+        LimitSettings(start=4)

@@ -168,6 +168,8 @@ async def traffic(client: AsyncClient, fake: FakeVllm, telemetry: Telemetry) -> 
     recorder.failover("local", "broken", "continued")
     recorder.replicas("local", {"ready": 2, "ejected": 1})
     recorder.replicas_out("local", {"restarted": 1})
+    recorder.queue_waited("local", 0.2)
+    recorder.queue_refused("local", "wait")
     recorder.adapter_changed("active")
     recorder.adapter_label_moved("rollback", by_router=True)
     errors = (

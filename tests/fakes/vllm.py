@@ -9,6 +9,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
@@ -24,6 +25,7 @@ from tests.fakes.vllm_metrics import Figures, page
 from tests.fakes.vllm_resolver import Resolver
 from tests.fakes.vllm_scoring import complete
 from tests.fakes.vllm_script import Fault, Pace, Received
+from tests.fakes.vllm_slots import Slots
 
 BASE_MODEL = "smollm2-135m-instruct"
 ADAPTERS = ("legal--0123456789abcdef", "medical--fedcba9876543210")
@@ -52,6 +54,7 @@ class FakeVllm:
         always: Every answer goes wrong like this.
         frozen: Answers under way stand still as long as this is set.
         garbling: Answers under way go on with garbage.
+        slots: Answers that it writes at once, and those that wait; as many as come, unless set.
         received: All requests since the last reset, oldest first.
         inbox: The same, for a test that waits for one: `inbox.get(timeout=5)`.
         finished: Answers by how they ended: stop, length, abort.
@@ -94,6 +97,7 @@ class FakeVllm:
         self.always: Fault | None = None
         self.frozen = False
         self.garbling = False
+        self.slots = Slots()
         self.received: list[Received] = []
         self.inbox: queue.SimpleQueue[Received] = queue.SimpleQueue()
         self.finished: dict[str, int] = {"stop": 0, "length": 0, "abort": 0}
@@ -229,7 +233,9 @@ class FakeVllm:
 
     async def _metrics(self, request: Request) -> Response:
         self.record(request, {})
-        written = page(self.figures, self.base_model, self.running, self.finished)
+        waiting = self.figures.waiting + len(self.slots.waiting)
+        figures = replace(self.figures, waiting=waiting)
+        written = page(figures, self.base_model, self.running, self.finished)
         return PlainTextResponse(written, self.figures.status)
 
 
@@ -241,6 +247,7 @@ def main() -> None:
     parser.add_argument("--token-ms", type=float, default=0)
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--tokens-per-event", type=int, default=1)
+    parser.add_argument("--slots", type=int, default=0, help="answers at once; 0: all")
     parser.add_argument("--adapter", action="append", help="name of an adapter that is loaded")
     parser.add_argument("--resolve", action="store_true", help="load revisions by their names")
     parser.add_argument("--burst", action="store_true", help="the whole answer in one write")
@@ -248,6 +255,7 @@ def main() -> None:
     with FakeVllm(arguments.port) as fake:
         fake.adapters = tuple(arguments.adapter or ADAPTERS)
         fake.resolver.active = arguments.resolve
+        fake.slots.most = arguments.slots
         fake.pace = Pace(
             first_token_s=arguments.first_token_ms / 1000,
             token_s=arguments.token_ms / 1000,

@@ -71,12 +71,14 @@ class ChatEndpoint:
             await refusal(scope, receive, send)
             return
         pace = self._fake.paces.get(body["model"], self._fake.pace)
+        slots = self._fake.slots
         finished = self._fake.finished  # a reset begins another count, and this answer is not in it
         self._fake.running += 1
         try:
             async with asyncio.TaskGroup() as group:
                 watcher = group.create_task(_watch(receive, received))
-                await answer.play(events, fault, pace)
+                async with slots.one():
+                    await answer.play(events, fault, pace)
                 watcher.cancel()
         except* _Gone:
             reason = "abort"

@@ -27,6 +27,8 @@ class Testimony:
         """Take the end of an answer that failed."""
 
 
+_NO_FAULT: Final = NO_FAILURES | {BackendOverloadedError.reason}
+
 SILENT: Final = Testimony()
 """Where an answer does not count."""
 
@@ -86,22 +88,22 @@ class Heard(Testimony):
             self._watch.observe(event.expert, event.revision, outcome)
             self._remember(event)
             self._copy(outcome)
-        elif isinstance(event, Note) and event.reason not in NO_FAILURES:
+        elif isinstance(event, Note) and event.reason not in _NO_FAULT:
             self._watch.observe(event.expert, event.revision, FAILED)
 
     def failed(self, error: BaseException) -> None:
         """Take the end of an answer that failed, where its expert's backend is to blame.
 
         A deadline is the caller's, and still counts: a lot has given both revisions the same
-        callers, and one that is too slow for them would otherwise be seen by nobody.
+        callers, and one that is too slow for them would otherwise be seen by nobody. That there
+        was no room says nothing of either.
         """
-        if not isinstance(error, BackendError):
+        if not isinstance(error, BackendError) or isinstance(error, BackendOverloadedError):
             return
         expert, revision = error.metadata.get("expert"), error.metadata.get("revision", "")
         if expert:
             self._watch.observe(expert, revision, FAILED)
-        if not isinstance(error, BackendOverloadedError):  # it has enough to do
-            self._copy(FAILED)
+        self._copy(FAILED)
 
     def _decided(self, decision: Decision) -> None:
         if decision.join is Join.SINGLE:

@@ -155,13 +155,14 @@ def test_ends_and_failures_are_told(watch: CanaryWatch) -> None:
     [
         (BackendUnavailableError("gone"), True),
         (DeadlineExceededError("too late"), True),
+        (BackendOverloadedError("full"), False),
         (InvalidRequestError("wrong"), False),
     ],
 )
 def test_what_the_backend_is_to_blame_for_counts(
     watch: CanaryWatch, error: TameError, counts: bool
 ) -> None:
-    """Its own failures do, and deadlines that it lets pass; what the caller did wrong does not."""
+    """Its failures do, and deadlines it lets pass; the caller's faults, and want of room, not."""
     error.metadata.update(expert="legal", revision=NEW.name)
     Witness(watch).hear(QUESTION, CATALOG, NOW).failed(error)
     assert counted(watch) == (0, int(counts))

@@ -1,0 +1,69 @@
+"""Ends the stream of a caller that stays and does not read.
+
+While it takes nothing, nothing is read from the backend either: memory stays as it is. But its
+answer holds a place there, which somebody else could use.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tame_router.answering.event import Event
+from tame_router.answering.join import Emit
+from tame_router.telemetry import log
+
+
+class _Watch:
+    """One timer for the whole stream: a timeout around each event would cost more than the event.
+
+    Args:
+        limit_s: Longest time for one event.
+    """
+
+    __slots__ = ("_limit_s", "_loop", "_task", "_timer", "since")
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self.since: float | None = None
+        self._timer = self._loop.call_later(limit_s, self._look)
+
+    def now(self) -> float:
+        """Give the time on the loop's clock."""
+        return self._loop.time()
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        left_s = self._limit_s if self.since is None else self.since + self._limit_s - now
+        if left_s > 0:
+            self._timer = self._loop.call_later(left_s, self._look)
+        elif self._task is not None:
+            log.event(logging.INFO, "caller.not_reading", limit_s=self._limit_s)
+            self._task.cancel()
+
+
+@contextmanager
+def ended_when_unread(emit: Emit, limit_s: float) -> Iterator[Emit]:
+    """Cancel the current task where an event is not taken in time, as if the caller had left.
+
+    Args:
+        emit: Sends an event, and waits until the caller has room for it.
+        limit_s: Longest time that this may take.
+    """
+    watch = _Watch(limit_s)
+
+    async def watched(event: Event) -> None:
+        watch.since = watch.now()
+        await emit(event)
+        watch.since = None
+
+    try:
+        yield watched
+    finally:
+        watch.close()
