@@ -20,7 +20,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
-from tame_router.telemetry.instrument import INSTRUMENTS, Instrument, Kind
+from tame_router.telemetry.instrument import INSTRUMENTS
+from tame_router.telemetry.instrument_kind import Instrument, Kind
 
 TRACE_LABEL: Final = "trace_id"
 """Name of the exemplars' one label."""

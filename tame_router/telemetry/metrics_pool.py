@@ -18,7 +18,8 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from tame_router.durable_file import locked
-from tame_router.telemetry.instrument import INSTRUMENTS, Kind
+from tame_router.telemetry.instrument import INSTRUMENTS
+from tame_router.telemetry.instrument_kind import Kind
 from tame_router.telemetry.metric import Metrics, Series
 
 INTERVAL_S: Final = 1.0

@@ -24,7 +24,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from tame_router import __version__
 from tame_router.config_access import TelemetrySettings
 from tame_router.telemetry.collector import TIMEOUT_S, Contact, read_headers
-from tame_router.telemetry.instrument import Instrument, Kind
+from tame_router.telemetry.instrument_kind import Instrument, Kind
 from tame_router.telemetry.metric import Metrics, Series
 from tame_router.telemetry.otlp_trace import resource
 

@@ -7,7 +7,7 @@ from typing import Final
 from tame_router import __version__
 from tame_router.telemetry import instrument
 from tame_router.telemetry.call_recording import CallRecording, Ledger
-from tame_router.telemetry.instrument import Instrument
+from tame_router.telemetry.instrument_kind import Instrument
 from tame_router.telemetry.metric import Metrics
 from tame_router.telemetry.names import OTHER, Names
 from tame_router.telemetry.recording import make_current

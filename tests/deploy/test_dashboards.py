@@ -22,7 +22,8 @@ from tame_router.config import Settings
 from tame_router.errors import BackendError, QuotaExceededError, UnauthenticatedError
 from tame_router.errors_registry import StorageFullError
 from tame_router.telemetry import telemetry as telemetry_module
-from tame_router.telemetry.instrument import INSTRUMENTS, Kind
+from tame_router.telemetry.instrument import INSTRUMENTS
+from tame_router.telemetry.instrument_kind import Kind
 from tame_router.telemetry.telemetry import Telemetry
 from tests.fakes.uvicorn_thread import UvicornThread
 from tests.fakes.vllm import FakeVllm

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from tame_router.telemetry.instrument import INSTRUMENTS, Kind
+from tame_router.telemetry.instrument import INSTRUMENTS
+from tame_router.telemetry.instrument_kind import Kind
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/telemetry.md").read_text(encoding="utf-8")

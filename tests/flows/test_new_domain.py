@@ -14,15 +14,7 @@ from tame_router.client.async_client import AsyncClient
 from tame_router.config import Settings
 from tame_router.errors import ExpertNotFoundError, InvalidRequestError
 from tame_router.errors_registry import RolloutError
-from tests.domain_folder import (
-    EXPERT,
-    GARDEN,
-    LINES,
-    PROMPT,
-    QUESTIONS,
-    ROSES,
-    write_domain,
-)
+from tests.domain_folder import EXPERT, GARDEN, LINES, PROMPT, QUESTIONS, ROSES, write_domain
 from tests.flows.test_registry_rights import serving, tenant
 from tests.registry_fixture import (
     Site,

@@ -5,7 +5,8 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from tame_router.telemetry import instrument
-from tame_router.telemetry.instrument import INSTRUMENTS, Kind
+from tame_router.telemetry.instrument import INSTRUMENTS
+from tame_router.telemetry.instrument_kind import Instrument, Kind
 from tame_router.telemetry.metric import Metrics
 from tame_router.telemetry.recorder import EncoderState
 
@@ -88,7 +89,7 @@ def test_labels_that_are_missing_are_noticed(metrics: Metrics) -> None:
 
 
 @pytest.mark.parametrize("one", INSTRUMENTS, ids=lambda one: one.name)
-def test_every_metric_is_well_formed(one: instrument.Instrument) -> None:
+def test_every_metric_is_well_formed(one: Instrument) -> None:
     """A sentence of help; buckets, rising, where and only where there is a histogram."""
     assert one.help.endswith(".")
     assert (one.kind is Kind.HISTOGRAM) == bool(one.buckets)

@@ -19,7 +19,7 @@ from tame_router.errors import (
     UnauthenticatedError,
 )
 from tame_router.telemetry import instrument
-from tame_router.telemetry.instrument import Instrument, Kind
+from tame_router.telemetry.instrument_kind import Instrument, Kind
 from tame_router.telemetry.metric import Metrics
 from tame_router.telemetry.recorder import (
     MAX_METHODS,

@@ -1,6 +1,6 @@
 """What metrics hold, for tests to compare."""
 
-from tame_router.telemetry.instrument import Instrument
+from tame_router.telemetry.instrument_kind import Instrument
 from tame_router.telemetry.metric import Metrics
 
 

@@ -1,65 +1,22 @@
 """A backend with a queue before it: who gets a place, who waits, and who is refused at once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from tame_router.backends.backend import Generation
-from tame_router.backends.queueing.limit import LimitRules
 from tame_router.backends.queueing.places import MOST_LENGTHS
-from tame_router.backends.queueing.queued import QueuedBackend
-from tame_router.backends.queueing.spec import QueueSpec
-from tame_router.backends.vllm.backend import VllmBackend
 from tame_router.errors import (
-    BackendFailedError,
     BackendOverloadedError,
     BackendSilentError,
-    BackendUnavailableError,
     DeadlineExceededError,
 )
-from tame_router.telemetry.recorder import Recorder
+from tests.backends.queueing.conftest import Make, error_of, of, waiting
 from tests.fakes.generations import generation, read, text_of
 from tests.fakes.vllm import FakeVllm
-from tests.fakes.vllm_script import Pace, Refuse, Silence
+from tests.fakes.vllm_script import Silence
 
 pytestmark = pytest.mark.anyio
-
-Make = Callable[..., QueuedBackend]
-
-
-@pytest.fixture
-def queued(connect: Callable[..., VllmBackend]) -> Make:
-    """Give a maker of queues before the fake server; `places` is a limit that does not move."""
-
-    def make(places: int = 2, **fields: Any) -> QueuedBackend:
-        limit = LimitRules(start=places, least=places, most=places)
-        backend = connect(**fields.pop("backend", {}))
-        return QueuedBackend(backend, QueueSpec(**{"limit": limit, **fields}))
-
-    return make
-
-
-@pytest.fixture
-async def held() -> AsyncIterator[AsyncExitStack]:
-    """Give what holds answers open until the test ends."""
-    async with AsyncExitStack() as stack:
-        yield stack
-
-
-def of(tenant: str, **fields: Any) -> Generation:
-    """Give what a tenant asks."""
-    return replace(generation(), tenant=tenant, **fields)
-
-
-async def waiting(backend: QueuedBackend, count: int) -> None:
-    """Let other tasks run until so many answers wait."""
-    async with asyncio.timeout(10):
-        while backend.places.queued != count:  # noqa: ASYNC110 - the queue tells nobody
-            await asyncio.sleep(0)
 
 
 async def test_an_answer_with_room_is_the_backends(queued: Make, fake_vllm: FakeVllm) -> None:
@@ -235,7 +192,7 @@ async def test_waiting_uses_up_the_callers_own_limit(
     loop = asyncio.get_running_loop()
     begun = loop.time()
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(_error(backend, of("a", first_token_timeout_s=0.5)))
+        task = group.create_task(error_of(backend, of("a", first_token_timeout_s=0.5)))
         await waiting(backend, 1)
         loop.call_later(0.3, lambda: group.create_task(held.aclose()))
     error = task.result()
@@ -281,94 +238,3 @@ async def test_a_place_given_to_one_who_leaves_goes_on(
             gone.cancel()
         assert text_of(stays.result())
         assert (backend.places.queued, backend.places.under_way) == (0, 0)
-
-
-@pytest.mark.parametrize(
-    ("fault", "kind"),
-    [
-        (Refuse(status=429), BackendOverloadedError),
-        (Refuse(status=503), BackendUnavailableError),
-        (Silence(), BackendSilentError),
-    ],
-)
-async def test_a_busy_server_gets_less(
-    connect: Callable[..., VllmBackend],
-    fake_vllm: FakeVllm,
-    fault: Refuse | Silence,
-    kind: type[Exception],
-) -> None:
-    """429, 503 and silence lower the limit; the place is given back."""
-    spec = QueueSpec(limit=LimitRules(start=20, least=1, most=20))
-    backend = QueuedBackend(connect(first_token_timeout_s=0.2), spec)
-    fake_vllm.next(fault)
-    with pytest.raises(kind):
-        await read(backend, generation())
-    assert backend.places.adaptive.value == 1
-    assert backend.places.under_way == 0
-
-
-async def test_other_failures_say_nothing_of_load(
-    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm
-) -> None:
-    """A server that fails is no busy one."""
-    backend = QueuedBackend(connect(), QueueSpec(limit=LimitRules(start=20, least=1, most=20)))
-    fake_vllm.next(Refuse(status=500))
-    with pytest.raises(BackendFailedError):
-        await read(backend, generation())
-    assert backend.places.adaptive.value == 20
-    assert backend.places.under_way == 0
-
-
-async def test_a_queue_can_be_watched(
-    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm, held: AsyncExitStack
-) -> None:
-    """Places, answers under way and waiting, the time waited and refusals are metrics."""
-    recorder = Recorder()
-    limit = LimitRules(start=1, least=1, most=1)
-    spec = QueueSpec(name="local", limit=limit, length=1)
-    backend = QueuedBackend(connect(), spec, recorder)
-    await held.enter_async_context(backend.open(of("x")))
-    async with asyncio.TaskGroup() as group:
-        group.create_task(read(backend, of("a")))
-        await waiting(backend, 1)
-        with pytest.raises(BackendOverloadedError):
-            await read(backend, of("a"))
-        text = recorder._metrics.render("")[0].decode()
-        assert 'tame_backend_limit{backend="local"} 1.0' in text
-        assert 'tame_backend_under_way{backend="local"} 1.0' in text
-        assert 'tame_queue_length{backend="local"} 1.0' in text
-        await held.aclose()
-    text = recorder._metrics.render("")[0].decode()
-    assert 'tame_queue_refusals_total{backend="local",why="length"} 1.0' in text
-    assert 'tame_queue_duration_seconds_count{backend="local"} 1.0' in text
-
-
-async def test_the_limit_finds_the_servers_places(
-    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm
-) -> None:
-    """Before a server with four places the limit comes down, and does not stay below them."""
-    fake_vllm.slots.most = 4
-    fake_vllm.pace = Pace(token_s=0.005, answer_tokens=8)
-    limit = LimitRules(start=64, least=1, most=64, wait_s=0.0)
-    backend = QueuedBackend(connect(), QueueSpec(limit=limit, length=1_000, wait_s=1_000))
-    places = []
-
-    async def caller() -> None:
-        for _ in range(12):
-            await read(backend, generation())
-            places.append(backend.places.adaptive.value)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(20):
-            group.create_task(caller())
-    late = sorted(places[len(places) // 2 :])
-    assert 3 <= late[len(late) // 2] <= 12
-
-
-async def _error(backend: QueuedBackend, asked: Generation) -> Exception | None:
-    """Give the error that an answer ends with."""
-    try:
-        await read(backend, asked)
-    except Exception as error:
-        return error
-    return None
