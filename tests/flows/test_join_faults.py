@@ -74,6 +74,33 @@ async def test_who_never_ends_is_cut(
     await all_closed(fake_vllm)
 
 
+@pytest.mark.parametrize("join", JOINS)
+@pytest.mark.parametrize("slow", ["legal", "medical"])
+async def test_who_is_slow_is_given_up(
+    settings: Settings,
+    fake_vllm: FakeVllm,
+    names: dict[str, str],
+    join: str,
+    slow: str,
+) -> None:
+    """One that writes on, too slowly to be done in time, is left before then, with a note."""
+    fake_vllm.texts[names[slow]] = "嗯" * 40
+    fake_vllm.paces = {names[slow]: Pace(token_s=0.4)}
+    async with asking(settings) as client:
+        events = await ask(client, LEGAL, join=join, timeout_s=DEADLINE_S / 2, **BOTH)
+    check_order(events)
+    (note,) = [e for e in events if isinstance(e, Note)]
+    assert note.expert == slow
+    assert note.reason in {"DEADLINE_EXCEEDED", "NOT_WAITED_FOR"}
+    other = "medical" if slow == "legal" else "legal"
+    own = fake_vllm.texts[names[other]]
+    assert own in words(events) or (
+        join in {"fuse", "second_opinion"} and "都要。" in words(events)
+    )
+    await all_closed(fake_vllm)
+    assert fake_vllm.running == 0
+
+
 @pytest.mark.parametrize("join", ["fuse", "vote", "best_of"])
 async def test_a_draft_has_an_end(
     settings: Settings, fake_vllm: FakeVllm, names: dict[str, str], join: str
