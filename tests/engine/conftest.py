@@ -26,6 +26,9 @@ ROOT = Path(__file__).resolve().parents[2]
 EXPERTS = ("electronics", "legal", "manufacturing", "medical")
 """Whose revisions the engine loads by name."""
 
+PAIR = "legal-medical"
+"""An expert for what both are often asked about together; tests bring it."""
+
 COPY = "legal--c0c0c0c0c0c0c0c0"
 """The legal adapter once more, under another name."""
 BASE_MODEL = ROOT / ".tame/base_models/smollm2-135m-instruct"
@@ -48,11 +51,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def merge(tmp_path_factory: pytest.TempPathFactory) -> Merge:
-    """Merge two reference adapters, by the recipe and the engine's own Python."""
+def merges(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Merge]:
+    """Merge two reference adapters two ways, by the recipe and the engine's own Python."""
     out = tmp_path_factory.mktemp("merged")
-    python = real_settings().engine.python
-    command = [str(python), "adapters/merge.py", "legal", "medical", "--method", "linear"]
+    methods = ("linear", "ties")
+    command = [str(real_settings().engine.python), "adapters/merge.py", "legal", "medical"]
+    for method in methods:
+        command += ["--method", method]
     command += ["--no-losses", "--base-model", str(BASE_MODEL), "--out", str(out)]
     done = subprocess.run(
         command,
@@ -63,7 +68,13 @@ def merge(tmp_path_factory: pytest.TempPathFactory) -> Merge:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return read_merge(out / "legal+medical--linear")
+    return {method: read_merge(out / f"legal+medical--{method}") for method in methods}
+
+
+@pytest.fixture(scope="session")
+def merge(merges: dict[str, Merge]) -> Merge:
+    """Give the mean of both adapters' factors."""
+    return merges["linear"]
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +98,7 @@ def engine(
         spec,
         adapters=(*spec.adapters, *((name, folder) for name, folder in added if folder)),
         adapter_store=AdapterStore(
-            url=str(folder / "store"), cache=folder / "copies", experts=EXPERTS
+            url=str(folder / "store"), cache=folder / "copies", experts=(*EXPERTS, PAIR)
         ),
         port=0,
         state_dir=folder,
