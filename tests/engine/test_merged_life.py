@@ -122,14 +122,14 @@ async def test_a_merge_becomes_the_pairs_own_expert(
         assert [change.action for change in history.changes] == ["rollback", "publish", "publish"]
 
 
-async def test_a_merge_in_an_experts_place_is_refused(
+async def test_a_merge_in_an_experts_place_is_weighed_against_it(
     site: EngineSite, merge: Merge, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It knows its own side's answers less well than the adapter that it would replace."""
+    """It finds its own side's answers less likely than the adapter that it would replace."""
     async with site.running() as client:
         found = await bring(client, merge.folder)
-        with capsys.disabled():
-            print(f"\n  a merge against legal's own: {found.state}, {losses(found)}")
-        assert found.state is RevisionState.REJECTED
-        assert "WORSE_THAN_LIVE" in {finding.reason for finding in found.findings if finding.fatal}
-        assert site.own in {finding.message for finding in found.findings if finding.fatal}.pop()
+    with capsys.disabled():
+        reasons = [finding.reason for finding in found.findings]
+        print(f"\n  a merge against legal's own: {found.state}, {reasons}, {losses(found)}")
+    assert json.loads(found.report)["live"] == site.own
+    assert losses(found)["legal"] < 0
