@@ -86,7 +86,7 @@ async def answering(client: AsyncClient) -> str:
 
 
 def losses(revision: Revision) -> dict[str, float]:
-    """Give by expert how much more likely the references became, in nats a token."""
+    """Give by expert by what share the loss of the references fell; negative: it rose."""
     report = json.loads(revision.report)
     return {
         one["expert"]: one["difference"]["value"]
@@ -105,7 +105,7 @@ async def test_a_merge_becomes_the_pairs_own_expert(
         assert first.state is RevisionState.APPROVED, first.findings
         assert losses(first)[PAIR] > 0
         with capsys.disabled():
-            print(f"\n  a merge against the base model, nats a token: {losses(first)}")
+            print(f"\n  a merge against the base model, loss saved: {losses(first)}")
         made = await client.adapters.publish(first.name)
         assert (made.label.live, made.revision.state) == (first.name, RevisionState.ACTIVE)
         assert await answering(client) == first.name
