@@ -187,6 +187,10 @@ def _ask(
             # Two cores that others use can take minutes over what one second is enough for.
             "TAME_BACKENDS__LOCAL__FIRST_TOKEN_TIMEOUT_S": str(TIMEOUT_S),
             "TAME_BACKENDS__LOCAL__STALL_TIMEOUT_S": str(TIMEOUT_S),
+            # An expert that is given up for being slow would be counted as one who knows nothing.
+            "TAME_JOINS__FIRST_TOKEN_TIMEOUT_S": str(TIMEOUT_S),
+            "TAME_JOINS__STALL_TIMEOUT_S": str(TIMEOUT_S),
+            "TAME_JOINS__DRAFT_TIMEOUT_S": str(TIMEOUT_S),
             "TAME_SERVER__INSECURE": "true",  # loopback only
             **({"TAME_BACKENDS__LOCAL__API_KEY_FILE": str(key.resolve())} if key else {}),
         }

@@ -69,16 +69,22 @@ def markdown(found: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def fill(page: str, drawn: str) -> str:
-    """Put tables between the two marks of a page, in place of what stands there.
+def fill(page: str, drawn: str, begin: str = START, close: str = END) -> str:
+    """Put tables between two marks of a page, in place of what stands there.
+
+    Args:
+        page: The page.
+        drawn: The tables.
+        begin: The first mark.
+        close: The second.
 
     Raises:
         ValueError: When the page has no marks.
     """
-    before, start, rest = page.partition(START)
-    _, end, after = rest.partition(END)
+    before, start, rest = page.partition(begin)
+    _, end, after = rest.partition(close)
     if not (start and end):
-        raise ValueError(f"the page has no place for tables; write {START} and {END} into it")
+        raise ValueError(f"the page has no place for tables; write {begin} and {close} into it")
     return f"{before}{start}\n\n{drawn}\n\n{end}{after}"
 
 

@@ -92,11 +92,13 @@ class Asker:
             elapsed_s = time.perf_counter() - begun
             return Reply(way=way.name, question=question.id, elapsed_s=elapsed_s, fault=fault)
         elapsed_s = time.perf_counter() - begun
-        asked = dict.fromkeys(finish.expert for finish in answer.experts)
+        # Those who finished stand in the order of their ends, and the lead need not be the first.
+        ended = {finish.expert for finish in answer.experts} - {self._fallback}
+        selected = (expert.expert for expert in answer.decision.experts)
         return Reply(
             way=way.name,
             question=question.id,
-            experts=tuple(expert for expert in asked if expert != self._fallback),
+            experts=tuple(expert for expert in selected if expert in ended),
             text=answer.content,
             prompt_tokens=answer.final.usage.prompt_tokens,
             completion_tokens=answer.final.usage.completion_tokens,

@@ -21,6 +21,7 @@ from tame_router.catalog.expert import Catalog
 from tame_router.errors import CatalogError
 from tame_router.routing.decision import Join
 from tests.fakes.vllm import FakeVllm
+from tests.fakes.vllm_script import Pace
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,6 +69,21 @@ async def test_every_way_asks_whom_it_should(address: str, fake_vllm: FakeVllm) 
         assert reply.elapsed_s > 0
     sent = [r.body for r in fake_vllm.received if r.path == "/v1/chat/completions"]
     assert all(body["temperature"] == 0 for body in sent)
+
+
+@pytest.mark.anyio
+async def test_who_led_stands_first_whoever_was_done_first(
+    address: str, fake_vllm: FakeVllm, catalog: Catalog
+) -> None:
+    """A lead that ends last is still the one whose side counts as the lead's."""
+    replies = await anyio.to_thread.run_sync(ask_all, address, question())
+    (lead,) = replies[f"join {Join.SINGLE.value}"].experts
+    fake_vllm.paces = {catalog.expert(lead).live_revision: Pace(first_token_s=0.3)}
+    replies = await anyio.to_thread.run_sync(ask_all, address, question())
+    for join in (Join.PANEL, Join.SECOND_OPINION, Join.FUSE, Join.BEST_OF):
+        experts = replies[f"join {join.value}"].experts
+        assert experts[0] == lead
+        assert set(experts) == {"legal", "medical"}
 
 
 @pytest.mark.anyio

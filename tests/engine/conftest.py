@@ -27,6 +27,9 @@ ROOT = Path(__file__).resolve().parents[2]
 EXPERTS = ("electronics", "legal", "manufacturing", "medical")
 """Whose revisions the engine loads by name."""
 
+PAIR = "legal-medical"
+"""An expert for what both are often asked about together; tests bring it."""
+
 COPY = "legal--c0c0c0c0c0c0c0c0"
 """The legal adapter once more, under another name."""
 BASE_MODEL = ROOT / ".tame/base_models/smollm2-135m-instruct"
@@ -103,7 +106,7 @@ def engine(
         spec,
         adapters=(*spec.adapters, *((name, folder) for name, folder in added if folder)),
         adapter_store=AdapterStore(
-            url=str(folder / "store"), cache=folder / "copies", experts=EXPERTS
+            url=str(folder / "store"), cache=folder / "copies", experts=(*EXPERTS, PAIR)
         ),
         # Rounded to bfloat16, the likeliest word depends on the CPU and on who is in the batch.
         dtype=spec.dtype if spec.device == "cuda" else "float32",

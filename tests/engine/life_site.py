@@ -13,6 +13,7 @@ from typing import Any
 
 from adapters.pair import heldout_file, read_pairs
 from tame_router import app
+from tame_router.backends.engine.state import EngineState
 from tame_router.catalog.evaluation import ChoiceCase, EvaluationCase, TextCase, read_evaluation
 from tame_router.client.adapter import UNDECIDED, Revision
 from tame_router.client.async_client import AsyncClient
@@ -109,6 +110,29 @@ def teach(root: Path) -> Settings:
     return settings
 
 
+def before_engine(taught: Settings, engine: EngineState, key: str, folder: Path) -> EngineSite:
+    """Give a place before a real vLLM, with the store that that loads from.
+
+    Args:
+        taught: What `teach` gave.
+        engine: The vLLM.
+        key: Its key.
+        folder: Where the place may write; its own.
+    """
+    backend = {"base_url": engine.base_url, "api_key": key, "priorities": True}
+    patience = {"first_token_timeout_s": PATIENCE_S, "stall_timeout_s": PATIENCE_S}
+    state_dir = folder / "state"
+    state_dir.mkdir()
+    shutil.copytree(taught.state_dir / "router", state_dir / "router")
+    settings = changed(
+        taught.model_copy(update={"state_dir": state_dir}),
+        local={**backend, **patience},
+        registry={"url": str(Path(engine.log_path).parent / "store")},
+    )
+    own = app.build_catalog(settings).expert("legal").live_revision
+    return EngineSite(settings=settings, folder=folder, own=own)
+
+
 def choices_alone(settings: Settings, folder: Path) -> Settings:
     """Give settings of the same experts with ten choices for `legal` and nothing else to ask."""
     (folder / "adapters").symlink_to(ROOT / "adapters")
@@ -118,9 +142,9 @@ def choices_alone(settings: Settings, folder: Path) -> Settings:
     return settings.model_copy(update={"experts_dir": folder / "experts"})
 
 
-async def bring(client: AsyncClient, folder: Path) -> Revision:
-    """Upload an adapter for `legal`, wait for the verdict, and give it with its report."""
-    revision = await client.adapters.upload(folder, "legal")
+async def bring(client: AsyncClient, folder: Path, expert: str = "legal") -> Revision:
+    """Upload an adapter, wait for the verdict, and give it with its report."""
+    revision = await client.adapters.upload(folder, expert)
     async with client.adapters.watch(
         revision.name, after_sequence=0, timeout_s=PATIENCE_S
     ) as changes:

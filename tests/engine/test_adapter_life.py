@@ -9,7 +9,6 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tame_router import app
 from tame_router.backends.engine.state import EngineState
 from tame_router.chat import Sampling
 from tame_router.client.adapter import Revision, RevisionState
@@ -18,13 +17,12 @@ from tame_router.config import Settings
 from tests.engine.crowd import QUESTION, SAMPLING, Crowd
 from tests.engine.life_site import (
     LENIENT,
-    PATIENCE_S,
     EngineSite,
+    before_engine,
     bring,
     choices_alone,
     teach,
 )
-from tests.router_fixture import changed
 
 pytestmark = pytest.mark.anyio
 
@@ -50,18 +48,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture
 def site(taught: Settings, engine: EngineState, engine_key: str, tmp_path: Path) -> EngineSite:
     """Give a place of its own before the real vLLM, and with the store that that loads from."""
-    backend = {"base_url": engine.base_url, "api_key": engine_key, "priorities": True}
-    patience = {"first_token_timeout_s": PATIENCE_S, "stall_timeout_s": PATIENCE_S}
-    state_dir = tmp_path / "state"
-    state_dir.mkdir()
-    (state_dir / "router").symlink_to(taught.state_dir / "router")
-    settings = changed(
-        taught.model_copy(update={"state_dir": state_dir}),
-        local={**backend, **patience},
-        registry={"url": str(Path(engine.log_path).parent / "store")},
-    )
-    own = app.build_catalog(settings).expert("legal").live_revision
-    return EngineSite(settings=settings, folder=tmp_path, own=own)
+    return before_engine(taught, engine, engine_key, tmp_path)
 
 
 @pytest.fixture

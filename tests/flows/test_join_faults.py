@@ -9,7 +9,7 @@ from tame_router.client.event import Delta
 from tame_router.client.joined import Draft, Note
 from tame_router.config import Settings
 from tame_router.errors import NoExpertAnsweredError, TameError
-from tests.fakes.vllm import FakeVllm
+from tests.fakes.vllm import BASE_MODEL, FakeVllm
 from tests.fakes.vllm_script import Cut, Fault, HangUp, Pace, Refuse, Silence
 from tests.flows.test_answer import ask
 from tests.joined_fixture import BOTH, JOINS, LEGAL, all_closed, asking
@@ -56,6 +56,34 @@ async def test_what_one_expert_does_wrong_leaves_the_others_words(
     assert fake_vllm.running == 0
 
 
+@pytest.mark.parametrize("join", ["second_opinion", "fuse"])
+@pytest.mark.parametrize("name", [*FAULTS, "is slow", "babbles"])
+async def test_what_who_writes_at_the_end_does_wrong(
+    settings: Settings, fake_vllm: FakeVllm, names: dict[str, str], join: str, name: str
+) -> None:
+    """The lead's words are there in time all the same, or what was written; a note says so."""
+    if name in FAULTS:
+        fake_vllm.faults = {BASE_MODEL: FAULTS[name]}
+    else:
+        fake_vllm.texts[BASE_MODEL] = "嗯" * (40 if name == "is slow" else 1_500)
+        fake_vllm.paces = {BASE_MODEL: Pace(token_s=0.4 if name == "is slow" else 0.01)}
+    async with asking(settings) as client:
+        events = await ask(
+            client,
+            LEGAL,
+            join=join,
+            sampling=Sampling(max_tokens=1_800),
+            timeout_s=DEADLINE_S / 2,
+            **BOTH,
+        )
+    check_order(events)
+    # The fallback is not among those allowed, so the base model writes under the lead's name.
+    assert [e.expert for e in events if isinstance(e, Note)] == ["legal"]
+    assert "依勞基法。" in words(events) or (join == "fuse" and words(events).strip())
+    await all_closed(fake_vllm)
+    assert fake_vllm.running == 0
+
+
 @pytest.mark.parametrize("join", JOINS)
 @pytest.mark.parametrize("babbling", ["legal", "medical"])
 async def test_who_never_ends_is_cut(
@@ -72,6 +100,33 @@ async def test_who_never_ends_is_cut(
     assert [note.expert for note in notes] == [babbling]
     assert notes[0].reason in {"DEADLINE_EXCEEDED", "NOT_WAITED_FOR"}
     await all_closed(fake_vllm)
+
+
+@pytest.mark.parametrize("join", JOINS)
+@pytest.mark.parametrize("slow", ["legal", "medical"])
+async def test_who_is_slow_is_given_up(
+    settings: Settings,
+    fake_vllm: FakeVllm,
+    names: dict[str, str],
+    join: str,
+    slow: str,
+) -> None:
+    """One that writes on, too slowly to be done in time, is left before then, with a note."""
+    fake_vllm.texts[names[slow]] = "嗯" * 40
+    fake_vllm.paces = {names[slow]: Pace(token_s=0.4)}
+    async with asking(settings) as client:
+        events = await ask(client, LEGAL, join=join, timeout_s=DEADLINE_S / 2, **BOTH)
+    check_order(events)
+    (note,) = [e for e in events if isinstance(e, Note)]
+    assert note.expert == slow
+    assert note.reason in {"DEADLINE_EXCEEDED", "NOT_WAITED_FOR"}
+    other = "medical" if slow == "legal" else "legal"
+    own = fake_vllm.texts[names[other]]
+    assert own in words(events) or (
+        join in {"fuse", "second_opinion"} and "都要。" in words(events)
+    )
+    await all_closed(fake_vllm)
+    assert fake_vllm.running == 0
 
 
 @pytest.mark.parametrize("join", ["fuse", "vote", "best_of"])
