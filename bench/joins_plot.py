@@ -8,7 +8,7 @@ ACCENT = "#2f7fb8"
 MUTED = "#8a8f98"
 """Both can be read on a light and on a dark page."""
 
-_STYLE: Any = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "tame-router",
     "font.size": 10,
@@ -36,7 +36,7 @@ def write_plot(
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(6.4, 3.2), layout="constrained")
         axes = figure.subplots()
         names = list(firsts)
