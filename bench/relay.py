@@ -226,6 +226,7 @@ def measure(plan: Plan) -> dict[str, Any]:
         set_pace(urls[0], 0, 600_000)
         for way in ("tame", "tame_http"):
             with tame(urls, folder) as (pid, grpc, http_address):
+                questions = asyncio.run(fast_questions(grpc, SENTENCES))
                 asked = grpc_way(grpc, questions)
                 if way != "tame":
                     asked = http_way(http_address, "tame-auto", questions)

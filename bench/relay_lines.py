@@ -7,6 +7,7 @@ were made once, and read just enough to know when words came and when an answer 
 import asyncio
 import re
 import struct
+import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -26,7 +27,8 @@ class Exchange:
     """One answer, while it comes.
 
     Attributes:
-        begun: When it was asked for, on the event loop's clock.
+        begun: When it was asked for, on the clock that `time.perf_counter` reads: uvloop's own has
+            milliseconds only.
         first: When its first words came; None: not yet.
         last: When its latest bytes came.
         gaps: Times between reads that brought something of it, after the first, in seconds.
@@ -72,7 +74,6 @@ class HttpLine(asyncio.Protocol):
 
     def __init__(self, done: Done) -> None:
         self._done = done
-        self._time = asyncio.get_running_loop().time
         self._exchange: Exchange | None = None
         self._tail = b""
 
@@ -82,7 +83,7 @@ class HttpLine(asyncio.Protocol):
 
     def ask(self, request: bytes) -> Exchange:
         """Write a request; the one before must be over."""
-        self._exchange = exchange = Exchange(self._time())
+        self._exchange = exchange = Exchange(time.perf_counter())
         self._tail = b""
         self._transport.write(request)
         return exchange
@@ -98,7 +99,7 @@ class HttpLine(asyncio.Protocol):
         if exchange is None:
             return
         if exchange.first is not None or _WORDS.search(data):
-            exchange.heard(self._time())
+            exchange.heard(time.perf_counter())
         self._tail = tail = (self._tail + data)[-64:]
         if tail.endswith(b"\r\n0\r\n\r\n"):
             exchange.whole = b"data: [DONE]" in tail
@@ -123,7 +124,6 @@ class GrpcLine(asyncio.Protocol):
 
     def __init__(self, done: Done) -> None:
         self._done = done
-        self._time = asyncio.get_running_loop().time
         self._streams: dict[int, tuple[Exchange, bytearray]] = {}
         self._next = 1
         self._waiting = b""
@@ -142,7 +142,7 @@ class GrpcLine(asyncio.Protocol):
     def ask(self, request: bytes) -> Exchange:
         """Write a request: a block of headers and a message, from `grpc_request`."""
         number, self._next = self._next, self._next + 2
-        exchange = Exchange(self._time())
+        exchange = Exchange(time.perf_counter())
         self._streams[number] = (exchange, bytearray())
         (headers,) = struct.unpack_from("!I", request)
         self._transport.write(
@@ -203,7 +203,7 @@ class GrpcLine(asyncio.Protocol):
             exchange.whole = tag == _FINAL_TAG
             del held[:ends]
         if words:
-            exchange.heard(self._time())
+            exchange.heard(time.perf_counter())
 
     def _end(self, number: int) -> None:
         found = self._streams.pop(number, None)

@@ -1,5 +1,6 @@
 """The routers that are held against each other: how each is installed, started and asked."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -23,8 +24,9 @@ from tame_router.v1 import chat_pb2, router_service_pb2
 from tests.fakes.vllm import BASE_MODEL
 
 VLLM_ROUTER: Final = "vllm-router==0.1.17"
-LITELLM: Final = "litellm[proxy]==1.109.3"
+LITELLM: Final = "litellm[proxy]==1.108.7"
 START_TIMEOUT_S: Final = 180
+ENCODER_TIMEOUT_S: Final = 60
 FAST: Final = "fast"
 MOST: Final = "20000"
 """Answers and connections at once: more than are asked for, for all routers."""
@@ -76,9 +78,19 @@ def grpc_way(address: str, questions: Sequence[str]) -> Way:
 
 
 async def fast_questions(address: str, texts: Sequence[str]) -> list[str]:
-    """Give the questions that our router decides by words alone, and asks one expert."""
+    """Give the questions that our router decides by words alone, and asks one expert.
+
+    That is known once it has loaded its encoder, which is waited for; where there is none, all
+    are decided so.
+    """
+    until = time.monotonic() + ENCODER_TIMEOUT_S
     async with AsyncClient(address) as client:
-        decisions = [(text, await client.route(text)) for text in texts]
+        while True:
+            decisions = [(text, await client.route(text)) for text in texts]
+            stages = {made.stage for _, made in decisions}
+            if len(stages) > 1 or time.monotonic() > until:
+                break
+            await asyncio.sleep(0.5)
     return [text for text, made in decisions if made.stage == FAST and len(made.experts) == 1]
 
 
