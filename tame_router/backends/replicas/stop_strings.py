@@ -60,6 +60,9 @@ class StopStrings:
         """Tell from where on a text may be the beginning of a stop string."""
         first = max(0, len(text) - self._longest + 1)
         for at in range(first, len(text)):
-            if any(stop.startswith(text[at:]) for stop in self._stops):
+            if text[at] in self._starts and self._may_begin(text[at:]):
                 return at
         return len(text)
+
+    def _may_begin(self, end: str) -> bool:
+        return any(stop.startswith(end) for stop in self._stops)
