@@ -21,11 +21,10 @@ import http.client
 import json
 import os
 import resource
-import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,16 +35,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.overhead import child
 from bench.own_sentences import SENTENCES
-from bench.relay_load import Crowd, Outcome, Pairs, Way, p99, resident_mb, run, timed_cpu
+from bench.relay_figures import DIRECT, Turns, figures
+from bench.relay_load import Crowd, Outcome, Pairs, Way, resident_mb, run, timed_cpu
 from bench.relay_page import fill, table, write_plot
 from bench.relay_routers import PEERS, fast_questions, grpc_way, http_way, tame
 from deploy.local.logged_command import InstallError
 from tame_router import app
 from tame_router.config_file import load_settings
-from tame_router.trained_router import build_router
+from tame_router.trained_router import build_encoder, build_router, plan_lesson
 from tests.fakes.vllm import BASE_MODEL
 
-DIRECT: Final = "direct"
 TOKENS: Final = 64
 BURST_AT_ONCE, PACED_AT_ONCE, TOKEN_MS = 16, 64, 20
 WARM_UP_S: Final = 1.0
@@ -72,23 +71,6 @@ class Plan:
     pairs: int = 100
     open_streams: Sequence[int] = (1_000, 10_000)
     peers: Sequence[str] = tuple(PEERS)
-
-
-@dataclass(slots=True, kw_only=True)
-class Turns:
-    """What came of one way's turns of a kind.
-
-    Attributes:
-        whole: All turns together.
-        cpu_ms: CPU time of the router for an answer, turn by turn.
-        rates: Answers a second, turn by turn.
-        target_cpu_s: CPU time of the fake.
-    """
-
-    whole: Outcome = field(default_factory=Outcome)
-    cpu_ms: list[float] = field(default_factory=list)
-    rates: list[float] = field(default_factory=list)
-    target_cpu_s: float = 0.0
 
 
 class Ring:
@@ -187,8 +169,9 @@ def measure(plan: Plan) -> dict[str, Any]:
     settings = load_settings()
     catalog = app.build_catalog(settings)
     build_router(settings, catalog)  # trained ahead, as in service
+    encoder = build_encoder(plan_lesson(settings, catalog)) is not None
     adapters = [e.live_revision for e in catalog.experts.values() if e.live]
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # children inherit it
     state = settings.state_dir.resolve() / "relay"
     missing: dict[str, str] = {}
@@ -202,7 +185,7 @@ def measure(plan: Plan) -> dict[str, Any]:
         memory: dict[str, dict[int, float | None]] = {}
         with contextlib.ExitStack() as routers:
             pid, grpc, http_address = routers.enter_context(tame(urls, folder))
-            questions = asyncio.run(fast_questions(grpc, SENTENCES))
+            questions = asyncio.run(fast_questions(grpc, SENTENCES, encoder=encoder))
             ways = {
                 DIRECT: http_way(urls[0].split("/")[2], BASE_MODEL, questions),
                 "tame": grpc_way(grpc, questions),
@@ -224,79 +207,18 @@ def measure(plan: Plan) -> dict[str, Any]:
             paced = ring.turns(plan, PACED_AT_ONCE, TOKEN_MS)
             added = ring.idle(plan.pairs)
         set_pace(urls[0], 0, 600_000)
-        for way in ("tame", "tame_http"):
+        for way in ("tame", "tame_http") if plan.open_streams else ():
             with tame(urls, folder) as (pid, grpc, http_address):
-                questions = asyncio.run(fast_questions(grpc, SENTENCES))
+                questions = asyncio.run(fast_questions(grpc, SENTENCES, encoder=encoder))
                 asked = grpc_way(grpc, questions)
                 if way != "tame":
                     asked = http_way(http_address, "tame-auto", questions)
                 memory[way] = held_mb(pid, asked, plan)
-        for name in [name for name in plan.peers if name not in missing]:
+        for name in [name for name in plan.peers if name not in missing and plan.open_streams]:
             with PEERS[name](state, urls, questions) as peer:
                 memory[name] = held_mb(peer.pid, peer.ways[name], plan)
         load = [round(begun, 1), round(os.getloadavg()[0], 1)]
     return figures(burst, paced, added, memory) | {"machine_load": load, "missing": missing}
-
-
-def figures(
-    burst: dict[str, Turns],
-    paced: dict[str, Turns],
-    added: dict[str, list[float]],
-    memory: dict[str, dict[int, float | None]],
-) -> dict[str, Any]:
-    """Put the figures together, by what they are and whose they are; medians over turns."""
-    names = [name for name in burst if name != DIRECT]
-    kinds = {"burst": burst, "paced": paced}
-
-    def cpu(turns: dict[str, Turns]) -> dict[str, float]:
-        return {name: round(statistics.median(turns[name].cpu_ms), 3) for name in names}
-
-    def of_peers(turns: dict[str, Turns], what: str, name: str) -> dict[str, float]:
-        pairs = {peer: getattr(turns[peer], what) for peer in names if peer in PEERS}
-        own = getattr(turns[name], what)
-        return {
-            peer: round(statistics.median(a / b for a, b in zip(own, theirs, strict=True)), 3)
-            for peer, theirs in pairs.items()
-        }
-
-    return {
-        "cpu_ms": {kind: cpu(turns) for kind, turns in kinds.items()},
-        "answers_s": {name: round(statistics.median(burst[name].rates), 1) for name in names},
-        "ttft_added_ms": {n: round(statistics.median(own), 3) for n, own in added.items()},
-        "ttft_added_ms_p99": {n: round(p99(own), 3) for n, own in added.items()},
-        "gap_ms_p99": {n: round(p99(paced[n].whole.gaps_s) * 1e3, 2) for n in paced},
-        "rss_mb": {
-            str(streams): {name: held[streams] for name, held in memory.items()}
-            for streams in next(iter(memory.values()), {})
-        },
-        "ratios": {
-            f"{what}_{kind}": {name: of_peers(turns, what, name) for name in ("tame", "tame_http")}
-            for kind, turns, what in (
-                ("burst", burst, "cpu_ms"),
-                ("paced", paced, "cpu_ms"),
-                ("burst", burst, "rates"),
-            )
-        },
-        "own": {
-            kind: {name: _own(mine) for name, mine in turns.items()}
-            for kind, turns in kinds.items()
-        },
-        "failed": sum(t.whole.failed for turns in kinds.values() for t in turns.values()),
-    }
-
-
-def _own(turns: Turns) -> dict[str, float]:
-    """Tell what load generator and fake took, and how much of a core they were busy."""
-    whole = turns.whole
-    spent = {"load": whole.load_cpu_s, "fake": turns.target_cpu_s}
-    busy = {f"{name}_busy": round(s / max(whole.elapsed_s, 1e-9), 3) for name, s in spent.items()}
-    cpu = {f"{name}_cpu_ms": s / max(whole.answers, 1) * 1e3 for name, s in spent.items()}
-    return {
-        "answers": whole.answers,
-        "answers_s": round(statistics.median(turns.rates), 1),
-        **{name: round(ms, 3) for name, ms in cpu.items()},
-        **busy,
-    }
 
 
 def main() -> int:

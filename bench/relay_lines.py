@@ -134,9 +134,7 @@ class GrpcLine(asyncio.Protocol):
         self._transport: asyncio.Transport = transport  # type: ignore[assignment]
         settings = struct.pack("!HI", 4, _WINDOW)
         self._transport.write(
-            _PREFACE
-            + _frame(_SETTINGS, 0, 0, settings)
-            + _frame(8, 0, 0, struct.pack("!I", _ROOM))
+            _PREFACE + _frame(_SETTINGS, 0, 0, settings) + _frame(8, 0, 0, struct.pack("!I", _ROOM))
         )
 
     def ask(self, request: bytes) -> Exchange:

@@ -10,9 +10,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from bench.overhead import child
@@ -77,18 +78,21 @@ def grpc_way(address: str, questions: Sequence[str]) -> Way:
     )
 
 
-async def fast_questions(address: str, texts: Sequence[str]) -> list[str]:
+async def fast_questions(address: str, texts: Sequence[str], *, encoder: bool) -> list[str]:
     """Give the questions that our router decides by words alone, and asks one expert.
 
-    That is known once it has loaded its encoder, which is waited for; where there is none, all
-    are decided so.
+    Args:
+        address: Its gRPC address.
+        texts: Those to choose from.
+        encoder: There is one: which questions do without is known once it is loaded, which is
+            waited for.
     """
     until = time.monotonic() + ENCODER_TIMEOUT_S
     async with AsyncClient(address) as client:
         while True:
             decisions = [(text, await client.route(text)) for text in texts]
             stages = {made.stage for _, made in decisions}
-            if len(stages) > 1 or time.monotonic() > until:
+            if not encoder or len(stages) > 1 or time.monotonic() > until:
                 break
             await asyncio.sleep(0.5)
     return [text for text, made in decisions if made.stage == FAST and len(made.experts) == 1]
@@ -173,8 +177,14 @@ def litellm(state: Path, urls: Sequence[str], questions: Sequence[str]) -> Itera
     config.write_text(json.dumps({"model_list": deployments}), encoding="utf-8")
     port = _free_port()
     command = [str(program), f"--config={config}", "--host=127.0.0.1", f"--port={port}"]
-    with _running(command, f"127.0.0.1:{port}", "/health/liveliness", state / "litellm") as pid:
-        ways = {"litellm": http_way(f"127.0.0.1:{port}", BASE_MODEL, questions)}
+    environment = {
+        # On loopback only: it would not start without a key, and no router asks for one here.
+        "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # it would be fetched
+    }
+    address, folder = f"127.0.0.1:{port}", state / "litellm"
+    with _running(command, address, "/health/liveliness", folder, environment) as pid:
+        ways = {"litellm": http_way(address, BASE_MODEL, questions)}
         yield Router(pid=pid, ways=ways)
 
 
@@ -185,11 +195,22 @@ PEERS: Final[dict[str, Callable[..., contextlib.AbstractContextManager[Router]]]
 
 
 @contextlib.contextmanager
-def _running(command: Sequence[str], address: str, path: str, folder: Path) -> Iterator[int]:
+def _running(
+    command: Sequence[str],
+    address: str,
+    path: str,
+    folder: Path,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[int]:
     """Run a peer, wait until it answers, and give its process."""
     with (folder / "run.log").open("wb") as log:
         process = subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, cwd=folder, start_new_session=True
+            command,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env={**os.environ, **environment},
+            start_new_session=True,
         )
     try:
         until = time.monotonic() + START_TIMEOUT_S

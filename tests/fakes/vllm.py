@@ -119,6 +119,11 @@ class FakeVllm:
         return self._thread.alive
 
     @property
+    def connections(self) -> int:
+        """How many connections it holds open."""
+        return self._thread.connections
+
+    @property
     def root_url(self) -> str:
         """Address of the server."""
         return f"http://127.0.0.1:{self._thread.port}"
@@ -140,6 +145,11 @@ class FakeVllm:
     def forgive(self) -> None:
         """Let no further answers go wrong."""
         self._faults.clear()
+
+    def forget(self) -> None:
+        """Throw away the notes of requests, but keep instructions."""
+        self.received = []
+        self.inbox = queue.SimpleQueue()
 
     def share_faults(self, others: "Sequence[FakeVllm]") -> None:
         """Have one list of faults with others: the next answer goes wrong wherever it is asked."""
