@@ -1,6 +1,7 @@
 """Asks for answers, so many at once, and notes what came of them."""
 
 import asyncio
+import contextlib
 import itertools
 import statistics
 import time
@@ -14,6 +15,9 @@ from bench.relay_lines import Exchange, GrpcLine, HttpLine, Line
 
 STREAMS_PER_CONNECTION: Final = 64
 """Answers at once on one gRPC connection; HTTP/1.1 carries one."""
+
+LATE_S: Final = 90
+"""Time that answers get which are under way when no more are asked for."""
 
 OPEN_AT_ONCE: Final = 64
 """Answers that are being begun at a time, where many are held open."""
@@ -107,7 +111,10 @@ class Crowd:
             self._lines.append(line)  # type: ignore[arg-type]
 
     async def run(self, seconds: float) -> Outcome:
-        """Ask for so long, wait for the answers under way, and give what came."""
+        """Ask for so long, wait for the answers under way, and give what came.
+
+        Those that are not there `LATE_S` after that are not counted.
+        """
         self._outcome = Outcome()
         self._over.clear()
         begun, cpu = self._loop.time(), time.process_time()
@@ -115,7 +122,9 @@ class Crowd:
         self._active = self._streams
         for number in range(self._streams):
             self._lines[number % len(self._lines)].ask(next(self._requests))
-        await self._over.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds + LATE_S):
+                await self._over.wait()
         self._outcome.elapsed_s = self._loop.time() - begun
         self._outcome.load_cpu_s = time.process_time() - cpu
         return self._outcome
