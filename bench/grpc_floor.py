@@ -12,6 +12,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import grpc
 import uvloop
@@ -45,7 +46,7 @@ async def _answer(request: bytes, context: grpc.aio.ServicerContext) -> None:  #
 async def serve() -> None:
     """Serve, and say where."""
     server = grpc.aio.server()
-    method = grpc.unary_stream_rpc_method_handler(_answer)
+    method: Any = grpc.unary_stream_rpc_method_handler(_answer)
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler(SERVICE, {"StreamChat": method}),)
     )
