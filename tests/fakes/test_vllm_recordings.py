@@ -16,6 +16,9 @@ from tests.fakes.vllm import FakeVllm
 
 KEY = "secret"
 NAMES = sorted(path.stem for path in RECORDINGS.glob("*.json"))
+pytestmark = pytest.mark.skipif(
+    not NAMES, reason="no recordings; run `python -m tests.fakes.record_vllm`"
+)
 PLAIN = {"tokenize", "models", "unknown_model", "too_many_tokens", "without_key"}
 
 

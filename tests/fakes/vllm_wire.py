@@ -58,6 +58,8 @@ def event(document: dict[str, Any]) -> bytes:
 
 
 DONE = b"data: [DONE]\n\n"
+FIRST: dict[str, Any] = {"prompt_token_ids": None, "prompt_text": None}
+"""What the first event of each choice tells beside the others."""
 
 
 @lru_cache(maxsize=1024)
@@ -94,8 +96,11 @@ def answer_events(
         choice["finish_reason"] = reason
         if reason is not None:
             choice["stop_reason"] = None
-        document = {**head, "choices": [choice]}
-        return event({**document, "usage": counts(written)} if counted else document)
+        first = "role" in delta
+        document = {**head, "choices": [choice if first else {**choice, "token_ids": None}]}
+        if counted:
+            document["usage"] = counts(written)
+        return event({**document, **FIRST} if first else document)
 
     events = [chunk(0, {"role": "assistant", "content": ""})]
     for at in range(0, len(tokens), tokens_per_event):
