@@ -231,7 +231,8 @@ class FakeVllm:
                 for reason, count in self.finished.items()
             ),
         ]
-        return PlainTextResponse("\n".join(lines) + "\n")
+        kind = "text/plain; version=1.0.0; charset=utf-8"
+        return PlainTextResponse("\n".join(lines) + "\n", headers={"content-type": kind})
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from typing import Any
 
 from tests.fakes.json_sample import sample
-from tests.fakes.vllm_wire import DONE, FIRST, event
+from tests.fakes.vllm_wire import DONE, FINGERPRINT, FIRST, event
 
 Body = dict[str, Any]
 _CHARS_PER_TOKEN = 4
@@ -65,7 +65,7 @@ def shaped_events(
             "total_tokens": prompt_tokens + written,
             "completion_tokens": written,
         }
-        events.append(event({**head, "choices": [], "usage": usage}))
+        events.append(event({**head, "choices": [], "usage": usage, **FINGERPRINT}))
     ends = answers[0][0][-1]["finish_reason"]
     return (*events, DONE), "length" if ends == "length" else "stop"
 
