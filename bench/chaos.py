@@ -3,8 +3,9 @@
     python bench/chaos.py [--json] [--seconds 60] [--seed 1] [--streams 64]
 
 The router is a real one, in front of three fake vLLM servers that write the same deterministic
-texts. A seed draws which of them is killed, stands still, writes garbage, refuses or forgets
-its adapters, and when; one at a time, so that an answer always has a healthy replica left.
+texts. First an answer is broken behind each of its tokens once. Then a seed draws which of
+them is killed, stands still, writes garbage, refuses or forgets its adapters, and when; one at
+a time, so that an answer always has a healthy replica left.
 Every answer is compared with the one that was written before the troubles began: its text,
 and its tokens. Ends with 1 where an answer failed or differs.
 """
@@ -17,7 +18,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -34,7 +35,7 @@ from tame_router.trained_router import plan_lesson, train_router
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.fakes.vllm import BASE_MODEL, FakeVllm
-from tests.fakes.vllm_script import HangUp, Pace, Refuse
+from tests.fakes.vllm_script import Cut, HangUp, Pace, Refuse
 from tests.small_experts import QUESTIONS, write_experts
 
 REPLICAS: Final = 3
@@ -172,17 +173,38 @@ async def stream_on(
     """Ask one question after the other, and hold the answers against the uncut ones."""
     draw = Random(seed)
     while asyncio.get_running_loop().time() < until:
-        question = draw.choice(ASKED)
-        tally.answers += 1
-        try:
-            answer = await ask(client, question)
-        except TameError as error:
-            tally.failed += 1
-            tally.reasons[f"{error.reason}: {error.message}"] += 1
-            continue
-        tally.wrong_text += answer.text != uncut[question].text
-        tally.wrong_usage += answer.usage != uncut[question].usage
-        tally.failovers += answer.failovers
+        await judge(client, draw.choice(ASKED), uncut, tally)
+
+
+async def judge(
+    client: AsyncClient, question: Question, uncut: dict[Question, Answer], tally: Tally
+) -> None:
+    """Ask a question, and hold the answer against the uncut one."""
+    tally.answers += 1
+    try:
+        answer = await ask(client, question)
+    except TameError as error:
+        tally.failed += 1
+        tally.reasons[f"{error.reason}: {error.message}"] += 1
+        return
+    tally.wrong_text += answer.text != uncut[question].text
+    tally.wrong_usage += answer.usage != uncut[question].usage
+    tally.failovers += answer.failovers
+
+
+async def cut_everywhere(
+    client: AsyncClient, fakes: Sequence[FakeVllm], uncut: dict[Question, Answer], tally: Tally
+) -> None:
+    """Break an answer once behind each of its tokens, and before the first."""
+    paces = [fake.pace for fake in fakes]
+    fakes[0].share_faults(fakes)
+    for fake in fakes:
+        fake.pace = replace(fake.pace, first_token_s=0, token_s=0)
+    for event in range(paces[0].answer_tokens + 1):
+        fakes[0].next(Cut(after_events=event))
+        await judge(client, ASKED[0], uncut, tally)
+    for fake, pace in zip(fakes, paces, strict=True):
+        fake.pace = pace
 
 
 async def trouble(fakes: Sequence[FakeVllm], troubles: Sequence[Trouble]) -> None:
@@ -204,6 +226,7 @@ async def run(
     tally = Tally()
     async with app.running(settings) as address, AsyncClient(address, attempts=1) as client:
         uncut = {question: await ask(client, question) for question in ASKED}
+        await cut_everywhere(client, fakes, uncut, tally)
         until = asyncio.get_running_loop().time() + seconds
         async with asyncio.TaskGroup() as group:
             group.create_task(trouble(fakes, schedule(seed, seconds)))

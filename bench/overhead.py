@@ -93,6 +93,7 @@ def child(
     finally:
         process.terminate()
         process.wait()
+        process.stdout.close()
 
 
 async def direct_s(session: aiohttp.ClientSession, url: str, model: str, prompt: str) -> float:

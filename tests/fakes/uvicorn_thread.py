@@ -89,6 +89,11 @@ class UvicornThread:
         """Whether it serves."""
         return self._thread.is_alive()
 
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._server.server_state.connections)
+
     def kill(self) -> None:
         """Close the port and reset all connections."""
         if self._server.loop is not None and self.alive:

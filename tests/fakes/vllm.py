@@ -140,6 +140,11 @@ class FakeVllm:
         return self._thread.port
 
     @property
+    def connections(self) -> int:
+        """How many connections it holds open."""
+        return self._thread.connections
+
+    @property
     def root_url(self) -> str:
         """Address of the server."""
         return f"http://{self._host}:{self._thread.port}"
@@ -161,6 +166,11 @@ class FakeVllm:
     def forgive(self) -> None:
         """Let no further answers go wrong."""
         self._faults.clear()
+
+    def forget(self) -> None:
+        """Throw away the notes of requests, but keep instructions."""
+        self.received = []
+        self.inbox = queue.SimpleQueue()
 
     def share_faults(self, others: "Sequence[FakeVllm]") -> None:
         """Have one list of faults with others: the next answer goes wrong wherever it is asked."""
@@ -236,7 +246,8 @@ class FakeVllm:
         waiting = self.figures.waiting + len(self.slots.waiting)
         figures = replace(self.figures, waiting=waiting)
         written = page(figures, self.base_model, self.running, self.finished)
-        return PlainTextResponse(written, self.figures.status)
+        kind = {"content-type": "text/plain; version=1.0.0; charset=utf-8"}
+        return PlainTextResponse(written, self.figures.status, headers=kind)
 
 
 def main() -> None:

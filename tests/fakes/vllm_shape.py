@@ -10,7 +10,7 @@ from itertools import zip_longest
 from typing import Any
 
 from tests.fakes.json_sample import sample
-from tests.fakes.vllm_wire import DONE, event
+from tests.fakes.vllm_wire import DONE, FINGERPRINT, FIRST, event
 
 Body = dict[str, Any]
 _CHARS_PER_TOKEN = 4
@@ -47,14 +47,17 @@ def shaped_events(
         "created": 1_800_000_000,
         "model": body["model"],
     }
-    choices = [
+    choices: list[dict[str, Any]] = [
         {"index": index, "delta": {"role": "assistant", "content": ""}, "logprobs": None,
          "finish_reason": None}
         for index in range(len(answers))
     ]  # fmt: skip
     for at_once in zip_longest(*(pieces for pieces, _ in answers)):
         choices += [piece for piece in at_once if piece is not None]
-    events = [event({**head, "choices": [choice]}) for choice in choices]
+    events = [
+        event({**head, "choices": [choice], **(FIRST if "role" in choice["delta"] else {})})
+        for choice in choices
+    ]
     if body.get("stream_options", {}).get("include_usage"):
         written = sum(count for _, count in answers)
         usage = {
@@ -62,7 +65,7 @@ def shaped_events(
             "total_tokens": prompt_tokens + written,
             "completion_tokens": written,
         }
-        events.append(event({**head, "choices": [], "usage": usage}))
+        events.append(event({**head, "choices": [], "usage": usage, **FINGERPRINT}))
     ends = answers[0][0][-1]["finish_reason"]
     return (*events, DONE), "length" if ends == "length" else "stop"
 

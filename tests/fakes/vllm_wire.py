@@ -57,7 +57,12 @@ def event(document: dict[str, Any]) -> bytes:
     return b"data: " + json.dumps(document, ensure_ascii=False).encode() + b"\n\n"
 
 
+FINGERPRINT = {"system_fingerprint": "vllm-0.32.0-01234567"}
+"""What the event tells that is the last of a stream."""
+
 DONE = b"data: [DONE]\n\n"
+FIRST: dict[str, Any] = {"prompt_token_ids": None, "prompt_text": None}
+"""What the first event of each choice tells beside the others."""
 
 
 @lru_cache(maxsize=1024)
@@ -94,8 +99,13 @@ def answer_events(
         choice["finish_reason"] = reason
         if reason is not None:
             choice["stop_reason"] = None
-        document = {**head, "choices": [choice]}
-        return event({**document, "usage": counts(written)} if counted else document)
+        first = "role" in delta
+        document = {**head, "choices": [choice if first else {**choice, "token_ids": None}]}
+        if counted:
+            document["usage"] = {**counts(written), "completion_tokens_details": None}
+        if reason is not None and not usage:
+            document |= FINGERPRINT
+        return event({**document, **FIRST} if first else document)
 
     events = [chunk(0, {"role": "assistant", "content": ""})]
     for at in range(0, len(tokens), tokens_per_event):
@@ -103,7 +113,7 @@ def answer_events(
         events.append(chunk(at + len(shown), {"content": "".join(shown)}))
     events.append(chunk(len(tokens), {"content": ""}, finish_reason))
     if usage:
-        events.append(event({**head, "choices": [], "usage": counts(len(tokens))}))
+        events.append(event({**head, "choices": [], "usage": counts(len(tokens)), **FINGERPRINT}))
     return (*events, DONE)
 
 
@@ -181,7 +191,22 @@ def context_fault(prompt_tokens: int, max_tokens: int | None, limit: int) -> byt
 
 def model_list(base_model: str, adapters: Sequence[str], limit: int) -> dict[str, Any]:
     """List the base model, then its adapters."""
-    common = {"object": "model", "created": 1_800_000_000, "owned_by": "vllm"}
+    permission = {
+        "id": "modelperm-0123456789abcdef",
+        "object": "model_permission",
+        "created": 1_800_000_000,
+        **dict.fromkeys(("allow_sampling", "allow_logprobs", "allow_view"), True),
+        **dict.fromkeys(("allow_create_engine", "allow_search_indices"), False),
+        **dict.fromkeys(("allow_fine_tuning", "is_blocking"), False),
+        "organization": "*",
+        "group": None,
+    }
+    common = {
+        "object": "model",
+        "created": 1_800_000_000,
+        "owned_by": "vllm",
+        "permission": [permission],
+    }
     cards: list[dict[str, Any]] = [
         {"id": base_model, **common, "root": base_model, "parent": None, "max_model_len": limit}
     ]

@@ -144,6 +144,7 @@ class ChatDecoder:
             return
         written = chunk.usage.completion_tokens or 0
         if self._counted:
-            self._chars += sum(len(choice.delta.content or "") for choice in chunk.choices)
+            for choice in chunk.choices:
+                self._chars += len(choice.delta.content or "")
             self._marks.append((self._chars, written))
         self._usage = Usage(prompt_tokens=chunk.usage.prompt_tokens, completion_tokens=written)

@@ -56,6 +56,7 @@ class SseDecoder:
             payloads = data[6:-2].split(b"\n\ndata: ")
             # No other line ends: every event has the one line that it begins with.
             if data.count(b"\n") == 2 * len(payloads):
+                self._started = True  # and not with a byte order mark
                 return payloads
         if self._skip_lf or b"\r" in data:
             data = self._with_lf_only(data)
@@ -82,7 +83,6 @@ class SseDecoder:
         return (
             data.startswith(b"data: ")
             and data.endswith(b"\n\n")
-            and self._started
             and not (self._parts or self._values or self._skip_lf or self._event_bytes)
             and b"\r" not in data
             and len(data) <= self._max_event_bytes

@@ -27,7 +27,7 @@ class StopStrings:
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = tuple(filter(None, stops))
         self._longest = max((len(stop) for stop in self._stops), default=0)
-        self._starts = tuple({stop[0] for stop in self._stops})
+        self._starts = frozenset(stop[0] for stop in self._stops)
         self._held = ""
         self._passed = 0
         self.found = False
@@ -35,7 +35,8 @@ class StopStrings:
 
     def feed(self, text: str) -> str:
         """Take new characters, and give those that are certain; may be empty."""
-        if not self._stops:
+        if not self._held and self._starts.isdisjoint(text):  # nearly always
+            self._passed += len(text)
             return text
         text = self._held + text
         found = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
@@ -58,10 +59,10 @@ class StopStrings:
     def _kept(self, text: str) -> int:
         """Tell from where on a text may be the beginning of a stop string."""
         first = max(0, len(text) - self._longest + 1)
-        tail = text[first:]
-        if not any(start in tail for start in self._starts):  # nearly always
-            return len(text)
         for at in range(first, len(text)):
-            if any(stop.startswith(text[at:]) for stop in self._stops):
+            if text[at] in self._starts and self._may_begin(text[at:]):
                 return at
         return len(text)
+
+    def _may_begin(self, end: str) -> bool:
+        return any(stop.startswith(end) for stop in self._stops)

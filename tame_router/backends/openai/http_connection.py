@@ -1,0 +1,222 @@
+"""One connection of HTTP/1.1: a request out, its answer in as it arrives, then the next.
+
+An answer's way from the socket is short: what a read brought is kept until it is asked for, and
+whoever waits is woken once a read. No task, no timer and no session belong to it.
+
+Source: https://www.rfc-editor.org/rfc/rfc9112
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import httptools
+
+MOST_HELD_BYTES: Final = 2**18
+"""Bytes of an answer that are held unread; then the socket is not read on."""
+
+MOST_HEAD_BYTES: Final = 2**16
+"""Bytes of an answer before its body."""
+
+_INFORMATIONAL: Final = range(100, 200)
+
+
+class NotHttpError(Exception):
+    """What answers does not speak HTTP, or more of it than is understood here."""
+
+
+class ConnectionBrokenError(Exception):
+    """The connection ended before what was waited for."""
+
+
+class HttpConnection(asyncio.Protocol):
+    """A connection, from its opening to its end.
+
+    Args:
+        lost: Called once it is closed, by whomever.
+
+    Attributes:
+        status: Of the answer that is read.
+        headers: Its headers, by lower-case name; of several with one name the last.
+        heard: Anything of it has come.
+        since: When it was put aside, for whoever does that.
+    """
+
+    __slots__ = (
+        "_fault",
+        "_head_bytes",
+        "_headed",
+        "_held_bytes",
+        "_keep",
+        "_lost",
+        "_over",
+        "_parser",
+        "_parts",
+        "_paused",
+        "_transport",
+        "_waiter",
+        "headers",
+        "heard",
+        "since",
+        "status",
+    )
+
+    def __init__(self, lost: Callable[["HttpConnection"], None]) -> None:
+        self._lost = lost
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._parts: list[bytes] = []
+        self._held_bytes = 0
+        self._paused = False
+        self._fault: Exception | None = None
+        self._over = True  # nothing was asked yet
+        self._headed = self._keep = self.heard = False
+        self._head_bytes = 0
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.since = 0.0
+
+    @property
+    def usable(self) -> bool:
+        """Whether another request can be sent: the answer was read and it stays open."""
+        return self._over and self._keep and not self._parts and self._fault is None
+
+    async def ask(self, request: bytes) -> None:
+        """Send a request, and wait for the head of its answer.
+
+        Raises:
+            ConnectionBrokenError: When the connection ends first.
+            NotHttpError: When something else than HTTP comes.
+        """
+        self._over = self._headed = self._keep = self.heard = False
+        self._head_bytes = 0
+        if self._transport is not None:
+            self._transport.write(request)
+        while not self._headed:
+            if self._fault is not None:
+                raise self._fault
+            await self._wait()
+
+    async def read(self) -> bytes:
+        """Wait for bytes of the body and give all that have arrived; empty at its end.
+
+        Raises:
+            ConnectionBrokenError: When the connection ends first.
+            NotHttpError: When something else than HTTP comes.
+        """
+        parts = self._parts
+        while not parts:
+            if self._over:
+                return b""
+            if self._fault is not None:
+                raise self._fault
+            await self._wait()
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        self._held_bytes = 0
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+        return data
+
+    def abort(self) -> None:
+        """Close at once; whoever waits is told that it broke."""
+        self._fail(ConnectionBrokenError("it was closed here"))
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def _wait(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _fail(self, fault: Exception) -> None:
+        if self._fault is None:
+            self._fault = fault
+        self._wake()
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection."""
+        self._transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        """Take what a read brought."""
+        if self._over:  # nobody asked for it
+            self.abort()
+            return
+        self.heard = True
+        if not self._headed:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._not_http(error)
+            return
+        if not self._headed and self._head_bytes > MOST_HEAD_BYTES:
+            self._not_http(None)
+        elif self._held_bytes > MOST_HELD_BYTES and not self._paused and not self._over:
+            self._paused = True
+            if self._transport is not None:
+                self._transport.pause_reading()
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the answer that was under way; one without a length ends so."""
+        if self._headed and not self._over and exc is None and self._unbounded():
+            self._over = True
+            self._keep = False
+        self._fail(ConnectionBrokenError("it ended"))
+        self._transport = None
+        self._lost(self)
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        """Begin an answer; one that nobody asked for ends the use of the connection."""
+        if self._over:
+            self._keep = False
+        else:
+            self.headers = {}
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; what follows a body is none."""
+        if not self._headed:
+            self.headers[name.lower().decode("latin-1")] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        """Let the head be read, unless another follows."""
+        if not self._over:
+            self.status = self._parser.get_status_code()
+            self._headed = self.status not in _INFORMATIONAL
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a piece of the body."""
+        if not self._over:
+            self._parts.append(body)
+            self._held_bytes += len(body)
+
+    def on_message_complete(self) -> None:
+        """End the answer."""
+        if self._headed and not self._over:
+            self._over = True
+            self._keep = self._parser.should_keep_alive()
+
+    def _not_http(self, error: Exception | None) -> None:
+        fault = NotHttpError("it does not speak HTTP as expected")
+        fault.__cause__ = error
+        self._fail(fault)
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _unbounded(self) -> bool:
+        """Tell whether the body ends where the connection does."""
+        return not {"content-length", "transfer-encoding"} & self.headers.keys()
