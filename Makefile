@@ -16,7 +16,7 @@ export TAME_ENGINE__TENSOR_PARALLEL_SIZE := $(TENSOR_PARALLEL_SIZE)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help services setup encoder engine router demo serve stop test quick check protos release-protos format adapters bench bench-routing bench-edge bench-joins clean
+.PHONY: help services setup encoder engine router demo serve stop test quick check protos release-protos format adapters bench bench-routing bench-edge bench-relay bench-overload bench-joins clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -76,6 +76,12 @@ bench-edge: encoder  ## what identity, quota, audit and telemetry cost; abuse; q
 	@$(BIN)/python bench/edge.py
 	@$(BIN)/python bench/abuse.py
 	@$(BIN)/python bench/shared_quota.py
+
+bench-relay: encoder  ## what the router costs, beside vllm-router and the LiteLLM proxy
+	@$(BIN)/python bench/relay.py
+
+bench-overload: encoder  ## what is answered at up to ten times the load that can be
+	@$(BIN)/python bench/overload.py
 
 bench-joins: engine encoder  ## how soon each join speaks, and what joins bring (real vLLM, half an hour)
 	@$(BIN)/python bench/joins.py
