@@ -29,6 +29,7 @@ class Standing:
         ground: What speaks against it the most, in words.
         live_answers: Answers of the live revision that were seen.
         canary_answers: Those of the canary.
+        trial: Which trial it is; another number, another trial.
     """
 
     canary: str
@@ -38,6 +39,11 @@ class Standing:
     ground: str
     live_answers: int
     canary_answers: int
+    trial: int
+
+    def same_trial(self, other: "Standing") -> bool:
+        """Tell whether both are of one trial, with the same verdict."""
+        return (self.trial, self.verdict) == (other.trial, other.verdict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +51,7 @@ class _Watched:
     live: str
     canary: str
     shadow: bool
+    number: int
     trial: CanaryTrial
 
     def arm(self, revision: str) -> Arm | None:
@@ -62,11 +69,12 @@ class CanaryWatch:
         decided: Who is told.
     """
 
-    __slots__ = ("_decided", "_settings", "_watched")
+    __slots__ = ("_begun", "_decided", "_settings", "_watched")
 
     def __init__(self, settings: CanarySettings, decided: Decided) -> None:
         self._settings = settings
         self._decided = decided
+        self._begun = 0
         self._watched: dict[str, _Watched] = {}
 
     @property
@@ -86,12 +94,13 @@ class CanaryWatch:
         known = self._watched.get(expert)
         if known and (known.live, known.canary, known.shadow) == (live, canary, shadow):
             return
-        self._watched[expert] = _Watched(
-            live=live,
-            canary=canary,
-            shadow=shadow,
-            trial=CanaryTrial(self._settings.error_share),
-        )
+        self._watched[expert] = self._new(live, canary, shadow=shadow)
+
+    def renew(self, expert: str) -> None:
+        """Begin a new trial of the canary that an expert has; without one nothing happens."""
+        known = self._watched.get(expert)
+        if known is not None:
+            self._watched[expert] = self._new(known.live, known.canary, shadow=known.shadow)
 
     def end(self, expert: str) -> None:
         """Watch no longer; an expert without a canary is none."""
@@ -160,6 +169,17 @@ class CanaryWatch:
             ground=trial.ground.value,
             live_answers=trial.answers[Arm.LIVE],
             canary_answers=trial.answers[Arm.CANARY],
+            trial=watched.number,
+        )
+
+    def _new(self, live: str, canary: str, *, shadow: bool) -> _Watched:
+        self._begun += 1
+        return _Watched(
+            live=live,
+            canary=canary,
+            shadow=shadow,
+            number=self._begun,
+            trial=CanaryTrial(self._settings.error_share),
         )
 
     def _tell(self, expert: str, watched: _Watched, before: Verdict, verdict: Verdict) -> None:
