@@ -12,7 +12,11 @@ from tame_router.catalog.revision import Revision
 from tame_router.chat import FinishReason, Message, Role, Sampling, Usage
 from tame_router.config_registry import CanarySettings
 from tame_router.errors import (
+    AdapterNotLoadedError,
+    BackendFailedError,
     BackendOverloadedError,
+    BackendRefusedKeyError,
+    BackendSilentError,
     BackendUnavailableError,
     DeadlineExceededError,
     InvalidRequestError,
@@ -238,6 +242,32 @@ def test_a_question_that_failed_is_copied_too(watch: CanaryWatch) -> None:
         heard.failed(error)
     (copy,) = offered
     assert (copy.outcome, copy.text, copy.time_s) == (FAILED, "", None)
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "copies"),
+    [
+        (AdapterNotLoadedError("not there"), [], 0),
+        (BackendRefusedKeyError("no"), [], 0),
+        (DeadlineExceededError("too late"), [], 0),
+        (DeadlineExceededError("too late"), ["a"], 1),
+        (BackendSilentError("silent"), [], 0),
+        (BackendSilentError("silent"), ["a"], 1),
+        (BackendFailedError("500"), [], 1),
+    ],
+)
+def test_a_pair_is_dropped_whichever_of_it_a_replica_failed(
+    watch: CanaryWatch, error: TameError, words: list[str], copies: int
+) -> None:
+    """For what a copy would be dropped, a live failure is not compared with a copy either."""
+    watch.begin("legal", LIVE.name, NEW.name, shadow=True)
+    offered: list[Copy] = []
+    heard = Witness(watch, offered.append).hear(QUESTION, SHADOWED, NOW)
+    heard.see(decided())
+    for text in words:
+        heard.see(Delta(expert="legal", revision=LIVE.name, text=text))
+    heard.failed(error)
+    assert len(offered) == copies
 
 
 def test_what_several_experts_answer_is_not_copied(watch: CanaryWatch) -> None:
