@@ -109,6 +109,8 @@ class Warden:
         """Let a canary answer all, or none; of a good shadow only note that it is."""
         canary = standing.canary
         counts = f"by {standing.canary_answers} answers beside {standing.live_answers}"
+        if standing.canary_ratings or standing.live_ratings:
+            counts += f" and {standing.canary_ratings} bad ratings beside {standing.live_ratings}"
         if good:
             because = f"{canary} is not clearly worse than what was live, {counts}"
             log.event(logging.INFO, "adapter.canary_good", expert=expert, because=because)

@@ -29,6 +29,8 @@ class Standing:
         ground: What speaks against it the most, in words.
         live_answers: Answers of the live revision that were seen.
         canary_answers: Those of the canary.
+        live_ratings: Bad ratings of the live revision's answers that were counted.
+        canary_ratings: Those of the canary's.
         trial: Which trial it is; another number, another trial.
     """
 
@@ -39,6 +41,8 @@ class Standing:
     ground: str
     live_answers: int
     canary_answers: int
+    live_ratings: int
+    canary_ratings: int
     trial: int
 
     def same_trial(self, other: "Standing") -> bool:
@@ -169,6 +173,8 @@ class CanaryWatch:
             ground=trial.ground.value,
             live_answers=trial.answers[Arm.LIVE],
             canary_answers=trial.answers[Arm.CANARY],
+            live_ratings=trial.ratings[Arm.LIVE],
+            canary_ratings=trial.ratings[Arm.CANARY],
             trial=watched.number,
         )
 

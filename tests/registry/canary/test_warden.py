@@ -148,3 +148,29 @@ async def test_a_verdict_is_of_one_trial(monkeypatch: pytest.MonkeyPatch) -> Non
         place.watch.begin("legal", "newer", "new")
         await settled()
         assert place.done.empty()
+
+
+async def test_a_rollback_for_ratings_says_how_many() -> None:
+    """Beside how many of the live one's: answers alone do not tell."""
+    place = Place()
+    async with place.running():
+        place.answer(FINE, 3)
+        place.watch.dislike("legal", "old", "new", 0.1)
+        for _ in range(40):
+            place.watch.dislike("legal", "new", "new", 0.1)
+        kind, because = await place.next()
+    standing = place.watch.standing("legal")
+    assert standing is not None
+    assert (kind, standing.live_ratings) == ("rollback", 1)
+    assert "by 3 answers beside 3 and 40 bad ratings beside 1: more bad ratings" in because
+
+
+async def test_one_key_s_ratings_hold_no_canary_up() -> None:
+    """As many as count of one key by default do not keep it from being found good."""
+    settings = CanarySettings()
+    place = Place(settings)
+    async with place.running():
+        for _ in range(settings.ratings_per_key):
+            place.watch.dislike("legal", "new", "new", 0.1)
+        place.answer(FINE, 150)
+        assert (await place.next())[0] == "publish"

@@ -175,11 +175,11 @@ def test_what_the_backend_is_to_blame_for_counts(
 def test_bad_ratings_of_answers_that_counted_end_a_canary(
     watch: CanaryWatch, told: list[Verdict]
 ) -> None:
-    """Of many persons; one that repeats itself counts a few times."""
-    witness = Witness(watch)
+    """Of many persons with keys of their own; one that repeats itself counts a few times."""
+    witness = Witness(watch, ratings_per_key=5)
 
-    def rated(number: int, user: str) -> None:
-        heard = witness.hear(asked(number, user=user), CATALOG, NOW)
+    def rated(number: int, user: str, key: str = "key-1") -> None:
+        heard = witness.hear(asked(number, user=user, subject=key), CATALOG, NOW)
         for event in written(NEW.name):
             heard.see(event)
         witness.dislike(f"answer-{number}", "school", "legal")
@@ -187,8 +187,11 @@ def test_bad_ratings_of_answers_that_counted_end_a_canary(
     for number in range(40):
         rated(number, "wang")
     assert told == []
-    for number in range(40, 70):
+    for number in range(40, 80):
         rated(number, str(number))
+    assert told == []
+    for number in range(80, 110):
+        rated(number, str(number), f"key-{number}")
     assert told == [Verdict.ROLL_BACK]
 
 
