@@ -80,6 +80,12 @@ class CanarySettings(Section):
         lt=1,
         description="Canaries as good as the live revision that may be rolled back by chance.",
     )
+    ratings_per_key: int = Field(
+        3,
+        ge=0,
+        description="Bad ratings about one canary that count of one key, certificate or person,"
+        " however many users it names; more for a gateway that asks for many by one key.",
+    )
     judge: str = Field(
         "",
         description="Who compares a shadow's answers with the live revision's: an expert, whose"

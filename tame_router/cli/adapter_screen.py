@@ -13,9 +13,14 @@ if TYPE_CHECKING:
     from tame_router.client.adapter import Revision
 
 
-def show_revision(revision: "Revision") -> None:
-    """Write a revision to standard output: its facts, what was found, its report."""
-    for name, value in _facts(revision):
+def show_revision(revision: "Revision", role: str = "") -> None:
+    """Write a revision to standard output: its facts, what was found, its report.
+
+    Args:
+        revision: The revision.
+        role: Whom it answers now, as `live` or `canary 10.0%`; empty: nobody.
+    """
+    for name, value in _facts(revision, role):
         sys.stdout.write(f"{name:<12} {plain(value)}\n")
     for finding in revision.findings:
         word = "refused" if finding.fatal else "note"
@@ -32,10 +37,10 @@ def show_revision(revision: "Revision") -> None:
         sys.stdout.write(plain(f"{name}: {value}") + "\n")
 
 
-def markdown(revision: "Revision") -> str:
-    """Write a revision as Markdown."""
+def markdown(revision: "Revision", role: str = "") -> str:
+    """Write a revision as Markdown; `role` as `show_revision` takes it."""
     lines = [f"# {revision.name}", "", "| | |", "|---|---|"]
-    lines += [f"| {name} | {_cell(value)} |" for name, value in _facts(revision)]
+    lines += [f"| {name} | {_cell(value)} |" for name, value in _facts(revision, role)]
     lines += ["", "## Files", "", "| path | size | SHA-256 |", "|---|--:|---|"]
     lines += [
         f"| `{_cell(file.path)}` | {size_text(file.size_bytes)} | `{file.sha256}` |"
@@ -65,10 +70,11 @@ def markdown(revision: "Revision") -> str:
     return "\n".join(lines) + "\n"
 
 
-def _facts(revision: "Revision") -> Iterator[tuple[str, str]]:
+def _facts(revision: "Revision", role: str) -> Iterator[tuple[str, str]]:
     yield "name", revision.name
     yield "expert", revision.expert
     yield "state", revision.state + (", withdrawn" if revision.withdrawn else "")
+    yield "role", role or "none"
     yield "digest", revision.digest
     yield "brought by", f"{revision.tenant}/{revision.subject}"
     yield "signed by", revision.signer or "nobody"

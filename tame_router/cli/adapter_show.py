@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tame_router.cli.adapter_desk import add_router, connected, count, revision_facts, size_text
@@ -11,7 +12,7 @@ from tame_router.cli.stranger_text import plain
 from tame_router.cli.tenant_desk import names, time_text, write_json, write_table
 
 if TYPE_CHECKING:
-    from tame_router.client.adapter import LabelChange, Revision, Revisions
+    from tame_router.client.adapter import Label, LabelChange, Revision, Revisions
 
 MOST = 100
 
@@ -52,7 +53,7 @@ def run_list(arguments: argparse.Namespace) -> int:
     with connected(arguments) as client:
         found = client.adapters.list(arguments.expert, sorted(arguments.state), most=arguments.most)
     if arguments.json:
-        roles = _roles(found)
+        roles = _roles(found.labels)
         facts = [{**revision_facts(r), "role": roles.get(r.name, "")} for r in found.revisions]
         write_json(*facts)
         return 0
@@ -67,13 +68,15 @@ def run_show(arguments: argparse.Namespace) -> int:
     with connected(arguments) as client:
         revision = client.adapters.get(arguments.name)
         history = client.adapters.history(revision.expert, most=MOST)
+    role = _roles([history.label]).get(revision.name, "")
     moves = [change for change in history.changes if _concerns(change, revision.name)]
     if arguments.json:
-        write_json({**revision_facts(revision), "moves": list(map(move_facts, moves))})
+        facts = {**revision_facts(revision), "role": role}
+        write_json({**facts, "moves": list(map(move_facts, moves))})
     elif arguments.markdown:
-        sys.stdout.write(markdown(revision))
+        sys.stdout.write(markdown(revision, role))
     else:
-        show_revision(revision)
+        show_revision(revision, role)
         for change in moves:
             sys.stdout.write(plain(f"{'moved':<12} {move_text(change)}") + "\n")
     return 0
@@ -87,7 +90,7 @@ def _concerns(change: "LabelChange", name: str) -> bool:
 
 
 def _rows(found: "Revisions") -> list[tuple[str, ...]]:
-    roles = _roles(found)
+    roles = _roles(found.labels)
     return [_row(revision, roles.get(revision.name, "")) for revision in found.revisions]
 
 
@@ -102,10 +105,11 @@ def _row(revision: "Revision", role: str) -> tuple[str, ...]:
     )
 
 
-def _roles(found: "Revisions") -> dict[str, str]:
+def _roles(labels: Iterable["Label"]) -> dict[str, str]:
     """Tell of the revisions that answer whether they do to all or to some."""
-    roles = {label.live: "live" for label in found.labels if label.live}
-    for label in found.labels:
+    labels = tuple(labels)
+    roles = {label.live: "live" for label in labels if label.live}
+    for label in labels:
         if label.canary:
             roles[label.canary] = f"canary {label.canary_share:.1%}"
         if label.shadow:

@@ -181,7 +181,7 @@ async def open_registry(
         ),
         feed,
         (validating, evaluating),
-        Witness(warden.watch, shadow.offer),
+        Witness(warden.watch, shadow.offer, ratings_per_key=section.canary.ratings_per_key),
         mover.own,
         mover.known,
     )

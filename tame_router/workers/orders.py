@@ -44,6 +44,10 @@ class Orders:
             "reuse_port": True,
             "max_answers": -(-settings.server.max_answers // count),
         }
+        # Each judges canaries alone, and the first verdict counts: together they err no more often.
+        registry = values.setdefault("registry", {})
+        error_share = settings.registry.canary.error_share / count
+        registry["canary"] = {**registry.get("canary", {}), "error_share": error_share}
         values.setdefault("telemetry", {})["metrics_pool"] = str(pool)
         return cls(count=count, given=values)
 

@@ -31,6 +31,28 @@ async def test_revisions_are_listed(adapter: Adapter, folder: str) -> None:
     assert (wrong.code, "expected some of" in wrong.err) == (2, True)
 
 
+async def test_whom_a_revision_answers_is_shown(adapter: Adapter, folder: str) -> None:
+    """All, a share of the conversations, copies, or nobody: for people and for machines."""
+    live = await uploaded(adapter, folder, "first")
+    new = await uploaded(adapter, folder, "second")
+
+    async def role(name: str) -> str:
+        shown = (await adapter("show", name)).out
+        (line,) = [line for line in shown.splitlines() if line.startswith("role ")]
+        (facts,) = await told(adapter, "show", name)
+        found = line.removeprefix("role").strip()
+        assert facts["role"] == ("" if found == "none" else found)
+        assert f"| role | {found} |" in (await adapter("show", name, "--markdown")).out
+        return found
+
+    await adapter("publish", live)
+    assert (await role(live), await role(new)) == ("live", "none")
+    await adapter("publish", new, "--canary", "0.25")
+    assert await role(new) == "canary 25.0%"
+    await adapter("publish", new, "--shadow", "0.25")
+    assert await role(new) == "shadow 25.0%"
+
+
 async def test_a_shadow_is_published_and_found_good(
     adapter: Adapter, registry: ScriptedRegistry, folder: str
 ) -> None:

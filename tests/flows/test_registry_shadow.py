@@ -163,6 +163,22 @@ async def test_one_that_is_slow_holds_nobody_up(site: Site) -> None:
         assert await happened(copy.disconnected)
 
 
+async def test_one_that_starves_is_not_ended(site: Site) -> None:
+    """Copies whose time is over before their first token are dropped: they say nothing of it."""
+    announced: list[str] = []
+    async with shadowed(site, announced, shadow_at_once=64, shadow_timeout_s=0.2) as (client, name):
+        site.fakes[0].faults[name] = Silence(events=0)
+        for number in range(20):
+            assert await asked(client, number) == site.own
+        dropped = 0.0
+        async with asyncio.timeout(20):
+            while dropped < 20:
+                outcomes = await counted(announced[0], "tame_adapter_copies_total{")
+                dropped = outcomes.get('tame_adapter_copies_total{outcome="dropped"}', 0)
+                assert not outcomes.get('tame_adapter_copies_total{outcome="failed"}')
+        assert (await label(client)).shadow == name
+
+
 async def test_one_that_writes_simplified_is_ended(site: Site) -> None:
     """The guard looks at copies as it does at answers."""
     async with shadowed(site) as (client, name):

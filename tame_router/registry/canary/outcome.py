@@ -4,11 +4,23 @@ from dataclasses import dataclass
 from typing import Final
 
 from tame_router.answering.event import ExpertFinish
+from tame_router.backends.replicas.failure import FailureKind, failure_of
 from tame_router.chat import FinishReason
+from tame_router.errors import (
+    BackendError,
+    BackendSilentError,
+    DeadlineExceededError,
+    TameError,
+)
 
 WHOLLY_SIMPLIFIED: Final = 0.05
 """Share of Simplified characters from which an answer counts as Simplified altogether: most
 characters are written alike in both."""
+
+_REPLICAS: Final = frozenset(
+    {FailureKind.BUSY, FailureKind.NO_ADAPTER, FailureKind.KEY, FailureKind.UNREACHABLE}
+)
+"""How a replica fails whatever it is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,3 +62,21 @@ def outcome_of(finish: ExpertFinish) -> Outcome:
     filtered = finish.finish_reason is FinishReason.CONTENT_FILTER
     bad = first is None or finish.simplified > 0 or filtered
     return Outcome(bad=bad, token_s=token_s, leak=leak)
+
+
+def blames_revision(error: TameError, *, begun: bool) -> bool:
+    """Tell whether a pair counts of which one answer failed so, the live one's or the copy.
+
+    It does not for a bad question, nor for how a replica is, nor where the time was over before
+    the first token: a full engine takes copies last, so that says how full it is.
+
+    Args:
+        error: How it failed.
+        begun: Words had arrived before.
+    """
+    if not isinstance(error, BackendError):
+        return False
+    if not begun and isinstance(error, DeadlineExceededError | BackendSilentError):
+        return False
+    failure = failure_of(error, begun=begun)
+    return failure is None or failure.kind not in _REPLICAS

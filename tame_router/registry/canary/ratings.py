@@ -5,7 +5,7 @@ Only in memory: what was answered before a restart, or by another router, has no
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 REMEMBERED: Final = 10_000
 """Answers, and raters, that are remembered, the latest."""
@@ -49,13 +49,20 @@ class Rated:
 
 
 class Ratings:
-    """Remembers answers, and how often somebody has rated."""
+    """Remembers answers, and how often somebody has rated.
 
-    __slots__ = ("_answers", "_counts")
+    Args:
+        most_of_key: Bad ratings by one key, certificate or person about one canary that count:
+            callers invent the users that they name, and none of them invents a key.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_answers", "_counts", "_keys", "_most_of_key")
+
+    def __init__(self, most_of_key: int) -> None:
+        self._most_of_key = most_of_key
         self._answers: OrderedDict[str, Rated] = OrderedDict()
         self._counts: OrderedDict[tuple[str, Rater], int] = OrderedDict()
+        self._keys: OrderedDict[tuple[str, str, str], int] = OrderedDict()
 
     def remember(self, answer_id: str, rated: Rated) -> None:
         """Remember an answer; the oldest is forgotten."""
@@ -76,9 +83,18 @@ class Ratings:
         if rated is None or (rated.rater.tenant, rated.expert) != (tenant, expert):
             return None
         del self._answers[answer_id]
-        key = (rated.canary, rated.rater)
-        count = self._counts.pop(key, 0)
-        self._counts[key] = count + 1
-        if len(self._counts) > REMEMBERED:
-            self._counts.popitem(last=False)
-        return rated if count < MOST_OF_RATER else None
+        if _counted(self._counts, (rated.canary, rated.rater)) > MOST_OF_RATER:
+            return None
+        key = (rated.canary, rated.rater.tenant, rated.rater.subject)
+        return rated if _counted(self._keys, key) <= self._most_of_key else None
+
+
+_Key = TypeVar("_Key")
+
+
+def _counted(counts: OrderedDict[_Key, int], key: _Key) -> int:
+    """Count a key, and give how often it has been; the one longest not counted is forgotten."""
+    counts[key] = counts.pop(key, 0) + 1
+    if len(counts) > REMEMBERED:
+        counts.popitem(last=False)
+    return counts[key]

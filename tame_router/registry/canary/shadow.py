@@ -8,30 +8,26 @@ to have failed by it.
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from pathlib import Path
+from typing import Protocol
 
 from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.event import DecisionMade, Delta, Event, ExpertFinish
 from tame_router.answering.guard import Guard
 from tame_router.answering.question import Question
 from tame_router.answering.single import SingleJoin
-from tame_router.backends.replicas.failure import FailureKind, failure_of
 from tame_router.backends.vllm.scoring import PRIORITY
 from tame_router.catalog.expert import Catalog, Expert
 from tame_router.chat import Guarding
 from tame_router.config_registry import CanarySettings
-from tame_router.errors import BackendError, TameError
-from tame_router.registry.canary.outcome import FAILED, Outcome, outcome_of
+from tame_router.errors import TameError
+from tame_router.registry.canary.outcome import FAILED, Outcome, blames_revision, outcome_of
 from tame_router.registry.canary.watch import CanaryWatch
 from tame_router.routing.decision import Decision
 from tame_router.telemetry import log
-
-_REPLICAS: Final = frozenset(
-    {FailureKind.BUSY, FailureKind.NO_ADAPTER, FailureKind.KEY, FailureKind.UNREACHABLE}
-)
-"""How a replica fails whatever it is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +122,7 @@ class Shadow:
             try:
                 await self._try(copy)
             except Exception as error:  # nothing that goes wrong with a copy may end the router
-                log.event(logging.ERROR, "adapter.copy_broke", because=repr(error))
+                log.event(logging.ERROR, "adapter.copy_broke", because=place_of(error))
             finally:
                 self._free += 1
 
@@ -136,14 +132,16 @@ class Shadow:
         time_s = time_s if copy.time_s is None else min(time_s, copy.time_s)
         question = _aside(copy.question, asyncio.get_running_loop().time() + time_s)
         preference: float | None = None
+        words: list[str] = []
         try:
-            outcome, text = await self._answer(copy, question)
+            outcome = await self._answer(copy, question, words)
+            text = "".join(words)
             if self._judge is not None and copy.text.strip() and text.strip():
                 preference = await self._judge.preference(
                     copy.expert, question, copy.decision.language, copy.text, text
                 )
         except TameError as error:
-            if not _blamed(error):
+            if not blames_revision(error, begun=bool(words)):
                 self._count("dropped")
                 return
             outcome = FAILED
@@ -152,19 +150,18 @@ class Shadow:
             copy.expert.name, copy.expert.live_revision, copy.outcome, outcome, preference
         )
 
-    async def _answer(self, copy: Copy, question: Question) -> tuple[Outcome, str]:
-        """Give what became of a copy, and the answer.
+    async def _answer(self, copy: Copy, question: Question, words: list[str]) -> Outcome:
+        """Give what became of a copy; its words are added to the list as they come.
 
         Raises:
             TameError: When there is none.
         """
-        texts: list[str] = []
         outcome = FAILED
 
         async def take(event: Event) -> None:
             nonlocal outcome
             if isinstance(event, Delta):
-                texts.append(event.text)
+                words.append(event.text)
             elif isinstance(event, ExpertFinish):
                 outcome = outcome_of(event)
 
@@ -172,16 +169,14 @@ class Shadow:
         guard = Guard(self._guarding, Catalog({expert.name: expert}), question, take)
         await guard.emit(DecisionMade(answer_id=question.answer_id, decision=decision))
         await self._single.run([expert], question, decision.language, guard.emit)
-        return outcome, "".join(texts)
+        return outcome
 
 
-def _blamed(error: TameError) -> bool:
-    """Tell whether a revision is to blame: not for a bad question, nor for how a replica is.
-
-    Answers go on to another replica then, and copies do not.
-    """
-    failure = failure_of(error, begun=False)
-    return isinstance(error, BackendError) and (failure is None or failure.kind not in _REPLICAS)
+def place_of(error: BaseException) -> str:
+    """Name an error's type and where it was raised: its message may hold what somebody asked."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{where}"
 
 
 def _aside(question: Question, deadline: float) -> Question:

@@ -8,7 +8,7 @@ from tame_router.answering.question import Question
 from tame_router.answering.roster import NO_FAILURES
 from tame_router.catalog.expert import Catalog, Expert
 from tame_router.errors import BackendError, BackendOverloadedError
-from tame_router.registry.canary.outcome import FAILED, Outcome, outcome_of
+from tame_router.registry.canary.outcome import FAILED, Outcome, blames_revision, outcome_of
 from tame_router.registry.canary.ratings import Rated, Rater, Ratings
 from tame_router.registry.canary.shadow import Copy
 from tame_router.registry.canary.watch import CanaryWatch
@@ -97,13 +97,17 @@ class Heard(Testimony):
         A deadline is the caller's, and still counts: a lot has given both revisions the same
         callers, and one that is too slow for them would otherwise be seen by nobody. That there
         was no room says nothing of either.
+
+        A shadow's copy goes to one replica, and last: where it would be dropped for having failed
+        like this, the pair is dropped too. Else a shaky backend would speak for a bad shadow.
         """
         if not isinstance(error, BackendError) or isinstance(error, BackendOverloadedError):
             return
         expert, revision = error.metadata.get("expert"), error.metadata.get("revision", "")
         if expert:
             self._watch.observe(expert, revision, FAILED)
-        self._copy(FAILED)
+        if blames_revision(error, begun=bool(self._texts)):
+            self._copy(FAILED)
 
     def _decided(self, decision: Decision) -> None:
         if decision.join is Join.SINGLE:

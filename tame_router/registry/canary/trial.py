@@ -111,6 +111,7 @@ class CanaryTrial:
 
     Attributes:
         answers: Answers that were seen, by arm.
+        ratings: Bad ratings that were counted, by arm.
         verdict: What is known.
     """
 
@@ -123,6 +124,7 @@ class CanaryTrial:
         "_not_leaking",
         "_not_slow",
         "answers",
+        "ratings",
         "verdict",
     )
 
@@ -132,6 +134,7 @@ class CanaryTrial:
         self._against = {ground: Wager() for ground in WEIGHTS}
         self._not_bad, self._not_slow, self._not_leaking = Wager(), Wager(), Wager()
         self.answers = {Arm.LIVE: 0, Arm.CANARY: 0}
+        self.ratings = {Arm.LIVE: 0, Arm.CANARY: 0}
         self.verdict = Verdict.CONTINUE
 
     @property
@@ -175,6 +178,7 @@ class CanaryTrial:
             arm: Which revision's answer was rated.
             share: Share of the conversations that the canary answered then, in (0, 1).
         """
+        self.ratings[arm] += 1
         surprise = float(arm is Arm.CANARY) - share
         self._against[Ground.DISLIKED].play(surprise / max(share, 1 - share))
         return self._decide()

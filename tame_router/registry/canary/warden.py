@@ -19,7 +19,7 @@ from tame_router.registry.rollout.restoration import Rollback
 from tame_router.telemetry import log
 
 AGAIN_S = 5.0
-"""Time after which a move that failed is tried again."""
+"""Time after which a rollback that failed is tried again."""
 
 FOR_GOOD = (CorruptRevisionError, LabelMovedError, RevisionRefusedError)
 """What another try would meet again, or what somebody else has settled."""
@@ -55,7 +55,7 @@ class Warden:
         self._go_back = go_back
         self._go_on = go_on
         self._prove = prove
-        self._verdicts: dict[Verdict, asyncio.Queue[tuple[str, str]]] = {
+        self._verdicts: dict[Verdict, asyncio.Queue[tuple[str, Standing]]] = {
             verdict: asyncio.Queue() for verdict in (Verdict.ROLL_BACK, Verdict.GOOD)
         }
 
@@ -78,27 +78,39 @@ class Warden:
 
     async def _act_on(self, verdict: Verdict) -> None:
         while True:
-            expert, canary = await self._verdicts[verdict].get()
+            expert, decided = await self._verdicts[verdict].get()
             standing = self.watch.standing(expert)
-            if standing is None or standing.canary != canary:
+            if standing is None or not standing.same_trial(decided):
                 continue  # somebody was faster
             try:
                 await self._act(expert, standing, good=verdict is Verdict.GOOD)
             except TameError as error:
-                log.event(
-                    logging.ERROR, "adapter.canary_stays", expert=expert, because=error.message
-                )
-                if isinstance(error, FOR_GOOD):
-                    continue
+                self._failed(expert, standing, error)
+
+    def _failed(self, expert: str, standing: Standing, error: TameError) -> None:
+        """See to a canary that stays though there is a verdict on it."""
+        if standing.verdict is Verdict.GOOD:
+            # It goes on answering its share, so it must not go unwatched: a verdict is for good.
+            because = (
+                f"{standing.canary} is good, but stays what it is, on trial anew: {error.message}"
+            )
+            now = self.watch.standing(expert)
+            if now is not None and now.same_trial(standing):
+                self.watch.renew(expert)
+        else:
+            because = error.message
+            if not isinstance(error, FOR_GOOD):
                 # Whatever is away comes back; a canary that has gone meanwhile is passed over.
-                asyncio.get_running_loop().call_later(
-                    AGAIN_S, self._decided, expert, canary, verdict
-                )
+                loop = asyncio.get_running_loop()
+                loop.call_later(AGAIN_S, self._queue, expert, standing)
+        log.event(logging.ERROR, "adapter.canary_stays", expert=expert, because=because)
 
     async def _act(self, expert: str, standing: Standing, *, good: bool) -> None:
         """Let a canary answer all, or none; of a good shadow only note that it is."""
         canary = standing.canary
         counts = f"by {standing.canary_answers} answers beside {standing.live_answers}"
+        if standing.canary_ratings or standing.live_ratings:
+            counts += f" and {standing.canary_ratings} bad ratings beside {standing.live_ratings}"
         if good:
             because = f"{canary} is not clearly worse than what was live, {counts}"
             log.event(logging.INFO, "adapter.canary_good", expert=expert, because=because)
@@ -111,4 +123,9 @@ class Warden:
         await self._go_back(Rollback(expert=expert, because=because, canary=canary), ROUTER)
 
     def _decided(self, expert: str, canary: str, verdict: Verdict) -> None:
-        self._verdicts[verdict].put_nowait((expert, canary))
+        standing = self.watch.standing(expert)
+        if standing is not None and (standing.canary, standing.verdict) == (canary, verdict):
+            self._queue(expert, standing)
+
+    def _queue(self, expert: str, standing: Standing) -> None:
+        self._verdicts[standing.verdict].put_nowait((expert, standing))

@@ -29,6 +29,9 @@ class Standing:
         ground: What speaks against it the most, in words.
         live_answers: Answers of the live revision that were seen.
         canary_answers: Those of the canary.
+        live_ratings: Bad ratings of the live revision's answers that were counted.
+        canary_ratings: Those of the canary's.
+        trial: Which trial it is; another number, another trial.
     """
 
     canary: str
@@ -38,6 +41,13 @@ class Standing:
     ground: str
     live_answers: int
     canary_answers: int
+    live_ratings: int
+    canary_ratings: int
+    trial: int
+
+    def same_trial(self, other: "Standing") -> bool:
+        """Tell whether both are of one trial, with the same verdict."""
+        return (self.trial, self.verdict) == (other.trial, other.verdict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +55,7 @@ class _Watched:
     live: str
     canary: str
     shadow: bool
+    number: int
     trial: CanaryTrial
 
     def arm(self, revision: str) -> Arm | None:
@@ -62,11 +73,12 @@ class CanaryWatch:
         decided: Who is told.
     """
 
-    __slots__ = ("_decided", "_settings", "_watched")
+    __slots__ = ("_begun", "_decided", "_settings", "_watched")
 
     def __init__(self, settings: CanarySettings, decided: Decided) -> None:
         self._settings = settings
         self._decided = decided
+        self._begun = 0
         self._watched: dict[str, _Watched] = {}
 
     @property
@@ -86,12 +98,13 @@ class CanaryWatch:
         known = self._watched.get(expert)
         if known and (known.live, known.canary, known.shadow) == (live, canary, shadow):
             return
-        self._watched[expert] = _Watched(
-            live=live,
-            canary=canary,
-            shadow=shadow,
-            trial=CanaryTrial(self._settings.error_share),
-        )
+        self._watched[expert] = self._new(live, canary, shadow=shadow)
+
+    def renew(self, expert: str) -> None:
+        """Begin a new trial of the canary that an expert has; without one nothing happens."""
+        known = self._watched.get(expert)
+        if known is not None:
+            self._watched[expert] = self._new(known.live, known.canary, shadow=known.shadow)
 
     def end(self, expert: str) -> None:
         """Watch no longer; an expert without a canary is none."""
@@ -160,6 +173,19 @@ class CanaryWatch:
             ground=trial.ground.value,
             live_answers=trial.answers[Arm.LIVE],
             canary_answers=trial.answers[Arm.CANARY],
+            live_ratings=trial.ratings[Arm.LIVE],
+            canary_ratings=trial.ratings[Arm.CANARY],
+            trial=watched.number,
+        )
+
+    def _new(self, live: str, canary: str, *, shadow: bool) -> _Watched:
+        self._begun += 1
+        return _Watched(
+            live=live,
+            canary=canary,
+            shadow=shadow,
+            number=self._begun,
+            trial=CanaryTrial(self._settings.error_share),
         )
 
     def _tell(self, expert: str, watched: _Watched, before: Verdict, verdict: Verdict) -> None:

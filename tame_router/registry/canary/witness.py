@@ -24,17 +24,22 @@ class Witness:
     Args:
         watch: Is told what becomes of answers of experts with a canary; None: nobody is.
         offer: Takes copies of questions for shadows; it must not wait.
+        ratings_per_key: As `Ratings` takes it.
     """
 
     __slots__ = ("_ended", "_offer", "_ratings", "_seen", "_watch")
 
     def __init__(
-        self, watch: CanaryWatch | None = None, offer: Callable[[Copy], None] = lambda _: None
+        self,
+        watch: CanaryWatch | None = None,
+        offer: Callable[[Copy], None] = lambda _: None,
+        *,
+        ratings_per_key: int = 1,
     ) -> None:
         self._watch = watch
         self._offer = offer
         self._ended = False
-        self._ratings = Ratings()
+        self._ratings = Ratings(ratings_per_key)
         self._seen: OrderedDict[int, int] = OrderedDict()
 
     def hear(self, question: Question, catalog: Catalog, now: float) -> Testimony:

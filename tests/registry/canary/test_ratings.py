@@ -10,6 +10,9 @@ from tame_router.registry.canary.ratings import (
     Ratings,
 )
 
+MANY = 2 * REMEMBERED
+"""As many as none reaches."""
+
 RATED = Rated(
     expert="legal",
     revision="new",
@@ -21,7 +24,7 @@ RATED = Rated(
 
 def test_an_answer_is_rated_once() -> None:
     """A second rating of it finds nothing."""
-    ratings = Ratings()
+    ratings = Ratings(MANY)
     ratings.remember("answer-1", RATED)
     assert ratings.take("answer-1", "school", "legal") is RATED
     assert ratings.take("answer-1", "school", "legal") is None
@@ -29,7 +32,7 @@ def test_an_answer_is_rated_once() -> None:
 
 def test_who_was_not_answered_has_no_say() -> None:
     """Nor has one who names another expert; whoever was answered still has."""
-    ratings = Ratings()
+    ratings = Ratings(MANY)
     ratings.remember("answer-1", RATED)
     assert ratings.take("answer-2", "school", "legal") is None
     assert ratings.take("answer-1", "hospital", "legal") is None
@@ -39,7 +42,7 @@ def test_who_was_not_answered_has_no_say() -> None:
 
 def test_a_few_of_each_person_count() -> None:
     """Of another person, or about another canary, as many again."""
-    ratings = Ratings()
+    ratings = Ratings(MANY)
     others = replace(RATED, rater=replace(RATED.rater, user="lin")), replace(RATED, canary="newer")
     for number in range(MOST_OF_RATER + 2):
         ratings.remember(f"answer-{number}", RATED)
@@ -50,9 +53,37 @@ def test_a_few_of_each_person_count() -> None:
         assert ratings.take("answer", "school", "legal") is other
 
 
+def test_a_few_of_each_key_count() -> None:
+    """However many users it names; of another key, or about another canary, as many again."""
+    ratings = Ratings(5)
+
+    def count(rated: Rated) -> int:
+        found = 0
+        for number in range(20):
+            one = replace(rated, rater=replace(rated.rater, user=f"invented-{number}"))
+            ratings.remember("answer", one)
+            found += ratings.take("answer", "school", "legal") is not None
+        return found
+
+    assert count(RATED) == 5
+    assert count(replace(RATED, canary="newer")) == 5
+    assert count(replace(RATED, rater=replace(RATED.rater, subject="key-2"))) == 5
+
+
+def test_who_repeats_itself_takes_nothing_from_its_key() -> None:
+    """Ratings of one person beyond those that count leave room for the others of its key."""
+    ratings = Ratings(MOST_OF_RATER + 1)
+    for number in range(20):
+        ratings.remember(f"answer-{number}", RATED)
+        ratings.take(f"answer-{number}", "school", "legal")
+    lin = replace(RATED, rater=replace(RATED.rater, user="lin"))
+    ratings.remember("answer", lin)
+    assert ratings.take("answer", "school", "legal") is lin
+
+
 def test_the_oldest_are_forgotten() -> None:
     """However many answers, and raters, there are."""
-    ratings = Ratings()
+    ratings = Ratings(MANY)
     for number in range(REMEMBERED + 1):
         ratings.remember(f"answer-{number}", RATED)
     assert ratings.take("answer-0", "school", "legal") is None

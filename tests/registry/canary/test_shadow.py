@@ -17,7 +17,9 @@ from tame_router.chat import FinishReason, Guarding, Usage
 from tame_router.config_registry import CanarySettings
 from tame_router.errors import (
     AdapterNotLoadedError,
+    BackendFailedError,
     BackendOverloadedError,
+    BackendSilentError,
     BackendUnavailableError,
     DeadlineExceededError,
     InvalidRequestError,
@@ -39,6 +41,7 @@ class Scripted:
 
     Args:
         error: What it fails with; None: it does not.
+        begun: It fails after its first words.
 
     Attributes:
         text: What it says of everything.
@@ -47,7 +50,8 @@ class Scripted:
         heard: Set once it was asked anything.
     """
 
-    def __init__(self, error: Exception | None = None) -> None:
+    def __init__(self, error: Exception | None = None, *, begun: bool = False) -> None:
+        self._begun = begun
         self.text = "words"
         self.error = error
         self.asked: list[Generation] = []
@@ -58,11 +62,13 @@ class Scripted:
         """Answer."""
         self.asked.append(generation)
         self.heard.set()
-        if self.error is not None:
+        if self.error is not None and not self._begun:
             raise self.error
 
         async def pieces() -> AsyncIterator[Piece]:
             yield Piece(text=self.text)
+            if self.error is not None:
+                raise self.error
             yield Piece(finish_reason=FinishReason.STOP, usage=Usage(completion_tokens=2))
 
         yield pieces()
@@ -151,25 +157,31 @@ async def test_a_copy_goes_behind_all_callers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "outcome", "counts"),
+    ("error", "begun", "outcome", "counts"),
     [
-        (BackendUnavailableError("gone"), "failed", 1),
-        (DeadlineExceededError("too late"), "failed", 1),
-        (BackendOverloadedError("busy"), "dropped", 0),
-        (AdapterNotLoadedError("not yet"), "dropped", 0),
-        (InvalidRequestError("too long"), "dropped", 0),
+        (BackendUnavailableError("gone"), False, "failed", 1),
+        (BackendFailedError("500"), False, "failed", 1),
+        (DeadlineExceededError("too late"), True, "failed", 1),
+        (DeadlineExceededError("too late"), False, "dropped", 0),
+        (BackendSilentError("silent"), True, "failed", 1),
+        (BackendSilentError("silent"), False, "dropped", 0),
+        (BackendOverloadedError("busy"), False, "dropped", 0),
+        (AdapterNotLoadedError("not yet"), False, "dropped", 0),
+        (InvalidRequestError("too long"), False, "dropped", 0),
     ],
 )
-async def test_failures_are_told_to_the_watch(error: TameError, outcome: str, counts: int) -> None:
-    """What the revision is to blame for counts; a backend that is busy, or a question, does not."""
-    place = Place(Scripted(error=error))
+async def test_failures_are_told_to_the_watch(
+    error: TameError, begun: bool, outcome: str, counts: int
+) -> None:
+    """What the revision is to blame for counts; a busy backend, a question, or starving do not."""
+    place = Place(Scripted(error=error, begun=begun))
     await done(place, copy())
     assert place.outcomes == {outcome: 1}
     assert place.standing.canary_answers == counts
 
 
-async def test_what_breaks_ends_nothing() -> None:
-    """After an error that nobody foresaw the next copy is asked all the same."""
+async def test_what_breaks_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """After an error that nobody foresaw the next copy is asked; what it says is not logged."""
     backend = Scripted(error=RuntimeError("a fault of ours"))
     place = Place(backend, at_once=2)
     async with asyncio.TaskGroup() as group:
@@ -182,6 +194,9 @@ async def test_what_breaks_ends_nothing() -> None:
             await place.counted.wait()
         task.cancel()
     assert place.outcomes == {"answered": 1}
+    (record,) = [one for one in caplog.records if one.getMessage() == "adapter.copy_broke"]
+    assert "a fault of ours" not in str(vars(record))
+    assert "RuntimeError at test_shadow.py:" in str(vars(record))
 
 
 async def test_what_finds_no_place_is_dropped() -> None:

@@ -12,7 +12,11 @@ from tame_router.catalog.revision import Revision
 from tame_router.chat import FinishReason, Message, Role, Sampling, Usage
 from tame_router.config_registry import CanarySettings
 from tame_router.errors import (
+    AdapterNotLoadedError,
+    BackendFailedError,
     BackendOverloadedError,
+    BackendRefusedKeyError,
+    BackendSilentError,
     BackendUnavailableError,
     DeadlineExceededError,
     InvalidRequestError,
@@ -171,11 +175,11 @@ def test_what_the_backend_is_to_blame_for_counts(
 def test_bad_ratings_of_answers_that_counted_end_a_canary(
     watch: CanaryWatch, told: list[Verdict]
 ) -> None:
-    """Of many persons; one that repeats itself counts a few times."""
-    witness = Witness(watch)
+    """Of many persons with keys of their own; one that repeats itself counts a few times."""
+    witness = Witness(watch, ratings_per_key=5)
 
-    def rated(number: int, user: str) -> None:
-        heard = witness.hear(asked(number, user=user), CATALOG, NOW)
+    def rated(number: int, user: str, key: str = "key-1") -> None:
+        heard = witness.hear(asked(number, user=user, subject=key), CATALOG, NOW)
         for event in written(NEW.name):
             heard.see(event)
         witness.dislike(f"answer-{number}", "school", "legal")
@@ -183,8 +187,11 @@ def test_bad_ratings_of_answers_that_counted_end_a_canary(
     for number in range(40):
         rated(number, "wang")
     assert told == []
-    for number in range(40, 70):
+    for number in range(40, 80):
         rated(number, str(number))
+    assert told == []
+    for number in range(80, 110):
+        rated(number, str(number), f"key-{number}")
     assert told == [Verdict.ROLL_BACK]
 
 
@@ -238,6 +245,32 @@ def test_a_question_that_failed_is_copied_too(watch: CanaryWatch) -> None:
         heard.failed(error)
     (copy,) = offered
     assert (copy.outcome, copy.text, copy.time_s) == (FAILED, "", None)
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "copies"),
+    [
+        (AdapterNotLoadedError("not there"), [], 0),
+        (BackendRefusedKeyError("no"), [], 0),
+        (DeadlineExceededError("too late"), [], 0),
+        (DeadlineExceededError("too late"), ["a"], 1),
+        (BackendSilentError("silent"), [], 0),
+        (BackendSilentError("silent"), ["a"], 1),
+        (BackendFailedError("500"), [], 1),
+    ],
+)
+def test_a_pair_is_dropped_whichever_of_it_a_replica_failed(
+    watch: CanaryWatch, error: TameError, words: list[str], copies: int
+) -> None:
+    """For what a copy would be dropped, a live failure is not compared with a copy either."""
+    watch.begin("legal", LIVE.name, NEW.name, shadow=True)
+    offered: list[Copy] = []
+    heard = Witness(watch, offered.append).hear(QUESTION, SHADOWED, NOW)
+    heard.see(decided())
+    for text in words:
+        heard.see(Delta(expert="legal", revision=LIVE.name, text=text))
+    heard.failed(error)
+    assert len(offered) == copies
 
 
 def test_what_several_experts_answer_is_not_copied(watch: CanaryWatch) -> None:
