@@ -222,6 +222,12 @@ def run(
     uvloop.run(_serve(settings, announce, lifeline))
 
 
+def _cut(loop: asyncio.AbstractEventLoop, lifeline: int, stopping: asyncio.Event) -> None:
+    """End the service: nothing is ever written to a lifeline, so what can be read is its end."""
+    loop.remove_reader(lifeline)  # it can be read from now on, always
+    stopping.set()
+
+
 async def _serve(
     settings: Settings, announce: Callable[[str, str], None], lifeline: int | None
 ) -> None:
@@ -230,8 +236,7 @@ async def _serve(
     for number in SIGNALS:
         loop.add_signal_handler(number, stopping.set)
     if lifeline is not None:
-        # Nothing is ever written to it: what can be read is its end.
-        loop.add_reader(lifeline, stopping.set)
+        loop.add_reader(lifeline, _cut, loop, lifeline, stopping)
     try:
         http: list[str] = []
         async with running(settings, announce_http=http.append) as address:

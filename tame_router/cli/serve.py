@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 
 from tame_router.cli.arguments import Commands, add_command, add_config
@@ -42,7 +43,7 @@ def add(commands: Commands) -> None:
         metavar="N",
         help="processes that serve side by side (server.workers)",
     )
-    parser.add_argument("--worker", type=json.loads, help=argparse.SUPPRESS)
+    parser.add_argument("--worker", type=_orders, help=argparse.SUPPRESS)
     parser.set_defaults(run=run)
 
 
@@ -53,7 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
     names = ("host", "port", "insecure", "workers")
     server = {name: getattr(arguments, name) for name in names}
     server = {name: value for name, value in server.items() if value is not None}
-    given = arguments.worker or ({"server": server} if server else {})
+    given = (
+        arguments.worker if arguments.worker is not None else ({"server": server} if server else {})
+    )
     settings = load_settings(arguments.config, given)
     if settings.server.workers:
         from tame_router.workers.supervisor import supervise
@@ -61,8 +64,25 @@ def run(arguments: argparse.Namespace) -> int:
         return supervise(settings, arguments.config, given, _announce)
     from tame_router import app
 
-    app.run(settings, _announce, lifeline=sys.stdin.fileno() if arguments.worker else None)
+    if arguments.worker is None:
+        app.run(settings, _announce)
+    else:
+        app.run(settings, _announce_once, lifeline=sys.stdin.fileno())
     return 0
+
+
+def _orders(text: str) -> dict[str, dict[str, object]]:
+    """Read what a worker is told: values by section and name."""
+    found = json.loads(text)
+    if not isinstance(found, dict) or not all(isinstance(each, dict) for each in found.values()):
+        raise ValueError("expected an object of objects")
+    return found
+
+
+def _announce_once(address: str, http_address: str) -> None:
+    """Announce to the one that sees to the workers, which reads no more afterwards."""
+    _announce(address, http_address)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
 def _announce(address: str, http_address: str) -> None:

@@ -5,9 +5,10 @@ What a router has counted stays counted when it has ended: a sum that falls woul
 to whoever reads it. Gauges, and what is known of its process, go with it.
 """
 
+import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from tame_router.durable_file import locked
+from tame_router.telemetry import log
 from tame_router.telemetry.instrument import INSTRUMENTS
 from tame_router.telemetry.instrument_kind import Kind
 from tame_router.telemetry.metric import Metrics, Series
@@ -53,15 +55,22 @@ class MetricsPool:
         self._file = file_of(folder, os.getpid())
         self._interval_s = interval_s
         self._closing = threading.Event()
+        self._writing = threading.Lock()
+        self._lost = False
         self._write()
         self._thread = threading.Thread(target=self._keep_writing, name="metrics-pool", daemon=True)
         self._thread.start()
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """Write the metrics of all as text; blocks for a few milliseconds. See `Metrics.render`."""
-        with locked(self._folder):
-            others = [_read(path) for path in self._folder.glob("*.msgpack") if path != self._file]
-        everybody = [self._own(), *others]
+        """Write the metrics of all as text; blocks for a few milliseconds. See `Metrics.render`.
+
+        What is shown is written first: it must not be less when this router ends after it.
+        """
+        own = self._write()
+        everybody = [own]
+        with suppress(OSError), locked(self._folder):
+            others = [path for path in self._folder.glob("*.msgpack") if path != self._file]
+            everybody += [_read(path) for path in others]
         summed = Metrics(_Processes([each.process for each in everybody]))
         for each in everybody:
             _put(summed, each)
@@ -77,12 +86,20 @@ class MetricsPool:
         while not self._closing.wait(self._interval_s):
             self._write()
 
-    def _own(self) -> _Numbers:
-        series = {instrument.name: found for instrument, found in self._metrics.read()}
-        return _Numbers(series, dict(_process()))
-
-    def _write(self) -> None:
-        _replace(self._file, self._own())
+    def _write(self) -> _Numbers:
+        """Write what this router has, and give it; a full disk is told of once, and tried again."""
+        with self._writing:
+            series = {instrument.name: found for instrument, found in self._metrics.read()}
+            numbers = _Numbers(series, dict(_process()))
+            try:
+                _replace(self._file, numbers)
+            except OSError as error:
+                if not self._lost:
+                    log.event(logging.WARNING, "metrics.unwritten", because=str(error))
+                self._lost = True
+            else:
+                self._lost = False
+        return numbers
 
 
 def file_of(folder: Path, pid: int) -> Path:
@@ -106,12 +123,8 @@ def keep_counted(folder: Path, pid: int) -> None:
         for each in (ended, path):
             if each.exists():
                 _put(summed, _read(each))
-        counted = {
-            instrument.name: found
-            for instrument, found in summed.read()
-            if instrument.kind is not Kind.GAUGE
-        }
-        _replace(ended, _Numbers(counted))
+        everything = {instrument.name: found for instrument, found in summed.read()}
+        _replace(ended, _Numbers(_counted(everything)))
         path.unlink()
 
 
@@ -147,7 +160,21 @@ def _put(metrics: Metrics, numbers: _Numbers) -> None:
 
 
 def _read(path: Path) -> _Numbers:
-    return msgspec.msgpack.decode(path.read_bytes(), type=_Numbers)
+    """Read what a router has counted; and what it has now, where it is still there.
+
+    One that was killed while it started has nobody who keeps what it counted.
+    """
+    numbers = msgspec.msgpack.decode(path.read_bytes(), type=_Numbers)
+    if path.name == _ENDED or Path(f"/proc/{path.stem}").exists():
+        return numbers
+    return _Numbers(_counted(numbers.series))
+
+
+def _counted(series: Mapping[str, list[Series]]) -> dict[str, list[Series]]:
+    """Give the counters and histograms."""
+    known = ((name, _BY_NAME.get(name)) for name in series)
+    kept = [name for name, found in known if found and found.kind is not Kind.GAUGE]
+    return {name: series[name] for name in kept}
 
 
 def _replace(path: Path, numbers: _Numbers) -> None:

@@ -1,6 +1,8 @@
 """Whether what a router is made of has changed on disk; blocks, briefly."""
 
+import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -12,15 +14,24 @@ Signature = frozenset[tuple[str, int, int]]
 
 
 def signature(paths: tuple[Path, ...]) -> Signature:
-    """Look at files, and at all that is in folders; what is not there counts for nothing."""
-    files = (file for path in paths for file in (path, *path.rglob("*")))
-    return frozenset(filter(None, map(_mark, files)))
+    """Look at files, and at all that is in folders.
+
+    What is not there, or goes while it is looked at, counts for nothing: it never raises.
+    """
+    return frozenset(filter(None, map(_mark, _files(paths))))
+
+
+def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
+    for path in paths:
+        yield path
+        for folder, _, names in os.walk(path):  # which passes over what it cannot read
+            yield from (Path(folder, name) for name in names)
 
 
 def _mark(file: Path) -> tuple[str, int, int] | None:
     try:
         found = file.stat()
-    except OSError:  # removed since it was listed
+    except OSError:
         return None
     if not stat.S_ISREG(found.st_mode):
         return None

@@ -31,6 +31,11 @@ class Crew:
         self._ending = asyncio.Event()
         self._workers: list[Worker] = []
 
+    @property
+    def pids(self) -> list[int]:
+        """Numbers of the workers' processes, the last one where a place is empty."""
+        return [worker.pid for worker in self._workers]
+
     async def start(self) -> None:
         """Start all, and wait until they take calls; none is left when one does not.
 
@@ -74,24 +79,51 @@ class Crew:
     async def _keep(self, place: int) -> None:
         loop = asyncio.get_running_loop()
         patience, begun = Patience(), loop.time()
-        while not self._ending.is_set():
-            worker = self._workers[place]
-            code = await worker.ended()
-            await asyncio.to_thread(keep_counted, self._pool, worker.pid)
-            if self._ending.is_set():
-                return
-            log.event(logging.ERROR, "worker.ended", pid=worker.pid, exit_code=code)
+        worker: Worker | None = self._workers[place]
+        while True:
+            if worker is not None:
+                code = await worker.ended()
+                await self._keep_counted(worker)
+                if self._ending.is_set():
+                    return
+                log.event(logging.ERROR, "worker.ended", pid=worker.pid, exit_code=code)
             patience = patience.ended(loop.time() - begun)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience.wait_s):
                     await self._ending.wait()
                     return
             begun = loop.time()
-            with contextlib.suppress(WorkerFailedError):  # it is seen to have ended above
-                self._workers[place] = await Worker.start(self._command)
-                log.event(logging.INFO, "worker.started", pid=self._workers[place].pid)
+            worker = await self._next()
+            if worker is not None:
+                self._workers[place] = worker
                 if self._ending.is_set():  # `end` has not seen it
-                    await self._workers[place].leave(self._grace_s)
+                    await worker.leave(self._grace_s)
+                    return
+                log.event(logging.INFO, "worker.started", pid=worker.pid)
+
+    async def _next(self) -> Worker | None:
+        """Start one worker more; None: it does not come to take calls, or the crew ends."""
+        async with asyncio.TaskGroup() as group:
+            starting = group.create_task(self._started())
+            ending = group.create_task(self._ending.wait())
+            await asyncio.wait((starting, ending), return_when=asyncio.FIRST_COMPLETED)
+            ending.cancel()
+            starting.cancel()  # no change where it is done
+        return None if starting.cancelled() else starting.result()
+
+    async def _started(self) -> Worker | None:
+        try:
+            return await Worker.start(self._command)
+        except WorkerFailedError as error:
+            log.event(logging.ERROR, "worker.failed", because=str(error))
+            return None
+
+    async def _keep_counted(self, worker: Worker) -> None:
+        """Keep what a worker has counted; it is no reason to end if that cannot be kept."""
+        try:
+            await asyncio.to_thread(keep_counted, self._pool, worker.pid)
+        except (OSError, ValueError) as error:
+            log.event(logging.WARNING, "worker.metrics_lost", pid=worker.pid, because=str(error))
 
     async def _leave(self) -> None:
         async with asyncio.TaskGroup() as group:

@@ -39,6 +39,7 @@ class Ports:
 
     Args:
         wanted: Which.
+        shared: Other routers may listen on them too.
 
     Attributes:
         numbers: Port by setting.
@@ -47,12 +48,12 @@ class Ports:
         ConfigError: When one of them is another's.
     """
 
-    def __init__(self, wanted: tuple[Place, ...]) -> None:
+    def __init__(self, wanted: tuple[Place, ...], *, shared: bool = False) -> None:
         self.wanted = wanted
         self.numbers: dict[str, int] = {}
         with ExitStack() as stack:
             for place in wanted:
-                held = stack.enter_context(_held(place))
+                held = stack.enter_context(_held(place, shared=shared))
                 self.numbers[place.setting] = int(held.getsockname()[1])
             self._held = stack.pop_all()
 
@@ -61,22 +62,23 @@ class Ports:
         self._held.close()
 
 
-def _held(place: Place) -> socket.socket:
+def _held(place: Place, *, shared: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
     address = (place.host.strip("[]"), place.port)
     try:
-        # Alone first: whoever shares a port with others would share it with strangers too.
-        with socket.socket(family, socket.SOCK_STREAM) as alone:
-            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            alone.bind(address)
-            alone.listen()
-        shared = socket.socket(family, socket.SOCK_STREAM)
-        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if not shared:
+            # Alone first: whoever shares a port with workers would share it with strangers too.
+            with socket.socket(family, socket.SOCK_STREAM) as alone:
+                alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                alone.bind(address)
+                alone.listen()
+        held = socket.socket(family, socket.SOCK_STREAM)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
-            shared.bind(address)
+            held.bind(address)
         except OSError:
-            shared.close()
+            held.close()
             raise
     except OSError as error:
         raise ConfigError(
@@ -85,4 +87,4 @@ def _held(place: Place) -> socket.socket:
             f" machine's; stop the other program or set"
             f" TAME_{place.setting.upper().replace('.', '__')}"
         ) from None
-    return shared
+    return held

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import shutil
 import signal
 import tempfile
@@ -15,11 +16,14 @@ from tame_router.config_file import config_path, load_settings
 from tame_router.errors import ConfigError
 from tame_router.host_port import host_port
 from tame_router.telemetry import log
-from tame_router.workers.changes import INTERVAL_S, signature
+from tame_router.workers.changes import INTERVAL_S, Signature, signature
 from tame_router.workers.crew import Crew, command
 from tame_router.workers.orders import Given, Orders
 from tame_router.workers.ports import Ports, places
 from tame_router.workers.worker import WorkerFailedError
+
+_POOL: Final = "tame-workers-"
+"""How the names of folders of metrics begin; the process number follows."""
 
 STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 """What ends the service in good order."""
@@ -50,8 +54,9 @@ class Supervisor:
         self._given = given
         self._announce = announce
         self._settings = settings
-        self._ports = Ports(places(self._settings))
-        self._pool = Path(tempfile.mkdtemp(prefix="tame-workers-"))
+        self._ports = Ports(places(settings), shared=settings.server.reuse_port)
+        _sweep()
+        self._pool = Path(tempfile.mkdtemp(prefix=f"{_POOL}{os.getpid()}-"))
         self._stopping = asyncio.Event()
         self._due = asyncio.Event()
 
@@ -102,7 +107,7 @@ class Supervisor:
             settings = await asyncio.to_thread(load_settings, self._config, self._given)
             self._require_same_ports(settings)
             crew = await self._hire(settings)
-        except (ConfigError, WorkerFailedError, OSError) as error:
+        except (ConfigError, WorkerFailedError) as error:
             log.event(logging.ERROR, "workers.reload_refused", because=str(error))
             return None
         if crew is not None:
@@ -141,12 +146,15 @@ class Supervisor:
         while True:
             await asyncio.sleep(INTERVAL_S)
             now = await self._signature()
-            if now == seen != known and self._settings.server.reload_on_change:
+            if now == seen != known:
                 known = now
-                self._due.set()
+                if self._settings.server.reload_on_change:
+                    self._due.set()
             seen = now
 
-    async def _signature(self) -> frozenset[tuple[str, int, int]]:
+    async def _signature(self) -> Signature:
+        if not self._settings.server.reload_on_change:
+            return frozenset()
         file = config_path(self._config)
         paths = (self._settings.experts_dir, *([file] if file else []))
         return await asyncio.to_thread(signature, paths)
@@ -189,10 +197,18 @@ def supervise(
     return code
 
 
-async def _failure(crew: Crew) -> WorkerFailedError | OSError | None:
+def _sweep() -> None:
+    """Remove the folders of those that were killed; what is another user's stays."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_POOL}*"):
+        pid = folder.name.removeprefix(_POOL).split("-")[0]
+        if not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _failure(crew: Crew) -> WorkerFailedError | None:
     """Start workers; give what kept them from it, as a task group would wrap it."""
     try:
         await crew.start()
-    except (WorkerFailedError, OSError) as error:
+    except WorkerFailedError as error:
         return error
     return None

@@ -12,16 +12,19 @@ READY: Final = b"serving on "
 CUT_S: Final = 5.0
 """Time beyond its grace that a worker gets to end."""
 
+START_S: Final = 900.0
+"""Longest start: the first one may have to train the router."""
+
 
 class WorkerFailedError(Exception):
-    """A worker ended before it took calls; it has said why.
+    """A worker did not come to take calls; where it ended, it has said why.
 
     Attributes:
-        exit_code: Of its process.
+        exit_code: Of its process; 1 where there is none, or it was killed.
     """
 
-    def __init__(self, exit_code: int) -> None:
-        super().__init__(f"a worker ended with exit code {exit_code} before it took calls")
+    def __init__(self, because: str, exit_code: int = 1) -> None:
+        super().__init__(because)
         self.exit_code = exit_code
 
 
@@ -36,23 +39,31 @@ class Worker:
         self._process = process
 
     @classmethod
-    async def start(cls, command: Sequence[str]) -> "Worker":
+    async def start(cls, command: Sequence[str], within_s: float = START_S) -> "Worker":
         """Start one, and wait until it takes calls.
 
         Raises:
-            WorkerFailedError: When it ends before.
-            OSError: When there can be no process.
+            WorkerFailedError: When there can be no process, or it does not come to that in time.
         """
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            # Ctrl-C on a terminal is for the one that sees to all of them.
-            start_new_session=True,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                # Ctrl-C on a terminal is for the one that sees to all of them.
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise WorkerFailedError(f"no worker can be started: {error}") from error
         worker = cls(process)
         try:
-            await worker._ready()
+            async with asyncio.timeout(within_s):
+                await worker._ready()
+        except (TimeoutError, ValueError) as error:  # ValueError: a line without an end
+            worker.kill()
+            raise WorkerFailedError(
+                f"a worker did not say within {within_s:g} s that it takes calls"
+            ) from error
         except BaseException:
             # Cancelled, too: nobody else knows of it yet.
             worker.kill()
@@ -94,4 +105,5 @@ class Worker:
         async for line in lines:
             if line.startswith(READY):
                 return
-        raise WorkerFailedError(await self.ended())
+        code = await self.ended()
+        raise WorkerFailedError(f"a worker ended with exit code {code} before it took calls", code)
