@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 from tame_router.workers.crew import Crew
@@ -110,7 +111,7 @@ async def test_metrics_that_cannot_be_kept_end_nobody(hire: Hire, tmp_path: Path
     before = crew.pids
     async with anyio.create_task_group() as group:
         group.start_soon(crew.keep)
-        tmp_path.rmdir()
+        await anyio.to_thread.run_sync(tmp_path.rmdir)
         os.kill(before[0], signal.SIGKILL)
         with anyio.fail_after(20):
             await until(lambda: crew.pids != before)
