@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
+import anyio
 import pytest
 
 from tame_router import app
@@ -16,6 +17,7 @@ from tame_router.chat import Message, Role, Sampling, Usage
 from tame_router.client.async_client import AsyncClient
 from tame_router.client.event import Delta, ExpertFinish
 from tame_router.config import Settings
+from tame_router.errors import BackendUnavailableError
 from tests.cutting_proxy import CuttingProxy
 from tests.router_fixture import changed
 
@@ -24,6 +26,8 @@ pytestmark = pytest.mark.anyio
 QUESTION = "My landlord keeps my deposit after I moved out. What can I do?"
 TO_ITS_END = Sampling(max_tokens=200, temperature=0.0)
 LIMITED = Sampling(max_tokens=12, temperature=0.0)
+ONE_TOKEN = Sampling(max_tokens=1, temperature=0.0)
+LOOKS = 20
 CUTS = (1, 2, 3, 7, 12)
 """Events after which it is cut; the first is the role's. A CPU has no time for all of them."""
 
@@ -51,9 +55,21 @@ async def cut_client(
             server={"insecure": True},
         )
         address = await stack.enter_async_context(app.running(settings))
-        # A busy engine may be too slow for the router's first look: a call looks once more. What
-        # is asked again after a cut would not have moved, and so would be noticed.
-        yield await stack.enter_async_context(AsyncClient(address, attempts=5))
+        client = await stack.enter_async_context(AsyncClient(address, attempts=1))
+        await ready(client)
+        yield client
+
+
+async def ready(client: AsyncClient) -> None:
+    """Ask until somebody answers: a busy engine may be too slow for the router's first look."""
+    for _ in range(LOOKS):
+        try:
+            await ask(client, ONE_TOKEN)
+        except BackendUnavailableError as error:
+            await anyio.sleep(error.retry_after_s or 1.0)
+        else:
+            return
+    raise AssertionError(f"neither replica was ready within {LOOKS} looks")
 
 
 async def ask(client: AsyncClient, sampling: Sampling) -> tuple[str, Usage, int]:
