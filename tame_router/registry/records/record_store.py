@@ -80,6 +80,18 @@ class RecordStore(RevisionRecords, LabelStore, JobStore, RequestStore):
         with self._database.reading() as connection:
             return list(connection.execute(query.order_by(REVISION.c.name)).scalars())
 
+    def removals(self, after: str, limit: int) -> Sequence[tuple[str, bool]]:
+        """Give names of revisions in order, each with whether its bytes were noted as removed.
+
+        Args:
+            after: Only names behind this; empty: from the first.
+            limit: Most of them, ≥ 1.
+        """
+        query = select(REVISION.c.name, REVISION.c.removed).where(REVISION.c.name > after)
+        query = query.order_by(REVISION.c.name).limit(limit)
+        with self._database.transaction() as connection:
+            return [(row.name, row.removed) for row in connection.execute(query)]
+
     def mark_removed(self, name: str, actor: Actor = ROUTER) -> bool:
         """Note that a revision's bytes go, also in its history; to be called before they do.
 
