@@ -249,7 +249,7 @@ def _said(share: float | None, *, shadow: bool) -> str:
     """Say what was published, for the history."""
     if share is None:
         return "published"
-    conversations = f"{share:.0%} of the conversations"
+    conversations = f"{share * 100:.15g}% of the conversations"
     return (
         f"published as a shadow of {conversations}" if shadow else f"published to {conversations}"
     )
