@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
-import s3fs
 import sqlalchemy.event
 from sqlalchemy import Engine
 
@@ -194,7 +194,7 @@ def damage(request: pytest.FixtureRequest, tmp_path: Path, name: str) -> None:
     """Let a revision's manifest rot, wherever the store of a test is."""
     key = f"revisions/{name}/manifest.json"
     if "s3" in request.node.callspec.id:
-        s3fs.S3FileSystem(skip_instance_cache=True).pipe_file(f"{BUCKET}/strays/{key}", b"{}")
+        fsspec.filesystem("s3", skip_instance_cache=True).pipe_file(f"{BUCKET}/strays/{key}", b"{}")
         return
     document = tmp_path / "store" / key
     document.unlink()
