@@ -190,8 +190,11 @@ class AdapterDesk:
     ) -> RevisionRecord:
         experts = _experts(caller)
         record = await self._registry.revision(name, with_report=with_report)
-        if record is None or (experts is not None and record.expert not in experts):
+        expert = name.partition("--")[0] if record is None else record.expert
+        if experts is not None and expert not in experts:
             raise unknown_revision(name)
+        if record is None:
+            raise await self._registry.absent(name)
         return record
 
 

@@ -11,7 +11,7 @@ from tame_router.api.admin_request import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, read
 from tame_router.errors import InvalidRequestError, RequestTooLargeError
 from tame_router.registry.finding import Finding
 from tame_router.registry.manifest import FileEntry
-from tame_router.registry.request import Announcement, Chunk, Publication, Wanted
+from tame_router.registry.request import Announcement, Chunk, Publication, Wanted, require_share
 from tame_router.registry.state import State
 from tame_router.registry.uploading.upload_refusal import refusal
 from tame_router.registry.validation.file_rules import check_count, check_path_length
@@ -195,8 +195,8 @@ def read_publication(proto: pb.PublishAdapterRevisionRequest) -> Publication:
     """Read how a revision is to be published.
 
     Raises:
-        InvalidRequestError: When the share of a canary or a shadow is none, both are given, or a
-            name is malformed.
+        InvalidRequestError: When the share of a canary or a shadow is none, both are given, the
+            generation is none, or a name is malformed.
     """
     canary = proto.canary_share if proto.HasField("canary_share") else None
     shadow = proto.shadow_share if proto.HasField("shadow_share") else None
@@ -207,6 +207,12 @@ def read_publication(proto: pb.PublishAdapterRevisionRequest) -> Publication:
             field="shadow_share",
         )
     expected = proto.expected_generation if proto.HasField("expected_generation") else None
+    if expected is not None and expected < 0:
+        raise InvalidRequestError(
+            f"expected_generation is {expected}; expected 0 for a label that never moved, or what"
+            " ListLabelHistory tells",
+            field="expected_generation",
+        )
     return Publication(
         name=read_revision_name(proto.name),
         canary_share=_share(canary, "canary_share") or _share(shadow, "shadow_share"),
@@ -217,12 +223,8 @@ def read_publication(proto: pb.PublishAdapterRevisionRequest) -> Publication:
 
 
 def _share(share: float | None, field: str) -> float | None:
-    # Written so that NaN, which compares false with everything, is refused too.
-    if share is not None and not 0 < share < 1:
-        raise InvalidRequestError(
-            f"{field} is {share:g}; expected above 0 and below 1, or nothing for all callers",
-            field=field,
-        )
+    if share is not None:
+        require_share(share, field)
     return share
 
 

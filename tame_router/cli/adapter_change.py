@@ -8,8 +8,10 @@ from tame_router.cli.adapter_desk import (
     add_router,
     add_waiting,
     connected,
+    generation,
     label_facts,
     label_text,
+    number_text,
     revision_facts,
     share,
     size_text,
@@ -51,8 +53,8 @@ def add(commands: Commands) -> None:
         "--canary",
         type=share,
         metavar="SHARE",
-        help="only this share of the conversations, in (0, 1), until the router lets it answer"
-        " all or takes it back",
+        help="only this share of the conversations, from 0.001 to below 1, until the router lets"
+        " it answer all or takes it back",
     )
     tried.add_argument(
         "--shadow",
@@ -63,7 +65,7 @@ def add(commands: Commands) -> None:
     )
     publish.add_argument(
         "--generation",
-        type=int,
+        type=generation,
         metavar="N",
         help="only while the label is at this generation, as `history` showed it",
     )
@@ -148,13 +150,14 @@ def run_collect(arguments: argparse.Namespace) -> int:
 
     with connected(arguments) as client:
         collected = client.adapters.collect(dry_run=arguments.dry_run)
+    removed = len(collected.revisions) + len(collected.strays)
     verb = "would remove" if arguments.dry_run else "removed"
     text = "\n".join(
         [
             *collected.revisions,
             *(f"{name}  (no record names it)" for name in collected.strays),
-            f"{verb} {len(collected.revisions) + len(collected.strays)} revisions,"
-            f" {size_text(collected.freed_bytes)}, and {collected.uploads} unfinished uploads",
+            f"{verb} {number_text(removed, 'revision')}, {size_text(collected.freed_bytes)},"
+            f" and {number_text(collected.uploads, 'unfinished upload')}",
         ]
     )
     _show({**dataclasses.asdict(collected), "dry_run": arguments.dry_run}, text, arguments)

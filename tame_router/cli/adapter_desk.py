@@ -100,6 +100,19 @@ def count(text: str) -> int:
     return int(text)
 
 
+def generation(text: str) -> int:
+    """Read the number of a label's move.
+
+    Raises:
+        argparse.ArgumentTypeError: When it is no number from 0.
+    """
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no generation; expected 0, or a number that `history` shows"
+        )
+    return int(text)
+
+
 def tell(text: str) -> None:
     """Say something to people, beside the output."""
     sys.stderr.write(plain(text) + "\n")
@@ -140,11 +153,11 @@ def label_text(label: "Label") -> str:
     """Tell in a sentence what answers."""
     text = f"{label.expert}: {label.live or 'the base model'} answers"
     if label.canary:
-        text += f", and {label.canary} {label.canary_share:.1%} of the conversations"
+        text += f", and {label.canary} {share_text(label.canary_share)} of the conversations"
     if label.shadow_good:
         text += f"; {label.shadow} was found good as a shadow, and waits to be published"
     elif label.shadow:
-        text += f"; {label.shadow} answers copies of {label.shadow_share:.1%}, for nobody"
+        text += f"; {label.shadow} answers copies of {share_text(label.shadow_share)}, for nobody"
     return text
 
 
@@ -152,6 +165,16 @@ def finding_text(finding: "Finding | Found") -> str:
     """Tell in a line what was found."""
     place = f" ({finding.path})" if finding.path else ""
     return f"{finding.reason}{place}: {finding.message}; {finding.advice}"
+
+
+def share_text(value: float) -> str:
+    """Write a share for people, as exactly as it was given."""
+    return f"{value * 100:.15g}%"
+
+
+def number_text(number: int, one: str) -> str:
+    """Write how many there are of something whose plural ends in s."""
+    return f"{number} {one}" if number == 1 else f"{number} {one}s"
 
 
 def size_text(size_bytes: int) -> str:

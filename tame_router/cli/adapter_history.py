@@ -10,6 +10,7 @@ from tame_router.cli.adapter_desk import (
     count,
     label_facts,
     label_text,
+    share_text,
     tell,
 )
 from tame_router.cli.arguments import Commands, add_command
@@ -110,9 +111,9 @@ def move_text(change: "LabelChange") -> str:
 
 def _move_row(change: "LabelChange") -> tuple[str, ...]:
     label = change.label
-    canary = f"{label.canary} {label.canary_share:.1%}" if label.canary else "-"
+    canary = f"{label.canary} {share_text(label.canary_share)}" if label.canary else "-"
     if label.shadow:
-        canary = f"shadow {label.shadow} {label.shadow_share:.1%}"
+        canary = f"shadow {label.shadow} {share_text(label.shadow_share)}"
     return (
         str(label.generation),
         time_text(label.update_time),

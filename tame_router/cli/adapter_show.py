@@ -5,7 +5,14 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from tame_router.cli.adapter_desk import add_router, connected, count, revision_facts, size_text
+from tame_router.cli.adapter_desk import (
+    add_router,
+    connected,
+    count,
+    revision_facts,
+    share_text,
+    size_text,
+)
 from tame_router.cli.adapter_history import move_facts, move_text
 from tame_router.cli.arguments import Commands, add_command
 from tame_router.cli.stranger_text import plain
@@ -111,8 +118,8 @@ def _roles(labels: Iterable["Label"]) -> dict[str, str]:
     roles = {label.live: "live" for label in labels if label.live}
     for label in labels:
         if label.canary:
-            roles[label.canary] = f"canary {label.canary_share:.1%}"
+            roles[label.canary] = f"canary {share_text(label.canary_share)}"
         if label.shadow:
             shadow = "good shadow" if label.shadow_good else "shadow"
-            roles[label.shadow] = f"{shadow} {label.shadow_share:.1%}"
+            roles[label.shadow] = f"{shadow} {share_text(label.shadow_share)}"
     return roles

@@ -165,8 +165,8 @@ class AsyncAdapters:
 
         Args:
             name: Name of the revision.
-            canary_share: Share of the conversations that it answers, in (0, 1); None: all.
-            shadow_share: Instead: share of which it answers copies, for nobody, in (0, 1).
+            canary_share: Share of the conversations that it answers, in [0.001, 1); None: all.
+            shadow_share: Instead: share of which it answers copies, for nobody, in [0.001, 1).
             request_id: Names the call; sent again under the same name, it is done once.
             expected_generation: Generation of the label that the caller saw; None: any.
             timeout_s: Longest wait, in seconds; None: no limit.

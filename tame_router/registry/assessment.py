@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from tame_router.catalog.live import LiveCatalog
-from tame_router.errors import RevisionNotFoundError
+from tame_router.errors import ConfigError, RevisionNotFoundError
 from tame_router.errors_registry import (
     CorruptRevisionError,
     InvalidTransitionError,
@@ -28,6 +28,7 @@ from tame_router.registry.reason import Reason
 from tame_router.registry.record import ROUTER, Job, JobKind, RevisionRecord, SignatureState
 from tame_router.registry.records.access import Records
 from tame_router.registry.signing.signature import Verdict
+from tame_router.registry.signing.signature_look import signers_unread
 from tame_router.registry.state import Event, State
 from tame_router.registry.storage.revision_store import RevisionStore
 from tame_router.telemetry import log
@@ -118,6 +119,10 @@ class Assessment:
                 f"{record.name} is not what was uploaded: {error.message}; it is not served:"
                 " upload it again, and look for what changed it",
                 metadata={"revision": record.name},
+            ) from error
+        except ConfigError as error:
+            raise RevisionRefusedError(
+                f"{record.name}: {signers_unread(error)}", metadata={"revision": record.name}
             ) from error
         for finding in signed.findings:
             if finding.fatal:

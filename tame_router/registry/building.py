@@ -28,6 +28,7 @@ from tame_router.registry.examination_sets import ExaminationSets
 from tame_router.registry.feed import Feed
 from tame_router.registry.garbage import Garbage
 from tame_router.registry.gate.gate import Gate
+from tame_router.registry.jobs.leavings import Leavings
 from tame_router.registry.jobs.worker import Step, Worker
 from tame_router.registry.observer import Observer
 from tame_router.registry.record import Actor, Job, JobKind, Label
@@ -144,6 +145,7 @@ async def open_registry(
     validating = working({JobKind.VALIDATE: validate})
     clearing = working({JobKind.PUBLISH: assessment.abandon})
     workers = (validating, evaluating, clearing)
+    leavings = Leavings(records, feed, every_s=section.lease_s)
     mover = LabelMover(
         fleet,
         live,
@@ -189,7 +191,7 @@ async def open_registry(
         await labels.begin()
         # Experts that were made elsewhere answer the first question too.
         await newcomers.complete()
-        doing = (worker.run for worker in workers)
+        doing = (leavings.run, *(worker.run for worker in workers))
         async with _beside(
             labels.follow, newcomers.follow, warden.run, shadow.run, vigil.run, mover.run, *doing
         ):

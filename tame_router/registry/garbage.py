@@ -5,9 +5,10 @@ names: strays. They go once they are as old as an upload may be that is still go
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from tame_router.registry.record import Actor
 from tame_router.registry.records.access import Records
@@ -16,6 +17,12 @@ from tame_router.registry.storage.revision_store import RevisionStore
 
 if TYPE_CHECKING:  # the database's library is loaded with it
     from tame_router.registry.records.record_store import RecordStore
+
+MOST_READ: Final = 1000
+"""Records that are read at once; publications wait for the one thread of the records meanwhile."""
+
+MOST_MARKED: Final = 20
+"""The same of those that are changed, each in a transaction of its own."""
 
 DropUploads = Callable[[datetime], Awaitable[int]]
 """Throws uploads away that began before a moment and were not finished; counts them."""
@@ -64,6 +71,8 @@ class Garbage:
         Raises:
             StoreUnavailableError: When the records cannot be used.
             StorageUnavailableError: When the bytes cannot be removed now.
+            CorruptRevisionError: When a manifest that a record names cannot be read; it says
+                which, and no bytes are removed.
         """
         now = datetime.now(UTC)
         loop = asyncio.get_running_loop()
@@ -73,18 +82,17 @@ class Garbage:
             names = await self._records.ask(lambda s: tuple(s.garbage(now, self._retention)))
         else:
             # Noted first: a revision whose bytes are going must not be published meanwhile.
-            names = await self._records.ask(lambda s: _marked(s, now, self._retention, actor))
+            names = await self._marked(now, actor)
 
         def choose(kept: Mapping[str, float]) -> set[str]:
             """Ask from the store's thread, which holds its lock: who uploads again is safe."""
             oldest_s = self._upload_age.total_seconds()
             old = [name for name, age_s in kept.items() if age_s >= oldest_s]
-            asking = self._records.ask(
-                lambda s: (_removed(s, {*names, *kept}), _unrecorded(s, old))
-            )
-            removed, unrecorded = asyncio.run_coroutine_threadsafe(asking, loop).result()
+            noted = asyncio.run_coroutine_threadsafe(self._noted(), loop).result()
+            # Those noted as removed also by a process that died before their bytes were.
+            removed = (name for name in {*names, *kept} if noted.get(name))
             gone.update(names if dry_run else (), removed)
-            strays.update(unrecorded)
+            strays.update(name for name in old if name not in noted)
             return gone | strays
 
         freed = await asyncio.to_thread(self._store.collect, choose, dry_run=dry_run)
@@ -96,21 +104,33 @@ class Garbage:
             uploads=uploads,
         )
 
+    async def _marked(self, now: datetime, actor: Actor) -> tuple[str, ...]:
+        """Note what goes, and forget what is as old."""
+        since = now - self._retention
+        await self._records.ask(lambda store: store.forget(since))  # so old is not sent again
+        await self._records.ask(lambda store: store.drop_jobs(since))
+        names = await self._records.ask(lambda store: store.garbage(now, self._retention))
+        marked: list[str] = []
+        for first in range(0, len(names), MOST_MARKED):
+            few = names[first : first + MOST_MARKED]
+            marked += await self._records.ask(partial(_mark, names=few, actor=actor))
+        return tuple(marked)
 
-def _marked(
-    store: "RecordStore", now: datetime, retention: timedelta, actor: Actor
-) -> tuple[str, ...]:
-    store.forget(now - retention)  # calls so old are not sent again
-    store.drop_jobs(now - retention)
-    return tuple(name for name in store.garbage(now, retention) if store.mark_removed(name, actor))
+    async def _noted(self) -> dict[str, bool]:
+        """Give all revisions that have a record, each with whether its bytes were noted to go."""
+        noted: dict[str, bool] = {}
+        after = ""
+        while True:
+            page = await self._records.ask(partial(_removals, after=after))
+            noted.update(page)
+            if len(page) < MOST_READ:
+                return noted
+            after = page[-1][0]
 
 
-def _removed(store: "RecordStore", names: Iterable[str]) -> list[str]:
-    """Give those noted as removed: also by a process that died before their bytes were."""
-    records = [store.get(name, with_report=False) for name in names]
-    return [record.name for record in records if record and record.removed]
+def _mark(store: "RecordStore", names: Sequence[str], actor: Actor) -> list[str]:
+    return [name for name in names if store.mark_removed(name, actor)]
 
 
-def _unrecorded(store: "RecordStore", names: Iterable[str]) -> list[str]:
-    """Give those of which no record says anything."""
-    return [name for name in names if store.get(name, with_report=False) is None]
+def _removals(store: "RecordStore", after: str) -> Sequence[tuple[str, bool]]:
+    return store.removals(after, MOST_READ)

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
 
+from tame_router.errors import RevisionNotFoundError
 from tame_router.registry.canary.witness import Witness
 from tame_router.registry.feed import Feed
 from tame_router.registry.garbage import Garbage
 from tame_router.registry.jobs.worker import Worker
+from tame_router.registry.manifest import REVISION_NAME
 from tame_router.registry.record import (
     Actor,
     Job,
@@ -32,6 +34,7 @@ from tame_router.registry.rollout.publication import Publisher
 from tame_router.registry.rollout.restoration import Restorer, Rollback
 from tame_router.registry.state import Event, State
 from tame_router.registry.uploading.intake import Intake, Session
+from tame_router.registry.usable import folder_revision, unknown_revision
 from tame_router.telemetry import log
 
 
@@ -99,6 +102,15 @@ class Registry:
     async def revision(self, name: str, *, with_report: bool = True) -> RevisionRecord | None:
         """Give a revision; None: there is none of that name."""
         return await self._records.ask(lambda store: store.get(name, with_report))
+
+    async def absent(self, name: str) -> RevisionNotFoundError:
+        """Give what is said of a revision of which there is no record."""
+        match = REVISION_NAME.fullmatch(name)
+        expert = match["expert"] if match else ""
+        if not expert or self._own(expert) != name:
+            return unknown_revision(name)
+        label = await self._records.ask(lambda store: store.label(expert))
+        return folder_revision(name, expert, live=not label.generation or label.live == name)
 
     async def revisions(self, experts: Collection[str] | None, wanted: Wanted) -> Page:
         """Give a page of revisions.

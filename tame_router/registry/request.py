@@ -1,7 +1,9 @@
 """What is asked of the registry, and what it gives. Values only; edges read and write them."""
 
 from dataclasses import dataclass
+from typing import Final
 
+from tame_router.errors import InvalidRequestError
 from tame_router.registry.finding import Finding
 from tame_router.registry.manifest import FileEntry
 from tame_router.registry.record import Label, LabelChange, RevisionRecord
@@ -115,13 +117,36 @@ class Page:
     labels: tuple[Label, ...] = ()
 
 
+LEAST_SHARE: Final = 0.001
+"""A smaller share of the conversations would bring no verdict in any time that is waited for."""
+
+
+def require_share(share: float, field: str) -> None:
+    """Make sure of a canary's or a shadow's share of the conversations.
+
+    Args:
+        share: The share.
+        field: What the caller calls it.
+
+    Raises:
+        InvalidRequestError: When it is not in [0.001, 1).
+    """
+    # Written so that NaN, which compares false with everything, is refused too.
+    if not LEAST_SHARE <= share < 1:
+        raise InvalidRequestError(
+            f"{field} is {share:g}; expected {LEAST_SHARE:g} or more and below 1, or nothing for"
+            " all callers",
+            field=field,
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
     """How a revision is to be published.
 
     Attributes:
         name: Name of the revision.
-        canary_share: Share of the conversations that it answers, in (0, 1); None: all.
+        canary_share: Share of the conversations that it answers, in [0.001, 1); None: all.
         shadow: It is to answer copies of that share, and nobody gets these answers.
         request_id: Names the call, so that it can be sent again; empty: nothing does.
         expected_generation: Generation that the caller saw; None: any.

@@ -15,6 +15,26 @@ def unknown_revision(name: str) -> RevisionNotFoundError:
     )
 
 
+def folder_revision(name: str, expert: str, *, live: bool) -> RevisionNotFoundError:
+    """Give what is said of a revision that nobody uploaded: it came with its expert's folder.
+
+    Args:
+        name: The revision.
+        expert: Whose folder.
+        live: Whether it is live now.
+    """
+    reached = (
+        "it is live now"
+        if live
+        else f"`tame adapter rollback {expert} --revision {name}` lets it answer again"
+    )
+    return RevisionNotFoundError(
+        f"{name} was not uploaded: it came with the folder of the expert {expert!r}, so there is"
+        f" nothing to show, evaluate, publish or retire; {reached}",
+        metadata={"revision": name},
+    )
+
+
 def rejection(record: RevisionRecord) -> RevisionRefusedError:
     """Give what is said of a revision that was rejected."""
     return _refusal(record, "was rejected; `tame adapter show` or GetAdapterRevision tells why")

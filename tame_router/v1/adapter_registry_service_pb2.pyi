@@ -439,15 +439,15 @@ class PublishAdapterRevisionRequest(_message.Message):
     name: _builtins.str
     """Name of the revision. Required."""
     canary_share: _builtins.float
-    """Share of the conversations that it answers, in (0, 1): a canary. Absent: all."""
+    """Share of the conversations that it answers, in [0.001, 1): a canary. Absent: all."""
     request_id: _builtins.str
     """Names this call, so that it can be sent again: 8 to 64 letters, digits, `.`, `_`
     and `-`. May be empty.
     """
     expected_generation: _builtins.int
-    """Generation that the caller saw; another is answered with ABORTED. Absent: any."""
+    """Generation that the caller saw, ≥ 0; another is answered with ABORTED. Absent: any."""
     shadow_share: _builtins.float
-    """Share of the conversations, in (0, 1), of whose questions it answers copies, once
+    """Share of the conversations, in [0.001, 1), of whose questions it answers copies, once
     they are answered: a shadow. Nobody is given these answers. Not together with
     `canary_share`. Absent: no shadow.
     """

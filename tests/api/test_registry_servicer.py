@@ -165,13 +165,19 @@ async def test_an_announcement_that_is_huge_goes_no_further(
                 field,
             )
             for field in ("canary_share", "shadow_share")
-            for share in (0.0, 1.0, -0.5, float("nan"), float("inf"))
+            for share in (0.0, 1.0, 1e-320, 0.0009, -0.5, float("nan"), float("inf"))
         ],
         (
             lambda s: s.PublishAdapterRevision(
                 pb.PublishAdapterRevisionRequest(name=NAME, canary_share=0.5, shadow_share=0.5)
             ),
             "shadow_share",
+        ),
+        (
+            lambda s: s.PublishAdapterRevision(
+                pb.PublishAdapterRevisionRequest(name=NAME, expected_generation=-1)
+            ),
+            "expected_generation",
         ),
         (lambda s: s.PublishAdapterRevision(pb.PublishAdapterRevisionRequest()), "name"),
         (lambda s: s.RollbackExpert(pb.RollbackExpertRequest()), "expert"),

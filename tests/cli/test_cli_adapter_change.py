@@ -21,11 +21,11 @@ async def test_revisions_are_listed(adapter: Adapter, folder: str) -> None:
     await adapter("publish", second, "--canary", "0.25")
     rows = [line.split("\t") for line in (await adapter("list")).out.splitlines()]
     assert [row[:3] for row in rows] == [
-        [second, "active", "canary 25.0%"],
+        [second, "active", "canary 25%"],
         [first, "active", "live"],
     ]
     facts = await told(adapter, "list", "--expert", "legal", "--state", "active", "--most", "1")
-    assert [(fact["name"], fact["role"]) for fact in facts] == [(second, "canary 25.0%")]
+    assert [(fact["name"], fact["role"]) for fact in facts] == [(second, "canary 25%")]
     assert await told(adapter, "list", "--expert", "medical") == []
     wrong = await adapter("list", "--state", "asleep")
     assert (wrong.code, "expected some of" in wrong.err) == (2, True)
@@ -59,17 +59,17 @@ async def test_a_shadow_is_published_and_found_good(
     """Lists, histories and the revision itself say what it is, and what came of it."""
     name = await uploaded(adapter, folder, "first")
     done = await adapter("publish", name, "--shadow", "0.25")
-    assert f"{name} answers copies of 25.0%, for nobody" in done.out
+    assert f"{name} answers copies of 25%, for nobody" in done.out
     (facts,) = await told(adapter, "list")
-    assert facts["role"] == "shadow 25.0%"
+    assert facts["role"] == "shadow 25%"
     await registry.prove("legal")
     (facts,) = await told(adapter, "list")
-    assert facts["role"] == "good shadow 25.0%"
+    assert facts["role"] == "good shadow 25%"
     (proven, first) = await told(adapter, "history", "legal")
     assert (proven["action"], first["action"], proven["shadow"]) == ("prove", "shadow", name)
     history = await adapter("history", "legal")
     assert "was found good as a shadow, and waits to be published" in history.err
-    assert f"shadow {name} 25.0%" in history.out
+    assert f"shadow {name} 25%" in history.out
     (shown,) = await told(adapter, "show", name)
     assert [move["action"] for move in shown["moves"]] == ["prove", "shadow"]
     page = (await adapter("show", name)).out
@@ -119,6 +119,8 @@ async def test_labels_move_and_the_history_tells(adapter: Adapter, folder: str) 
     second = await uploaded(adapter, folder, "second")
     done = await adapter("publish", first, "--request-id", "publish-1")
     assert (done.code, done.out) == (0, f"legal: {first} answers\n")
+    refused = await adapter("publish", second, "--generation", "-1")
+    assert (refused.code, "'-1' is no generation" in refused.err) == (2, True)
     moved = await adapter("publish", second, "--generation", "0")
     assert (moved.code, "LABEL_MOVED" in moved.err) == (1, True)
     (label,) = await told(adapter, "publish", second, "--generation", "1")
@@ -181,7 +183,7 @@ async def test_a_revision_is_withdrawn_and_collected(
     assert done.out == f"{name} is withdrawn\n"
     done = await adapter("gc", "--dry-run")
     assert done.out.splitlines()[0] == name
-    assert "would remove 1 revisions, " in done.out
+    assert "would remove 1 revision, " in done.out
     assert name in registry.content
     (facts,) = await told(adapter, "gc")
     assert facts["revisions"] == [name]

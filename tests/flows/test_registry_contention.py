@@ -229,6 +229,40 @@ async def test_what_was_live_is_gone_back_to_while_it_is_judged_again(
     assert await answering(registry_client) == first
 
 
+async def test_what_came_with_the_folder_is_no_unknown_revision(
+    registry_client: AsyncClient, site: Site, two: tuple[str, str]
+) -> None:
+    """Whoever names it is told that it is live, or how it is gone back to; others learn nothing."""
+    adapters = registry_client.adapters
+    for call in (adapters.publish, adapters.get, adapters.retire):
+        with pytest.raises(RevisionNotFoundError, match=r"came with the folder.*it is live now"):
+            await call(site.own)
+    await adapters.publish(two[0])
+    with pytest.raises(RevisionNotFoundError, match=f"rollback legal --revision {site.own}"):
+        await adapters.publish(site.own)
+    with pytest.raises(RevisionNotFoundError, match="there is no revision"):
+        await adapters.publish("legal--0000000000000000")
+    await adapters.rollback("legal", site.own)
+    with pytest.raises(RevisionNotFoundError, match="it is live now"):
+        await adapters.publish(site.own)
+
+
+async def test_a_small_share_is_kept_exactly(
+    registry_client: AsyncClient, two: tuple[str, str]
+) -> None:
+    """History says what was published, and a share that says nothing is refused by name."""
+    publish = registry_client.adapters.publish
+    with pytest.raises(InvalidRequestError, match="canary_share"):
+        await publish(two[0], canary_share=1e-320)
+    with pytest.raises(InvalidRequestError, match="shadow_share"):
+        await publish(two[0], shadow_share=0.0009)
+    for share, percent in ((0.001, "0.1%"), (0.0041, "0.41%"), (0.29, "29%")):
+        await publish(two[0], canary_share=share)
+        change, *_ = (await registry_client.adapters.history("legal")).changes
+        assert change.because == f"published to {percent} of the conversations"
+        assert change.label.canary_share == share
+
+
 async def test_where_there_is_no_way_back(
     registry_client: AsyncClient, site: Site, two: tuple[str, str]
 ) -> None:

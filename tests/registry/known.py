@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from tame_router.registry.manifest import FileEntry, make_manifest
 from tame_router.registry.record import Actor, Job, JobKind, Label, RevisionRecord
@@ -55,7 +56,8 @@ def revision(seed: str = "a", expert: str = "legal", tenant: str = "partner") ->
 
 def job(job_id: str, name: str = "legal--0000000000000000", **values: object) -> Job:
     """Give a job that nobody has begun."""
-    return Job(job_id=job_id, kind=JobKind.VALIDATE, revision=name, actor=PARTNER, **values)  # type: ignore[arg-type]
+    known: dict[str, Any] = {"kind": JobKind.VALIDATE, "revision": name, "actor": PARTNER}
+    return Job(job_id=job_id, **known | values)
 
 
 def add(store: RecordStore, seed: str = "a", expert: str = "legal") -> str:

@@ -128,8 +128,21 @@ def test_publishing_what_is_so_already_changes_nothing(store: RecordStore) -> No
     label = publish(store, name)
     assert publish(store, name) == label
     assert store.generation() == 1
-    with pytest.raises(InvalidTransitionError, match="answers all callers already"):
-        publish(store, name, 0.1)
+
+
+@pytest.mark.parametrize(("shadow", "word"), [(False, "canary"), (True, "shadow")])
+def test_what_is_live_is_not_tried_beside_itself(
+    store: RecordStore, shadow: bool, word: str
+) -> None:
+    """A rollback is advised where it ends what is tried, and never where it would go further."""
+    live, canary = approve(store), approve(store, "b")
+    publish(store, live)
+    with pytest.raises(InvalidTransitionError, match=f"as a {word} beside itself") as caught:
+        store.publish(live, 0.1, FOLDER, None, PARTNER, "", shadow=shadow)
+    assert "rollback" not in caught.value.message
+    publish(store, canary, 0.1)
+    with pytest.raises(InvalidTransitionError, match=f"{canary} is tried .* a rollback ends that"):
+        store.publish(live, 0.1, FOLDER, None, PARTNER, "", shadow=shadow)
 
 
 def test_a_refused_move_leaves_all_as_it_was(store: RecordStore) -> None:
@@ -137,8 +150,8 @@ def test_a_refused_move_leaves_all_as_it_was(store: RecordStore) -> None:
     name = approve(store)
     with pytest.raises(InvalidTransitionError):
         store.publish(name, None, FOLDER, None, PARTNER, "")
-    for share in (0.0, 1.0, -1.0, float("nan")):
-        with pytest.raises(InvalidRequestError, match="share is above 0"):
+    for share in (0.0, 0.0009, 1.0, -1.0, float("nan")):
+        with pytest.raises(InvalidRequestError, match="canary_share is"):
             publish(store, name, share)
         store.happen(name, Event.ABORTED, PARTNER, "")
     with pytest.raises(LabelMovedError, match="generation 0, not 3") as caught:

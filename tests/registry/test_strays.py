@@ -4,10 +4,16 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import fsspec  # type: ignore[import-untyped]
 import pytest
+import sqlalchemy.event
+from sqlalchemy import Engine
 
 from tame_router.config import StoreSettings
+from tame_router.errors_registry import CorruptRevisionError
+from tame_router.registry import garbage as garbage_module
 from tame_router.registry.garbage import Garbage
 from tame_router.registry.record import RevisionRecord
 from tame_router.registry.records.access import Records
@@ -115,6 +121,84 @@ async def test_what_is_removed_is_in_its_history(
         (State.REJECTED, State.REJECTED, "its bytes were removed", PARTNER),
         (State.REJECTED, State.REJECTED, "its bytes were uploaded again", PARTNER),
     ]
+
+
+async def test_a_stray_whose_manifest_cannot_be_read_goes(
+    records: Records, store: RevisionStore, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """However young it is: nobody can load it, and no upload of it is going on."""
+    kept = await put(records, store, tmp_path / "kept", record=True)
+    stray = await put(records, store, tmp_path / "stray", record=False)
+    damage(request, tmp_path, stray)
+    collecting = garbage(records, store, timedelta(hours=48))
+    told = await collecting.collect(PARTNER, dry_run=True)
+    assert told == Collected(strays=(stray,), freed_bytes=len("stray"))
+    assert await collecting.collect(PARTNER, dry_run=False) == told
+    assert store.names() == [kept]
+    store.verify(kept)
+
+
+async def test_nothing_goes_while_a_manifest_with_a_record_cannot_be_read(
+    records: Records, store: RevisionStore, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """All of those are named, and uploading them again mends them; no stray went before."""
+    broken = [
+        await put(records, store, tmp_path / folder, record=True) for folder in ("one", "two")
+    ]
+    stray = await put(records, store, tmp_path / "stray", record=False)
+    for name in broken:
+        damage(request, tmp_path, name)
+    collecting = garbage(records, store, timedelta(0))
+    for dry_run in (True, False):
+        with pytest.raises(CorruptRevisionError, match="upload these again") as caught:
+            await collecting.collect(PARTNER, dry_run=dry_run)
+        assert all(name in caught.value.message for name in broken)
+        assert stray not in caught.value.message
+        assert store.names() == sorted([*broken, stray])
+    for folder in ("one", "two"):
+        await put(records, store, tmp_path / folder, record=True)
+    collected = await collecting.collect(PARTNER, dry_run=False)
+    assert collected == Collected(strays=(stray,), freed_bytes=len("stray"))
+
+
+async def test_what_is_kept_is_asked_for_together(
+    records: Records, store: RevisionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records are asked as often for many revisions as for one, and in parts: others get a turn."""
+    collecting = garbage(records, store, timedelta(0))
+    asked: list[str] = []
+
+    def count(*event: Any) -> None:
+        asked.append(event[2])
+
+    names = [await put(records, store, tmp_path / "0", record=True)]
+    sqlalchemy.event.listen(Engine, "before_cursor_execute", count)
+    try:
+        assert await collecting.collect(PARTNER, dry_run=False) == Collected()
+        few = len(asked)
+        sqlalchemy.event.remove(Engine, "before_cursor_execute", count)
+        names += [await put(records, store, tmp_path / str(i), record=True) for i in range(1, 8)]
+        sqlalchemy.event.listen(Engine, "before_cursor_execute", count)
+        asked.clear()
+        assert await collecting.collect(PARTNER, dry_run=False) == Collected()
+        assert len(asked) == few
+    finally:
+        sqlalchemy.event.remove(Engine, "before_cursor_execute", count)
+    monkeypatch.setattr(garbage_module, "MOST_READ", 3)
+    stray = await put(records, store, tmp_path / "stray", record=False)
+    assert (await collecting.collect(PARTNER, dry_run=False)).strays == (stray,)
+    assert store.names() == sorted(names)
+
+
+def damage(request: pytest.FixtureRequest, tmp_path: Path, name: str) -> None:
+    """Let a revision's manifest rot, wherever the store of a test is."""
+    key = f"revisions/{name}/manifest.json"
+    if "s3" in request.node.callspec.id:
+        fsspec.filesystem("s3", skip_instance_cache=True).pipe_file(f"{BUCKET}/strays/{key}", b"{}")
+        return
+    document = tmp_path / "store" / key
+    document.unlink()
+    document.write_bytes(b"{}")
 
 
 def _anew(record: RevisionRecord) -> RevisionRecord:

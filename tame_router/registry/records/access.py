@@ -65,6 +65,9 @@ class Records:
     async def ask(self, work: "Callable[[RecordStore], T]") -> T:
         """Read or change records.
 
+        Whoever is cancelled meanwhile leaves only once the work has ended, or was never begun:
+        what it has changed is known then, and can be looked after.
+
         Args:
             work: What to do, in a thread.
 
@@ -98,7 +101,15 @@ class Records:
         self._thread.shutdown(wait=False)
 
     async def _off_loop(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        doing = self._thread.submit(work)
+        done = asyncio.wrap_future(doing)
+        try:
+            await asyncio.wait({done})
+        except asyncio.CancelledError:
+            if not doing.cancel():  # it is being done: whoever left now would not know how it ends
+                await _ended(done)
+            raise
+        return done.result()
 
     def _open(self) -> "RecordStore":
         if self._store is None:
@@ -132,6 +143,15 @@ class Records:
     def _close(self) -> None:
         if self._database is not None:
             self._database.close()
+
+
+async def _ended(done: "asyncio.Future[T]") -> None:
+    """Wait until a work has ended, however it does and however often that is cancelled."""
+    while not done.done():
+        with contextlib.suppress(asyncio.CancelledError):  # whoever asks raises the first one
+            await asyncio.wait({done})
+    if not done.cancelled():
+        done.exception()  # seen: nobody else will look at it
 
 
 def _sqlite_file(url: str, state_dir: Path) -> Path | None:

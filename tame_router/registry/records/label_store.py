@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, select
 
-from tame_router.errors import InvalidRequestError
 from tame_router.errors_registry import LabelMovedError, NothingToRestoreError, RevisionRefusedError
 from tame_router.registry.record import (
     ROUTER,
@@ -37,6 +36,7 @@ from tame_router.registry.records.page_token import read_token
 from tame_router.registry.records.request_store import find_outcome, insert_outcome
 from tame_router.registry.records.row import read_label, read_label_change
 from tame_router.registry.records.tables import LABEL, LABEL_CHANGE
+from tame_router.registry.request import require_share
 from tame_router.registry.state import Event, State
 from tame_router.registry.usable import require_kept
 
@@ -75,7 +75,7 @@ class LabelStore(Ledger):
 
         Args:
             name: The revision: PUBLISHING, or the ACTIVE one of a canary.
-            canary_share: Share of the conversations that it answers, in (0, 1); None: all.
+            canary_share: Share of the conversations that it answers, in [0.001, 1); None: all.
             live_before: What is live where the label never moved; empty: the base model.
             expected_generation: Generation that the label must have; None: any.
             actor: Who wanted it.
@@ -91,12 +91,8 @@ class LabelStore(Ledger):
                 canary.
             LabelMovedError: When the label has another generation.
         """
-        if canary_share is not None and not 0 < canary_share < 1:
-            raise InvalidRequestError(
-                f"a canary's share is above 0 and below 1, not {canary_share}; leave it away to"
-                " publish for all",
-                field="canary_share",
-            )
+        if canary_share is not None:
+            require_share(canary_share, "shadow_share" if shadow else "canary_share")
         with self._changing() as writing:
             done = _done(writing.connection, call)
             if done is not None:
@@ -105,7 +101,7 @@ class LabelStore(Ledger):
             label = _expected(writing.connection, record.expert, expected_generation)
             live = _live(label, live_before)
             require_kept(record)
-            moved = published(record, live, canary_share, shadow=shadow)
+            moved = published(record, live, label.canary, canary_share, shadow=shadow)
             if not (label.generation and same(label, moved)):
                 started = Event.PUBLISH if record.state is State.ACTIVE else Event.PREPARED
                 step(writing, record, started, actor, because)

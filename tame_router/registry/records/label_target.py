@@ -9,25 +9,31 @@ _ACTIONS = {Mode.ANSWERING: Action.CANARY, Mode.SHADOW: Action.SHADOW}
 
 
 def published(
-    record: RevisionRecord, live: str, canary_share: float | None, *, shadow: bool
+    record: RevisionRecord, live: str, canary: str, canary_share: float | None, *, shadow: bool
 ) -> Label:
     """Say where the label is to be.
 
     Args:
         record: The revision.
         live: What is live; empty: the base model.
+        canary: What is tried beside it now; empty: nothing is.
         canary_share: Share of the conversations that it is tried on; None: it answers all.
         shadow: It answers copies alone.
 
     Raises:
-        InvalidTransitionError: When it is live, and wanted as a canary.
+        InvalidTransitionError: When it is live, and wanted as a canary or a shadow.
     """
     if canary_share is None:
         return Label(expert=record.expert, live=record.name)
     if live == record.name:
         raise InvalidTransitionError(
-            f"{live} answers all callers already, so it cannot answer a share of them as a"
-            " canary; end the canary by a rollback instead",
+            f"{live} is live already, so it cannot be tried as a"
+            f" {'shadow' if shadow else 'canary'} beside itself; "
+            + (
+                f"{canary} is tried beside it, and a rollback ends that"
+                if canary
+                else "nothing is tried beside it now, and another revision can be"
+            ),
             metadata={"revision": live},
         )
     return Label(

@@ -5,17 +5,17 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, or_, select
 
-from tame_router.registry.record import ROUTER, Actor
+from tame_router.registry.record import ROUTER, Actor, JobKind
 from tame_router.registry.records.job_store import JobStore
 from tame_router.registry.records.label_store import LabelStore
 from tame_router.registry.records.ledger import Clock, Kept, present
-from tame_router.registry.records.life import append_change, need_revision
+from tame_router.registry.records.life import append_change, need_revision, step
 from tame_router.registry.records.request_store import RequestStore
 from tame_router.registry.records.revision_records import RevisionRecords
 from tame_router.registry.records.row import microseconds
 from tame_router.registry.records.schema import migrate
 from tame_router.registry.records.tables import JOB, LABEL, LABEL_CHANGE, REVISION
-from tame_router.registry.state import State
+from tame_router.registry.state import Event, State
 from tame_router.store import Database
 
 
@@ -38,6 +38,29 @@ class RecordStore(RevisionRecords, LabelStore, JobStore, RequestStore):
         migrate(database)
         super().__init__(database, clock, kept)
 
+    def take_back(self, because: str) -> Sequence[str]:
+        """Take back publications that nobody looks after any more, and name their revisions.
+
+        Those are being published, and no job of that is open. They are approved again.
+
+        Args:
+            because: Why, for the list of changes.
+        """
+        at_work = select(JOB.c.job_id).where(
+            JOB.c.revision == REVISION.c.name, JOB.c.kind == JobKind.PUBLISH, ~JOB.c.done
+        )
+        left = (REVISION.c.state == State.PUBLISHING) & ~at_work.exists()
+        query = select(REVISION.c.name).where(left).order_by(REVISION.c.name)
+        with self._database.transaction() as connection:
+            if connection.execute(query.limit(1)).first() is None:
+                return []  # as nearly always: nobody is kept waiting for it
+        with self._changing() as writing:
+            names = list(writing.connection.execute(query).scalars())
+            for name in names:
+                record = need_revision(writing.connection, name, with_report=False)
+                step(writing, record, Event.ABORTED, ROUTER, because)
+            return names
+
     def garbage(self, now: datetime, retention: timedelta) -> Sequence[str]:
         """Name the revisions whose bytes nobody needs any more, in order.
 
@@ -56,6 +79,18 @@ class RecordStore(RevisionRecords, LabelStore, JobStore, RequestStore):
             query = query.where(REVISION.c.name.not_in(select(column).where(recent)))
         with self._database.reading() as connection:
             return list(connection.execute(query.order_by(REVISION.c.name)).scalars())
+
+    def removals(self, after: str, limit: int) -> Sequence[tuple[str, bool]]:
+        """Give names of revisions in order, each with whether its bytes were noted as removed.
+
+        Args:
+            after: Only names behind this; empty: from the first.
+            limit: Most of them, ≥ 1.
+        """
+        query = select(REVISION.c.name, REVISION.c.removed).where(REVISION.c.name > after)
+        query = query.order_by(REVISION.c.name).limit(limit)
+        with self._database.transaction() as connection:
+            return [(row.name, row.removed) for row in connection.execute(query)]
 
     def mark_removed(self, name: str, actor: Actor = ROUTER) -> bool:
         """Note that a revision's bytes go, also in its history; to be called before they do.

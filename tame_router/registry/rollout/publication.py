@@ -11,6 +11,7 @@ import math
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from tame_router.errors import InvalidRequestError
 from tame_router.errors_registry import (
@@ -41,6 +42,9 @@ from tame_router.registry.rollout.label_mover import (
 )
 from tame_router.registry.state import Event, State
 from tame_router.registry.usable import require_usable, unknown_revision
+
+if TYPE_CHECKING:  # the database's library is loaded with it
+    from tame_router.registry.records.record_store import RecordStore
 
 
 class Publisher:
@@ -180,30 +184,35 @@ class Publisher:
             owner=self._owner,
             lease_time=datetime.now(UTC) + timedelta(seconds=self._lease_s),
         )
+        begun = False
+        broken_off = ""
+
+        def begin(store: "RecordStore") -> None:
+            nonlocal begun
+            store.happen(name, Event.PUBLISH, actor, "publication was asked for")
+            begun = True  # said by the thread: a caller that leaves meanwhile is not told any more
+
+        def end(store: "RecordStore") -> None:
+            """Take the revision back where that is due, and only then end the job."""
+            if broken_off:
+                # A caller that left just when the label moved has published.
+                with contextlib.suppress(InvalidTransitionError):
+                    store.happen(name, Event.ABORTED, ROUTER, broken_off)
+            store.finish(job.job_id)
+
         # The job first: a publication without one would be nobody's after a crash.
         await self._records.ask(lambda store: store.add_job(job))
-        begun = False
         try:
-            because = "publication was asked for"
-            await self._records.ask(lambda s: s.happen(name, Event.PUBLISH, actor, because))
-            begun = True
+            await self._records.ask(begin)
             async with extended(self._records, job.job_id, self._owner, self._lease_s):
                 yield
         except BaseException as error:
             if begun:
-                await self._abort(name, getattr(error, "message", "it was broken off"))
+                broken_off = getattr(error, "message", "") or "it was broken off"
             raise
         finally:
             # Where the service ends meanwhile, the next one finds the job and clears up.
-            await asyncio.shield(self._records.ask(lambda store: store.finish(job.job_id)))
-
-    async def _abort(self, name: str, because: str) -> None:
-        """Take a revision back to where it can be published again."""
-        # A caller that left just when the label moved has published: it is seen a little later.
-        with contextlib.suppress(InvalidTransitionError):
-            await asyncio.shield(
-                self._records.ask(lambda s: s.happen(name, Event.ABORTED, ROUTER, because))
-            )
+            await asyncio.shield(self._records.ask(end))
 
     async def _move(
         self,
@@ -240,7 +249,7 @@ def _said(share: float | None, *, shadow: bool) -> str:
     """Say what was published, for the history."""
     if share is None:
         return "published"
-    conversations = f"{share:.0%} of the conversations"
+    conversations = f"{share * 100:.15g}% of the conversations"
     return (
         f"published as a shadow of {conversations}" if shadow else f"published to {conversations}"
     )

@@ -1,12 +1,24 @@
 """Looks at the signature of a revision whose bytes are kept, as its tenant's policy asks for it."""
 
 import asyncio
+import logging
 
+from tame_router.errors import ConfigError
 from tame_router.registry.record import RevisionRecord
 from tame_router.registry.revision_file import MOST_SIGNATURE_BYTES, SIGNATURE_PATH
 from tame_router.registry.signing.signature import Verdict, check_signature
 from tame_router.registry.signing.signing_policy import SigningPolicies
 from tame_router.registry.storage.revision_store import RevisionStore
+from tame_router.telemetry import log
+
+
+def signers_unread(error: ConfigError) -> str:
+    """Tell the operator that a signer's key cannot be read, and give what callers are told.
+
+    Nobody's signature counts then: a key's file that is gone is how some take a signer out.
+    """
+    log.event(logging.ERROR, "adapter.signers_unread", because=error.message)
+    return "the keys of its tenant's signers cannot be read; the operator's log says why"
 
 
 class SignatureLook:

@@ -16,6 +16,7 @@ from tame_router.registry.observer import UNOBSERVED, Observer
 from tame_router.registry.record import RevisionRecord
 from tame_router.registry.records.access import Records
 from tame_router.registry.signing.signature import Verdict
+from tame_router.registry.signing.signature_look import signers_unread
 from tame_router.telemetry import log
 
 if TYPE_CHECKING:  # the database's library is loaded with it
@@ -128,9 +129,8 @@ class Vigil:
         """Say why a signature does not count; empty: it does, or none is needed."""
         try:
             verdict = await self._signatures.look(record)
-        except ConfigError as error:  # a key's file that is gone is how some take it out
-            log.event(logging.ERROR, "adapter.signers_unread", because=error.message)
-            return "the keys of its tenant's signers cannot be read; the operator's log says why"
+        except ConfigError as error:
+            return signers_unread(error)
         return "; ".join(finding.message for finding in verdict.findings if finding.fatal)
 
 

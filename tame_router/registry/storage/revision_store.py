@@ -10,7 +10,7 @@ the standard library, and fsspec where the bytes are in a bucket.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,9 +21,9 @@ from tame_router.registry.manifest import REVISION_NAME, FileEntry, Manifest, re
 from tame_router.registry.revision_file import check_source, unsafe_paths
 from tame_router.registry.storage.blob_folder import BlobFolder
 from tame_router.registry.storage.blobs import Blobs
+from tame_router.registry.storage.clearing import Choose, clear
+from tame_router.registry.storage.revision_key import ages, blob_key, document_key
 from tame_router.registry.storage.storage_error import storage_error
-
-MANIFEST = "manifest.json"
 
 MOST_MANIFEST_BYTES = 2**20
 """A longer document is no manifest of ours: it would name some 7,000 files."""
@@ -66,7 +66,7 @@ class RevisionStore:
                 if not self._healthy(file):
                     source = folder / file.path
                     check_source(source, file, take=take)
-                    self._blobs.keep_file(_blob(file), source, take=take)
+                    self._blobs.keep_file(blob_key(file), source, take=take)
             self._keep_document(name, manifest)
         return name
 
@@ -82,7 +82,7 @@ class RevisionStore:
             raise RevisionNotFoundError(f"{name!r} is no name of a revision")
         with self._failures():
             try:
-                with self._blobs.open(_document(name)) as file:
+                with self._blobs.open(document_key(name)) as file:
                     document = file.read(MOST_MANIFEST_BYTES + 1)
             except FileNotFoundError:
                 raise RevisionNotFoundError(
@@ -169,59 +169,39 @@ class RevisionStore:
     def names(self) -> list[str]:
         """Give the names of all revisions, sorted."""
         with self._failures():
-            return sorted(name for name, _ in self._ages())
+            return sorted(name for name, _ in ages(self._blobs))
 
     def remove(self, name: str) -> int:
         """Remove a revision, as `collect` does."""
         return self.collect(lambda _: [name])
 
-    def collect(
-        self, choose: Callable[[Mapping[str, float]], Iterable[str]], *, dry_run: bool = False
-    ) -> int:
+    def collect(self, choose: Choose, *, dry_run: bool = False) -> int:
         """Remove revisions, then every blob that no manifest names any more: give bytes freed.
 
         Args:
-            choose: Gives the revisions to remove, told the age of each that is here in seconds.
-                In a folder nobody adds anything from before it is called until all is removed. A
-                bucket has no locks: what is added in between may go; whoever adds looks again.
+            choose: Says which, told what is here. In a folder nobody adds anything from before
+                it is called until all is removed. A bucket has no locks: what is added in between
+                may go; whoever adds looks again.
             dry_run: Only count the bytes; nothing is removed.
 
         Raises:
             TameError: What `choose` raises; nothing is removed then.
-            CorruptRevisionError: When a remaining manifest cannot be read; no blob goes then.
+            CorruptRevisionError: When a remaining manifest cannot be read; likewise.
         """
         with self._failures(), self._blobs.adding() if dry_run else self._blobs.removing():
-            chosen = choose(dict(sorted(self._ages())))
-            going = {name for name in chosen if REVISION_NAME.fullmatch(name)}
-            delete = (lambda _: None) if dry_run else self._blobs.delete
-            for name in going:
-                delete(_document(name))
-            staying = {name for name, _ in self._ages()} - going
-            needed = {_blob(file) for name in staying for file in self.manifest(name).files}
-            old = (one for one in self._blobs.list("blobs") if one.age_s >= self._blobs.spare_s)
-            loose = [one for one in old if one.key not in needed]
-            for one in loose:
-                delete(one.key)
-            return sum(one.size_bytes for one in loose)
+            return clear(self._blobs, self.manifest, choose, dry_run=dry_run)
 
     def _keep_document(self, name: str, manifest: Manifest) -> None:
         """Write the manifest, but never over another that is in order."""
-        if self._blobs.keep_new(_document(name), manifest.document):
+        if self._blobs.keep_new(document_key(name), manifest.document):
             return
         try:
             there = self.manifest(name)
         except CorruptRevisionError:
             there = manifest
-            self._blobs.keep(_document(name), manifest.document)
+            self._blobs.keep(document_key(name), manifest.document)
         if there != manifest:
             raise AlreadyExistsError(f"another revision is called {name}; change any byte of this")
-
-    def _ages(self) -> Iterator[tuple[str, float]]:
-        """Give the names of all revisions, each with its age in seconds."""
-        for kept in self._blobs.list("revisions"):
-            name, _, document = kept.key.partition("/")[2].partition("/")
-            if document == MANIFEST and REVISION_NAME.fullmatch(name):
-                yield name, kept.age_s
 
     def _healthy(self, file: FileEntry) -> bool:
         """Tell whether a blob need not be written: it lies there, and is what it should be.
@@ -232,7 +212,7 @@ class RevisionStore:
         if self._blobs.spare_s > 0:
             return False
         try:
-            with self._blobs.open(_blob(file)) as kept:
+            with self._blobs.open(blob_key(file)) as kept:
                 return sha256_of(kept) == file.sha256
         except FileNotFoundError:
             return False
@@ -243,7 +223,7 @@ class RevisionStore:
         size = 0
         with self._failures():
             try:
-                file = self._blobs.open(_blob(entry))
+                file = self._blobs.open(blob_key(entry))
             except FileNotFoundError:
                 raise _corrupt(name, f"the bytes of {entry.path} are gone") from None
             with file:
@@ -274,14 +254,6 @@ def _place(url: str) -> Blobs:
     from tame_router.registry.storage.blob_bucket import BlobBucket
 
     return BlobBucket(url)
-
-
-def _blob(file: FileEntry) -> str:
-    return f"blobs/{file.sha256}"
-
-
-def _document(name: str) -> str:
-    return f"revisions/{name}/{MANIFEST}"
 
 
 def _corrupt(name: str, what: str) -> CorruptRevisionError:
