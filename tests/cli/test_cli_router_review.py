@@ -81,7 +81,7 @@ def test_pending_feedback_is_listed(review: Review, store: FeedbackStore) -> Non
     rows = {row.split("\t")[0]: row.split("\t")[1:] for row in result.out.splitlines()}
     assert result.code == 0
     assert rows["good"] == [
-        "2026-11-24T12:00:00+00:00", "answer-1", "legal", "zh-TW", "", QUESTION, "是 法律", "",
+        "2026-11-24T12:00:00+00:00", "answer-1", "legal", "zh-TW", "", QUESTION, "是 法律", "", "",
     ]  # fmt: skip
     assert rows["same"][3:5] == ["", "REPEATED"]
     assert rows["none"][3:6] == ["", "NO_QUESTION", ""]

@@ -173,6 +173,7 @@ async def traffic(client: AsyncClient, fake: FakeVllm, telemetry: Telemetry) -> 
     recorder.queue_refused("local", "wait")
     recorder.adapter_changed("active")
     recorder.adapter_label_moved("rollback", by_router=True)
+    recorder.adapter_copied("dropped")
     errors = (
         UnauthenticatedError("x"),
         QuotaExceededError("x", metadata={"limit": "day"}),
