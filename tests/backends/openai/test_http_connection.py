@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -13,39 +13,9 @@ import trustme
 from tame_router.backends.openai.http_client import HttpClient
 from tame_router.backends.openai.http_connection import MOST_HELD_BYTES
 from tame_router.errors import BackendProtocolError, BackendUnavailableError, StreamBrokenError
+from tests.fakes.raw_http import EMPTY, OK, answering, serving
 
 pytestmark = pytest.mark.anyio
-
-OK = b"HTTP/1.1 200 OK\r\n"
-EMPTY = OK + b"Content-Length: 0\r\n\r\n"
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@contextlib.asynccontextmanager
-async def serving(serve: Serve) -> AsyncIterator[str]:
-    """Serve each connection by a function, and give the address."""
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-
-
-def answering(pieces: Sequence[bytes], *, close: bool = True) -> Serve:
-    """Give a server that answers each request with these bytes, and then closes or waits."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            while True:
-                await reader.readuntil(b"\r\n\r\n")
-                for piece in pieces:
-                    writer.write(piece)
-                    await writer.drain()
-                    await asyncio.sleep(0)
-                if close:
-                    break
-        writer.close()
-
-    return serve
-
 
 FRAMED = {
     "by length": OK + b"Content-Length: 3\r\n\r\nabc",
@@ -165,6 +135,7 @@ async def test_a_slow_reader_holds_the_server_back(client: Callable[..., HttpCli
     async with serving(answering([head, *[piece] * pieces])) as base_url:
         source = await client(base_url).get("models")
         connection = source._connection
+        assert connection is not None
         with anyio.fail_after(20):
             while not connection._paused:  # noqa: ASYNC110 - it tells nobody that it pauses
                 await asyncio.sleep(0)
