@@ -7,6 +7,7 @@ Source: https://www.rfc-editor.org/rfc/rfc9112
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import Final
 
@@ -182,11 +183,8 @@ class HttpConnection(asyncio.Protocol):
         self._wake()
 
     def eof_received(self) -> None:
-        """Take the server's word that it sends no more; over TLS it is part of the protocol.
-
-        A TLS connection that is cut, by whomever, ends without.
-        """
-        self._ended = True
+        """Take the server's word that it sends no more."""
+        self._ended = self._transport is not None and _announced(self._transport)
         self._keep = False  # it closes now, and who asks next must not be given it
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -242,3 +240,14 @@ class HttpConnection(asyncio.Protocol):
     def _unbounded(self) -> bool:
         """Tell whether the body ends where the connection does."""
         return not {"content-length", "transfer-encoding"} & self.headers.keys()
+
+
+def _announced(transport: asyncio.Transport) -> bool:
+    """Tell whether an end is the server's: over TLS it says so, and one that was cut does not."""
+    tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    try:
+        return tls is None or not tls.read(1)
+    except ssl.SSLZeroReturnError:
+        return True
+    except ssl.SSLError:  # it would wait for more
+        return False
