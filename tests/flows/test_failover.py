@@ -148,7 +148,11 @@ async def test_a_fault_that_nobody_sees(pooled: Settings, replicas: Fakes, name:
     async with asking(pooled, **hasty) as client:
         uncut = await ask(client)
         once(replicas, fault)
-        assert await ask(client) == replace(uncut, failovers=failovers)
+        answer = await ask(client)
+        # Hung up on a kept connection it is asked again on a fresh one, and need not move.
+        least = 0 if isinstance(fault, HangUp) else failovers
+        assert least <= answer.failovers <= failovers
+        assert answer == replace(uncut, failovers=answer.failovers)
 
 
 async def test_http_callers_are_told_too(pooled: Settings, replicas: Fakes) -> None:
