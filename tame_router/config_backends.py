@@ -4,11 +4,30 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Discriminator, Field, SecretStr, Tag, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    SecretStr,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from tame_router.config_access import Seconds, Section
+from tame_router.host_port import address_fault
 
 _DNS_URL: Final = re.compile(r"http://[^\s/?#@:\[\]]+(:\d{1,5})?(/\S*)?")
+
+
+def _usable(url: str) -> str:
+    """Refuse an address that nothing can be asked at."""
+    if url and (fault := address_fault(url)):
+        raise ValueError(f"{fault}; expected an address like http://127.0.0.1:8100/v1")
+    return url
+
+
+_Address = Annotated[str, Field(pattern=r"^https?://\S+$"), AfterValidator(_usable)]
 
 
 class ReplicaSettings(Section):
@@ -79,12 +98,10 @@ class VllmSettings(Section):
     """A vLLM server, or several with the same base model, spoken to directly."""
 
     kind: Literal["vllm"] = "vllm"
-    base_url: str = Field(
-        "http://127.0.0.1:8100/v1",
-        pattern=r"^https?://\S+$",
-        description="Address of the OpenAI API, with its /v1.",
+    base_url: _Address = Field(
+        "http://127.0.0.1:8100/v1", description="Address of the OpenAI API, with its /v1."
     )
-    base_urls: tuple[Annotated[str, Field(pattern=r"^https?://\S+$")], ...] = Field(
+    base_urls: tuple[_Address, ...] = Field(
         (), description="Addresses of several replicas, instead of base_url; see replicas.md."
     )
     base_url_dns: str = Field(
@@ -122,7 +139,7 @@ class VllmSettings(Section):
                 " replicas behind https are listed in base_urls, by the names their certificates"
                 " are for"
             )
-        return url
+        return _usable(url)
 
     @model_validator(mode="after")
     def _named_once(self) -> Self:

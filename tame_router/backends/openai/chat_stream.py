@@ -101,6 +101,8 @@ class ChatStream:
         self._source.close()
 
     async def _read(self) -> bytes:
+        if self._too_late is not None:
+            raise self._too_late
         try:
             return await self._source.read()
         except StreamBrokenError:
@@ -139,7 +141,7 @@ class ChatStream:
             return
         self._timer = None
         self._too_late = self._patience.error(silent_since if self._spoke else None)
-        self._source.close()
+        self._source.abort()  # somebody may still hold this stream, so nobody else gets it
 
     async def _finish(self) -> None:
         """Read the body to its end, so that the connection goes back to the pool."""

@@ -1,16 +1,11 @@
-"""The connections to one OpenAI-compatible server: a pool, a key, and our errors.
-
-Every error of the network ends here.
-"""
+"""The connections to one OpenAI-compatible server: a pool, and answers that are read from it."""
 
 import asyncio
-import base64
-import contextlib
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from tame_router.backends.backend import RETRY_AFTER_S
 from tame_router.backends.openai.http_connection import (
@@ -18,7 +13,9 @@ from tame_router.backends.openai.http_connection import (
     HttpConnection,
     NotHttpError,
 )
-from tame_router.errors import BackendProtocolError, BackendUnavailableError, StreamBrokenError
+from tame_router.backends.openai.http_faults import our_errors
+from tame_router.backends.openai.http_requests import HttpRequests
+from tame_router.errors import BackendProtocolError, StreamBrokenError
 
 KEEP_ALIVE_S: Final = 3.0
 """How long an idle connection is kept. vLLM closes one after 5 s (VLLM_HTTP_TIMEOUT_KEEP_ALIVE),
@@ -36,13 +33,12 @@ class HttpStream:
         client: Takes the connection back.
     """
 
-    __slots__ = ("_client", "_connection", "_headers", "_open", "status")
+    __slots__ = ("_client", "_connection", "_headers", "status")
 
     def __init__(self, connection: HttpConnection, client: "HttpClient") -> None:
-        self._connection = connection
+        self._connection: HttpConnection | None = connection
         self._client = client
         self._headers = connection.headers
-        self._open = True
         self.status = connection.status
 
     @property
@@ -58,8 +54,14 @@ class HttpStream:
         """Wait for bytes and give all that have arrived; empty at the end.
 
         Raises:
-            StreamBrokenError: When the connection broke.
+            StreamBrokenError: When the connection broke, or was let go.
         """
+        if self._connection is None:  # it may be another answer's by now
+            raise StreamBrokenError(
+                "the connection to the backend was let go before the answer was finished; try"
+                " again",
+                retry_after_s=RETRY_AFTER_S,
+            )
         try:
             return await self._connection.read()
         except (ConnectionBrokenError, NotHttpError) as error:
@@ -96,9 +98,15 @@ class HttpStream:
 
         Closing is how the server learns that nobody reads on.
         """
-        if self._open:
-            self._open = False
-            self._client.take_back(self._connection)
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            self._client.take_back(connection)
+
+    def abort(self) -> None:
+        """Let go, and have nobody else use the connection."""
+        if self._connection is not None:
+            self._connection.abort()
+        self.close()
 
 
 class HttpClient:
@@ -115,11 +123,9 @@ class HttpClient:
         self, *, base_url: str, api_key: str, connect_timeout_s: float, max_connections: int
     ) -> None:
         self._url = urlsplit(base_url.rstrip("/"))
-        self._base = quote(self._url.path, safe="/%:@!$&'()*+,;=~")
-        self._root = self._base.removesuffix("/v1")
+        self._requests = HttpRequests(self._url, api_key)
         self._connect_timeout_s = connect_timeout_s
         self._places = asyncio.Semaphore(max_connections)
-        self._head = _head(self._url, api_key)
         self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
         self._idle: list[HttpConnection] = []  # the one used last stands last
         self._connections: set[HttpConnection] = set()
@@ -133,7 +139,7 @@ class HttpClient:
             BackendUnavailableError: When the server cannot be reached.
             BackendProtocolError: When what answers does not speak HTTP.
         """
-        return await self._send(self._line("GET", path) + self._head + b"\r\n", again=True)
+        return await self._send(self._requests.get(path))
 
     async def post(
         self, path: str, body: bytes, headers: Mapping[str, str] = _NO_HEADERS
@@ -144,10 +150,7 @@ class HttpClient:
             BackendUnavailableError: When the server cannot be reached.
             BackendProtocolError: When what answers does not speak HTTP.
         """
-        more = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        length = f"{more}Content-Length: {len(body)}\r\n\r\n".encode("latin-1")
-        request = b"".join((self._line("POST", path), self._head, length, body))
-        return await self._send(request, again=False)
+        return await self._send(self._requests.post(path, body, headers))
 
     async def close(self) -> None:
         """Close the connections, for good."""
@@ -170,12 +173,11 @@ class HttpClient:
         if self._sweeper is None:
             self._sweeper = loop.call_later(KEEP_ALIVE_S, self._sweep)
 
-    async def _send(self, request: bytes, *, again: bool) -> HttpStream:
+    async def _send(self, request: bytes) -> HttpStream:
         """Send a request, and wait for the head of the answer.
 
-        Args:
-            request: All of it.
-            again: Send it once more, where the server closes a connection that was idle.
+        Once more where the server closes a connection that was idle before it says a word:
+        nothing that is asked here changes it.
         """
         if self._closed:
             raise RuntimeError("the backend is closed")
@@ -183,18 +185,17 @@ class HttpClient:
         connection: HttpConnection | None = None
         answered = False
         try:
-            with _our_errors():
+            with our_errors():
                 connection = self._taken()
-                if connection is not None and again:
+                if connection is not None:
                     try:
                         await connection.ask(request)
                     except ConnectionBrokenError:
                         if connection.heard:
                             raise
-                        connection = await self._connect()
-                        await connection.ask(request)
-                else:
-                    connection = connection or await self._connect()
+                        connection = None
+                if connection is None:
+                    connection = await self._connect()
                     await connection.ask(request)
             _require_plain(connection)
             answered = True
@@ -206,17 +207,22 @@ class HttpClient:
         return HttpStream(connection, self)
 
     def _taken(self) -> HttpConnection | None:
-        """Take an idle connection that is young enough; None: there is none."""
-        if not self._idle:
-            return None
-        connection = self._idle.pop()
-        if connection.since + KEEP_ALIVE_S > asyncio.get_running_loop().time():
-            return connection
-        self._idle.append(connection)
-        self._sweep()  # all others are older
+        """Take an idle connection that is young enough and open still; None: there is none."""
+        oldest = asyncio.get_running_loop().time() - KEEP_ALIVE_S
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.since <= oldest:
+                self._idle.append(connection)
+                self._sweep()  # all others are older
+                return None
+            if connection.usable:
+                return connection
+            connection.abort()
         return None
 
     async def _connect(self) -> HttpConnection:
+        """Open a connection, unless it was closed while a place was waited for."""
+        self._require_open()
         loop = asyncio.get_running_loop()
         host, tls = self._url.hostname or "", self._tls
         port = self._url.port or _PORTS[self._url.scheme]
@@ -224,8 +230,16 @@ class HttpClient:
             _, connection = await loop.create_connection(
                 lambda: HttpConnection(self._lost), host, port, ssl=tls
             )
-        self._connections.add(connection)
+        if connection.open:  # else it was lost before it was known
+            self._connections.add(connection)
+        if self._closed:
+            connection.abort()
+        self._require_open()
         return connection
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ConnectionBrokenError("it was closed here")
 
     def _lost(self, connection: HttpConnection) -> None:
         self._connections.discard(connection)
@@ -246,50 +260,12 @@ class HttpClient:
         if kept:
             self._sweeper = loop.call_at(kept[0].since + KEEP_ALIVE_S, self._sweep)
 
-    def _line(self, method: str, path: str) -> bytes:
-        target = self._root + path if path.startswith("/") else f"{self._base}/{path}"
-        return f"{method} {target} HTTP/1.1\r\n".encode("ascii")
-
-
-def _head(url: SplitResult, api_key: str) -> bytes:
-    """Write the headers that all requests have."""
-    host = url.netloc.rpartition("@")[2]
-    headers = {
-        "Host": host if host.isascii() else host.encode("idna").decode("ascii"),
-        "Accept": "*/*",
-        "Content-Type": "application/json",
-        "Accept-Encoding": "identity",  # a compressing proxy would hold tokens back
-    }
-    if api_key:
-        headers["Authorization"] = f"Bearer {api_key}"
-    elif url.username:  # before a proxy that asks for a password
-        pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
-        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode('ascii')}"
-    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("latin-1")
-
 
 def _require_plain(connection: HttpConnection) -> None:
     """Make sure that the body can be read as it comes."""
-    coding = connection.headers.get("content-encoding", "identity")
-    if coding.lower() != "identity":
+    coding = connection.headers.get("content-encoding", "").strip()
+    if coding.lower() not in {"", "identity"}:
         raise BackendProtocolError(
             f"the backend, or a proxy before it, sent a body coded as {coding[:40]!r} though"
             " identity was asked for: switch compression off there"
         )
-
-
-@contextlib.contextmanager
-def _our_errors() -> Iterator[None]:
-    try:
-        yield
-    except NotHttpError as error:
-        raise BackendProtocolError(
-            "what listens at the backend's address does not speak HTTP as expected;"
-            " check the backend's base_url"
-        ) from error
-    except (ConnectionBrokenError, OSError) as error:  # a TimeoutError is an OSError
-        raise BackendUnavailableError(
-            "the backend cannot be reached; check that it runs and that base_url is its address,"
-            f" and try again in {RETRY_AFTER_S:g} s",
-            retry_after_s=RETRY_AFTER_S,
-        ) from error

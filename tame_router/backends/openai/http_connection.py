@@ -7,6 +7,7 @@ Source: https://www.rfc-editor.org/rfc/rfc9112
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import Final
 
@@ -16,7 +17,7 @@ MOST_HELD_BYTES: Final = 2**18
 """Bytes of an answer that are held unread; then the socket is not read on."""
 
 MOST_HEAD_BYTES: Final = 2**16
-"""Bytes of an answer before its body."""
+"""Bytes of an answer before its body, between two pieces of it, or after it."""
 
 _INFORMATIONAL: Final = range(100, 200)
 
@@ -43,8 +44,9 @@ class HttpConnection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_ended",
         "_fault",
-        "_head_bytes",
+        "_framing_bytes",
         "_headed",
         "_held_bytes",
         "_keep",
@@ -71,8 +73,8 @@ class HttpConnection(asyncio.Protocol):
         self._paused = False
         self._fault: Exception | None = None
         self._over = True  # nothing was asked yet
-        self._headed = self._keep = self.heard = False
-        self._head_bytes = 0
+        self._headed = self._keep = self._ended = self.heard = False
+        self._framing_bytes = 0  # since the last byte of a body
         self.status = 0
         self.headers: dict[str, str] = {}
         self.since = 0.0
@@ -80,7 +82,19 @@ class HttpConnection(asyncio.Protocol):
     @property
     def usable(self) -> bool:
         """Whether another request can be sent: the answer was read and it stays open."""
-        return self._over and self._keep and not self._parts and self._fault is None
+        return (
+            self._over
+            and self._keep
+            and not self._parts
+            and self._waiter is None  # woken, but it has not yet run: it must see its own end
+            and self._fault is None
+            and self.open
+        )
+
+    @property
+    def open(self) -> bool:
+        """Whether bytes can be sent still."""
+        return self._transport is not None and not self._transport.is_closing()
 
     async def ask(self, request: bytes) -> None:
         """Send a request, and wait for the head of its answer.
@@ -90,7 +104,7 @@ class HttpConnection(asyncio.Protocol):
             NotHttpError: When something else than HTTP comes.
         """
         self._over = self._headed = self._keep = self.heard = False
-        self._head_bytes = 0
+        self._framing_bytes = 0
         if self._transport is not None:
             self._transport.write(request)
         while not self._headed:
@@ -154,14 +168,13 @@ class HttpConnection(asyncio.Protocol):
             self.abort()
             return
         self.heard = True
-        if not self._headed:
-            self._head_bytes += len(data)
+        self._framing_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._not_http(error)
             return
-        if not self._headed and self._head_bytes > MOST_HEAD_BYTES:
+        if not self._over and self._framing_bytes > MOST_HEAD_BYTES:
             self._not_http(None)
         elif self._held_bytes > MOST_HELD_BYTES and not self._paused and not self._over:
             self._paused = True
@@ -169,9 +182,15 @@ class HttpConnection(asyncio.Protocol):
                 self._transport.pause_reading()
         self._wake()
 
+    def eof_received(self) -> None:
+        """Take the server's word that it sends no more."""
+        self._ended = self._transport is not None and _announced(self._transport)
+        self._keep = False  # it closes now, and who asks next must not be given it
+
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the answer that was under way; one without a length ends so."""
-        if self._headed and not self._over and exc is None and self._unbounded():
+        """End the answer that was under way; one without a length ends so, if it was not cut."""
+        sound = self._ended and exc is None and self._fault is None
+        if sound and self._headed and not self._over and self._unbounded():
             self._over = True
             self._keep = False
         self._fail(ConnectionBrokenError("it ended"))
@@ -203,12 +222,13 @@ class HttpConnection(asyncio.Protocol):
         if not self._over:
             self._parts.append(body)
             self._held_bytes += len(body)
+            self._framing_bytes = 0
 
     def on_message_complete(self) -> None:
         """End the answer."""
         if self._headed and not self._over:
             self._over = True
-            self._keep = self._parser.should_keep_alive()
+            self._keep = self._parser.should_keep_alive() and not self._ended
 
     def _not_http(self, error: Exception | None) -> None:
         fault = NotHttpError("it does not speak HTTP as expected")
@@ -220,3 +240,14 @@ class HttpConnection(asyncio.Protocol):
     def _unbounded(self) -> bool:
         """Tell whether the body ends where the connection does."""
         return not {"content-length", "transfer-encoding"} & self.headers.keys()
+
+
+def _announced(transport: asyncio.Transport) -> bool:
+    """Tell whether an end is the server's: over TLS it says so, and one that was cut does not."""
+    tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    try:
+        return tls is None or not tls.read(1)
+    except ssl.SSLZeroReturnError:
+        return True
+    except ssl.SSLError:  # it would wait for more
+        return False

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tame_router.errors import ConfigError
+from tame_router.host_port import address_fault
 
 MOST_REPLICAS = 4_096
 """Replicas of one pool; more are taken for a mistake."""
@@ -41,6 +42,11 @@ def checked(addresses: Sequence[str], where: str) -> tuple[str, ...]:
         if scheme not in {"http", "https"} or not rest or not rest.isprintable() or " " in rest:
             raise ConfigError(
                 f"{where} names {address[:80]!r}; expected addresses like"
+                " http://10.0.0.1:8100/v1: the replicas there were are kept"
+            )
+        if fault := address_fault(address):
+            raise ConfigError(
+                f"{where} names {address[:80]!r}: {fault}; expected addresses like"
                 " http://10.0.0.1:8100/v1: the replicas there were are kept"
             )
     if twice := {address for address in clean if clean.count(address) > 1}:

@@ -11,6 +11,7 @@ from tame_router.backends.openai.http_client import HttpClient
 from tame_router.errors import (
     BackendProtocolError,
     BackendUnavailableError,
+    ConfigError,
     StreamBrokenError,
 )
 from tests.fakes.vllm import FakeVllm
@@ -82,7 +83,7 @@ async def test_nobody_listening_is_unavailable(client: Callable[..., HttpClient]
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     http = client(f"http://127.0.0.1:{port}/v1")
-    with pytest.raises(BackendUnavailableError) as caught:
+    with pytest.raises(BackendUnavailableError, match=r"\(Connection refused\)") as caught:
         await http.get("models")
     assert type(caught.value) is BackendUnavailableError
     assert caught.value.retry_after_s == 1.0
@@ -90,9 +91,10 @@ async def test_nobody_listening_is_unavailable(client: Callable[..., HttpClient]
 
 async def test_unknown_host_is_unavailable(client: Callable[..., HttpClient]) -> None:
     """A name that cannot be resolved must be an unavailable backend."""
-    http = client("http://no-such-host.invalid/v1")
-    with pytest.raises(BackendUnavailableError):
-        await http.get("models")
+    for host in ("no-such-host.invalid", f"{'a' * 64}.invalid"):
+        http = client(f"http://{host}/v1")
+        with pytest.raises(BackendUnavailableError, match=r"\(its name is not known\)"):
+            await http.get("models")
 
 
 async def test_slow_connect_is_unavailable(client: Callable[..., HttpClient]) -> None:
@@ -163,3 +165,13 @@ async def test_closed_client_is_not_used(client: Callable[..., HttpClient]) -> N
     await http.close()
     with pytest.raises(RuntimeError, match="closed"):
         await http.get("models")
+
+
+async def test_headers_hold_one_line_each(client: Callable[..., HttpClient]) -> None:
+    """A line break in a key or a header would be a header of somebody else's making."""
+    for key in ("a\r\nX-Evil: 1", "a\nb", "schl\u00fcssel"):
+        with pytest.raises(ConfigError, match="api_key"):
+            client("http://127.0.0.1:9/v1", api_key=key)
+    for value in ("1\r\nX-Evil: 1", "1\n", "\r"):
+        with pytest.raises(ValueError, match="line break"):
+            await client("http://127.0.0.1:9/v1").post("x", b"", {"X-Request-Id": value})

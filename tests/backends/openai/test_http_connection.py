@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -13,39 +13,9 @@ import trustme
 from tame_router.backends.openai.http_client import HttpClient
 from tame_router.backends.openai.http_connection import MOST_HELD_BYTES
 from tame_router.errors import BackendProtocolError, BackendUnavailableError, StreamBrokenError
+from tests.fakes.raw_http import EMPTY, OK, answering, serving
 
 pytestmark = pytest.mark.anyio
-
-OK = b"HTTP/1.1 200 OK\r\n"
-EMPTY = OK + b"Content-Length: 0\r\n\r\n"
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@contextlib.asynccontextmanager
-async def serving(serve: Serve) -> AsyncIterator[str]:
-    """Serve each connection by a function, and give the address."""
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-
-
-def answering(pieces: Sequence[bytes], *, close: bool = True) -> Serve:
-    """Give a server that answers each request with these bytes, and then closes or waits."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            while True:
-                await reader.readuntil(b"\r\n\r\n")
-                for piece in pieces:
-                    writer.write(piece)
-                    await writer.drain()
-                    await asyncio.sleep(0)
-                if close:
-                    break
-        writer.close()
-
-    return serve
-
 
 FRAMED = {
     "by length": OK + b"Content-Length: 3\r\n\r\nabc",
@@ -147,6 +117,7 @@ async def test_more_than_the_answer_ends_the_connection(
         (OK + b"Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n", "gzip"),
         (OK + b"X: " + b"y" * 70_000, "HTTP"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n", "HTTP"),
+        (b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nzz", "HTTP"),
     ],
 )
 async def test_what_cannot_be_read_is_off_protocol(
@@ -158,6 +129,29 @@ async def test_what_cannot_be_read_is_off_protocol(
             await client(base_url).get("models")
 
 
+@pytest.mark.parametrize("data", [b"0\r\nX: ", b"1;x="])
+async def test_trailers_have_an_end(client: Callable[..., HttpClient], data: bytes) -> None:
+    """What follows a piece of a body, and is none, is not taken in without end."""
+    endless = [OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n" + data, *[b"y" * 2**12] * 40]
+    async with serving(answering(endless, close=False)) as base_url:
+        source = await client(base_url).get("models")
+        with anyio.fail_after(10), pytest.raises(StreamBrokenError):
+            await source.read_all(10)
+
+
+async def test_a_body_without_length_that_was_closed_here_is_broken(
+    client: Callable[..., HttpClient],
+) -> None:
+    """Only the server's own end is the end of such a body."""
+    async with serving(answering([OK + b"\r\nabc"], close=False)) as base_url:
+        http = client(base_url)
+        source = await http.get("models")
+        assert await source.read() == b"abc"
+        await http.close()
+        with pytest.raises(StreamBrokenError):
+            await source.read()
+
+
 async def test_a_slow_reader_holds_the_server_back(client: Callable[..., HttpClient]) -> None:
     """What is not read is not taken in without end, and nothing of it is lost."""
     piece, pieces = b"x" * 2**16, 256
@@ -165,6 +159,7 @@ async def test_a_slow_reader_holds_the_server_back(client: Callable[..., HttpCli
     async with serving(answering([head, *[piece] * pieces])) as base_url:
         source = await client(base_url).get("models")
         connection = source._connection
+        assert connection is not None
         with anyio.fail_after(20):
             while not connection._paused:  # noqa: ASYNC110 - it tells nobody that it pauses
                 await asyncio.sleep(0)
@@ -220,7 +215,38 @@ async def test_tls_is_spoken_and_checked(
     server = await asyncio.start_server(answering([EMPTY]), "127.0.0.1", 0, ssl=context)
     async with server:
         base_url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-        with pytest.raises(BackendUnavailableError):
+        with pytest.raises(BackendUnavailableError, match=r"\(certificate verify failed: "):
             await client(base_url).get("models")
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
         assert await (await client(base_url).get("models")).read_all(1) == b""
+
+
+@pytest.mark.parametrize("cut", [False, True])
+async def test_a_body_without_length_is_not_cut_unseen_over_tls(
+    client: Callable[..., HttpClient], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cut: bool
+) -> None:
+    """There an end that the server did not announce is somebody else's, and no end."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK + b"\r\nabc")
+        await writer.drain()
+        if cut:
+            writer.transport.abort()
+        else:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        source = await client(f"https://127.0.0.1:{port}/v1").get("models")
+        if cut:
+            with pytest.raises(StreamBrokenError):
+                await source.read_all(10)
+        else:
+            assert await source.read_all(10) == b"abc"
