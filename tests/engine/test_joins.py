@@ -23,6 +23,9 @@ BOTH: dict[str, Any] = {"allow": ["legal", "medical"], "max_experts": 2}
 SHORT = Sampling(max_tokens=48, temperature=0.0)
 
 
+HURT_AT_WORK = "員工在產線被機械手臂夾傷，公司要負什麼責任、該怎麼急救？"
+
+
 async def ask(client: AsyncClient, text: str = QUESTION, **options: Any) -> list[Event]:
     """Ask both experts, and collect the events."""
     async with client.stream(text, **{**BOTH, "sampling": SHORT, **options}) as events:
@@ -110,3 +113,10 @@ async def test_leaving_stops_everybody(
     await nothing_runs(engine)
     made = await metric(engine, "vllm:generation_tokens_total") - before
     assert 1 <= made < LONG_TOKENS / 2
+
+
+async def test_who_is_hurt_at_work_gets_law_and_medicine(engine_client: AsyncClient) -> None:
+    """Both experts are chosen, and joined, though nobody asked for them; the factory's is not."""
+    decision = await engine_client.route(HURT_AT_WORK)
+    assert set(decision.experts) == {"legal", "medical"}
+    assert decision.join == "panel"
