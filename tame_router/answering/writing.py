@@ -135,7 +135,7 @@ def judge_step(
     )
     form = ResponseFormat(format=Format.JSON_SCHEMA, name="verdict", schema=schema)
     asked = _step(judge, messages, drafts, language, _JUDGE, documents)
-    planned = replace(asked.planned, part=Part.DRAFT, max_tokens=JUDGE_TOKENS)
+    planned = replace(asked.planned, part=Part.JUDGE, max_tokens=JUDGE_TOKENS)
     return replace(asked, planned=planned, shape=Shape(response_format=form))
 
 

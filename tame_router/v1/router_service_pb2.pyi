@@ -42,6 +42,8 @@ class _PartEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Part.ValueType],
     """A draft: no part of the answer."""
     PART_LABEL: _Part.ValueType  # 6
     """Headings and lists of references, by the router itself."""
+    PART_JUDGE: _Part.ValueType  # 7
+    """A judge's verdict on the drafts: it starts and ends, but its words are not sent."""
 
 class Part(_Part, metaclass=_PartEnumTypeWrapper):
     """Part says what an expert's words are to the answer."""
@@ -60,6 +62,8 @@ PART_DRAFT: Part.ValueType  # 5
 """A draft: no part of the answer."""
 PART_LABEL: Part.ValueType  # 6
 """Headings and lists of references, by the router itself."""
+PART_JUDGE: Part.ValueType  # 7
+"""A judge's verdict on the drafts: it starts and ends, but its words are not sent."""
 Global___Part: _TypeAlias = Part  # noqa: Y015
 
 @_typing.final

@@ -135,6 +135,10 @@ async def test_a_judge_chooses(
 ) -> None:
     """The configured expert's verdict decides; where it cannot be read, probabilities do."""
     async with asking(settings, judge="medical") as client:
+        events = await ask(client, LEGAL, join="best_of", **BOTH)
+        check_order(events)
+        asked = [(e.expert, e.part) for e in events if isinstance(e, ExpertStart)]
+        assert asked[2:] == [("medical", Part.JUDGE)]
         answer = await client.chat(LEGAL, join="best_of", **BOTH)
         assert answer.content == "依勞基法。"  # the fake's JSON takes the first of the numbers
         assert answer.tally is not None
@@ -142,7 +146,7 @@ async def test_a_judge_chooses(
         fake_vllm.faults = {BASE_MODEL: Refuse(status=500)}
         noted = await client.chat(LEGAL, join="best_of", **BOTH)
     assert noted.content in {"依勞基法。", "先冰敷。"}
-    assert [note.expert for note in noted.notes] == ["medical"]
+    assert [(note.expert, note.part) for note in noted.notes] == [("medical", Part.JUDGE)]
 
 
 async def test_a_vote_counts_letters(
