@@ -1,7 +1,8 @@
 """Fuse: experts draft side by side, and one answer is written from their drafts. Pure.
 
 The writing begins when a quorum of drafts is finished, or when no other can come. Drafts that
-are late are stopped and used as far as they are; each expert has a time limit of its own.
+are late are stopped and used as far as they are; each expert has a time limit of its own, and
+a draft that meets it is used likewise, even where none is finished.
 """
 
 from collections.abc import Collection
@@ -66,14 +67,13 @@ class Fuse:
         """Say why the answer that was written ended.
 
         Raises:
-            TameError: When no expert finished a draft.
+            TameError: When no expert finished a draft, and none met its limit with words.
         """
         if self._cut:
             return FinishReason.LENGTH
-        reason = self._roster.reason()
         given = len(self._roster.plan.steps) if self._given is None else self._given
         finish = self._roster.finished.get(given)
-        return finish.finish_reason if finish else reason
+        return finish.finish_reason if finish else self._roster.reason()
 
     def _go_on(self) -> list[Command]:
         roster = self._roster
@@ -86,9 +86,9 @@ class Fuse:
             size = self._drafts[index].size
             message = f"enough drafts were finished; {size} characters of this one are used"
             told += [Stop(index), roster.stop(index, NOT_WAITED_FOR, message)]
-        if not roster.finished:
-            return told
         self._used = [i for i in roster.experts if not self._drafts[i].blank]
+        if not roster.finished and not roster.cut.intersection(self._used):
+            return told
         if len(self._used) < 2:
             return told + self._instead()
         drafts = [(roster.title(i), self._drafts[i].text) for i in self._used]

@@ -56,6 +56,7 @@ class Step:
         begin_within_s: Part of the deadline in which that token must come; None: all of it.
         shape: What its words may consist of.
         messages: What it reads; None: the question.
+        draft_timeout_s: Its time, where that is the operator's limit and not the caller's.
     """
 
     expert: Expert
@@ -65,6 +66,7 @@ class Step:
     begin_within_s: float | None = None
     shape: Shape
     messages: tuple[Message, ...] | None = None
+    draft_timeout_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +130,7 @@ def make_plan(
             first_token_timeout_s=settings.first_token_timeout_s,
             begin_within_s=_share(left_s, _FIRST_S),
             shape=_shape(join, question.shape, judged=bool(settings.judge)),
+            draft_timeout_s=_operators(join, left_s, settings),
         )
         for index, (expert, probability) in enumerate(experts)
     )
@@ -225,6 +228,13 @@ def _time(join: Join, index: int, left_s: float | None, settings: JoinSettings) 
     if join is Join.FUSE:
         return min(settings.draft_timeout_s, time_s or settings.draft_timeout_s)
     return time_s
+
+
+def _operators(join: Join, left_s: float | None, settings: JoinSettings) -> float | None:
+    """Give the operator's limit on a draft's time, where it is the shorter one."""
+    share = _share(left_s, _DRAFT_S[Join.FUSE])
+    shorter = share is None or settings.draft_timeout_s < share
+    return settings.draft_timeout_s if join is Join.FUSE and shorter else None
 
 
 def _share(left_s: float | None, share: float) -> float | None:
