@@ -50,7 +50,10 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionMade:
-    """Who answers, and why, and what each may use where several do. The first event."""
+    """Who answers, and why, and what each may use where several do. The first event.
+
+    Who writes from their words, or judges them, is not among the steps.
+    """
 
     answer_id: str
     decision: Decision
@@ -190,7 +193,10 @@ class ExpertFinish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Final:
-    """Everything has been said. The last event; `receipt` is empty where none is signed."""
+    """Everything has been said. The last event; `receipt` is empty where none is signed.
+
+    `usage` is the sum of the steps that finished: who left told none.
+    """
 
     finish_reason: FinishReason
     usage: Usage

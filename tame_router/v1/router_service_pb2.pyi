@@ -727,7 +727,10 @@ class DecisionMade(_message.Message):
 
     @_builtins.property
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedStep]:
-        """What each step of an answer of several experts may use. Empty where one is asked."""
+        """What each of several experts may use. Empty where one is asked. Who writes from their
+        words, or judges them, is not among them: that is asked only when there are words, and may
+        use what is left.
+        """
 
     def __init__(
         self,
@@ -926,7 +929,9 @@ class Final(_message.Message):
     """Signed receipt of the answer, a compact JWS. Empty: this router signs none."""
     @_builtins.property
     def usage(self) -> _chat_pb2.Usage:
-        """Tokens of all experts together."""
+        """Tokens of all steps that finished, together: the sum of the `ExpertFinish` of this answer.
+        An expert that left (`Note`) told none; what it read and wrote is not counted here.
+        """
 
     @_builtins.property
     def elapsed(self) -> _duration_pb2.Duration:
