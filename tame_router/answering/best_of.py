@@ -2,7 +2,7 @@
 
 A judge ranks them, where one is configured; otherwise, and where its verdict cannot be read,
 the draft whose tokens were the most probable wins. On a tie the first does. Where none is
-finished, those that met their limit are ranked as far as they are.
+finished, those that met their time are ranked as far as they are.
 """
 
 import json
@@ -64,7 +64,7 @@ class BestOf:
         """Say why the winner's draft ended.
 
         Raises:
-            TameError: When no expert finished one, and none met its limit with words.
+            TameError: When no expert finished one, and none met its time with words.
         """
         if self._winner is None:
             return self._roster.reason()

@@ -52,7 +52,7 @@ class PlannedStep:
 class DecisionMade:
     """Who answers, and why, and what each may use where several do. The first event.
 
-    Who writes from their words, or judges them, is not among the steps.
+    Who writes from their words, or judges them, is the last of the steps.
     """
 
     answer_id: str

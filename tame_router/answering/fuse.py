@@ -69,7 +69,7 @@ class Fuse:
         """Say why the answer that was written ended.
 
         Raises:
-            TameError: When no expert finished a draft, and none met its limit with words.
+            TameError: When no expert finished a draft, and none met its time with words.
         """
         if self._cut:
             return FinishReason.LENGTH

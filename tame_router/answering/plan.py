@@ -31,6 +31,9 @@ _WEIGHTS = {
 """Weight of each expert's share of the tokens, and of that of what is written from them all:
 a fusion's for each draft."""
 
+_WRITTEN = {Join.SECOND_OPINION: Part.OPINION}
+"""What the words of who writes are to the answer, where they are not all of it."""
+
 _ALL_S = 0.95
 """Share of the deadline in which everything is said."""
 _DRAFT_S = {Join.SECOND_OPINION: 0.6, Join.FUSE: 0.5, Join.VOTE: 0.95, Join.BEST_OF: 0.8}
@@ -39,6 +42,9 @@ _LEAD_S = 0.9
 """Share of the deadline that words have which stream while others wait."""
 _FIRST_S = 0.4
 """Share of the deadline in which an expert must have begun, so that others still can."""
+
+JUDGE_TOKENS = 16
+"""Longest verdict: one number in JSON. It is no part of the caller's `max_tokens`."""
 
 VOTE_LOGPROBS = 10
 """Tokens listed in the place of a vote's choice."""
@@ -93,6 +99,13 @@ class Plan:
     most_chars: int
     judged: bool = False
 
+    @property
+    def planned(self) -> tuple[PlannedStep, ...]:
+        """What each was given, who writes or judges the last, where somebody does."""
+        experts = tuple(step.planned for step in self.steps)
+        last = self.judged or self.join in {Join.SECOND_OPINION, Join.FUSE}
+        return (*experts, self.writer.planned) if last else experts
+
 
 def make_plan(
     join: Join,
@@ -116,6 +129,7 @@ def make_plan(
     Raises:
         InvalidRequestError: When there are fewer tokens than steps.
     """
+    judged = join is Join.BEST_OF and bool(settings.judge)
     tokens, joined_tokens = share_tokens(join, len(experts), question.sampling.max_tokens)
     steps = tuple(
         Step(
@@ -141,8 +155,8 @@ def make_plan(
             expert=writer,
             planned=PlannedStep(
                 expert=writer.name,
-                part=Part.OPINION if join is Join.SECOND_OPINION else Part.JOINED,
-                max_tokens=joined_tokens,
+                part=Part.JUDGE if judged else _WRITTEN.get(join, Part.JOINED),
+                max_tokens=JUDGE_TOKENS if judged else joined_tokens,
                 time_s=_share(left_s, _ALL_S),
             ),
             first_token_timeout_s=settings.first_token_timeout_s,
@@ -152,7 +166,7 @@ def make_plan(
         drafts=question.constraints.drafts,
         quorum=max(1, -int(-len(experts) * settings.quorum // 1)),
         most_chars=settings.most_waiting_chars,
-        judged=join is Join.BEST_OF and bool(settings.judge),
+        judged=judged,
     )
 
 

@@ -31,7 +31,7 @@ class Roster:
         language: Language of the question, for titles and notices.
 
     Attributes:
-        cut: Steps that met a limit: what they had written by then can be used.
+        cut: Steps that met their time: what they had written by then can be used.
     """
 
     def __init__(self, plan: Plan, language: str) -> None:
@@ -140,7 +140,6 @@ class Roster:
     def stop(self, index: int, reason: str, message: str) -> Note:
         """Tell that a step is not listened to any longer; it is to be stopped."""
         self.open.remove(index)
-        self.cut.add(index)
         self._left[index] = (reason, message)
         return self._note(index, reason, message)
 

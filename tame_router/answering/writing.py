@@ -12,12 +12,9 @@ from typing import Final
 
 from tame_router.answering.event import Part, PlannedStep
 from tame_router.answering.label import ENGLISH
-from tame_router.answering.plan import Step
+from tame_router.answering.plan import JUDGE_TOKENS, Step
 from tame_router.answering.reference import cite_documents, refer, transcribe
 from tame_router.chat import Document, Format, Message, ResponseFormat, Role, Shape
-
-JUDGE_TOKENS: Final = 16
-"""Longest verdict: one number in JSON. It is no part of the caller's `max_tokens`."""
 
 EARLIER_CHARS: Final = 2_000
 """Characters of the turns before the question that a writer or judge reads, the newest."""

@@ -727,9 +727,8 @@ class DecisionMade(_message.Message):
 
     @_builtins.property
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedStep]:
-        """What each of several experts may use. Empty where one is asked. Who writes from their
-        words, or judges them, is not among them: that is asked only when there are words, and may
-        use what is left.
+        """What each step of an answer of several experts may use. Empty where one is asked. Who
+        writes from their words, or judges them, is the last: it is asked only when there are words.
         """
 
     def __init__(
