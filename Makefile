@@ -43,7 +43,7 @@ serve: engine router  ## start vLLM and the router, and leave them running
 stop:  ## stop what `make serve` started
 	@$(BIN)/python deploy/local/stop.py
 
-test: engine encoder  ## all tests, with a real vLLM
+test: engine router  ## all tests, with a real vLLM
 	@$(BIN)/coverage run -m pytest
 	@$(BIN)/coverage report
 

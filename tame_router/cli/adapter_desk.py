@@ -78,13 +78,15 @@ def share(text: str) -> float:
     Raises:
         argparse.ArgumentTypeError: When it is none.
     """
+    from tame_router.registry.request import LEAST_SHARE
+
     try:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not 0 < value < 1:
+    if not LEAST_SHARE <= value < 1:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a share; expected above 0 and below 1, such as 0.1"
+            f"{text!r} is not a share; expected {LEAST_SHARE:g} or more and below 1, such as 0.1"
         )
     return value
 

@@ -18,7 +18,7 @@ def show_revision(revision: "Revision", role: str = "") -> None:
 
     Args:
         revision: The revision.
-        role: Whom it answers now, as `live` or `canary 10.0%`; empty: nobody.
+        role: Whom it answers now, as `live` or `canary 10%`; empty: nobody.
     """
     for name, value in _facts(revision, role):
         sys.stdout.write(f"{name:<12} {plain(value)}\n")

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from bench import join_table
 from bench.join_marks import END, START, Mark, digest, document, main, markdown, read_marks
+from bench.join_quality import read_replies
 from bench.join_ways import ways
 from bench.pair_question import read_pair_questions
 from tame_router.routing.decision import Join
 
 QUESTIONS = read_pair_questions()
+ANSWERS = Path(__file__).resolve().parents[2] / "experts/pairs.answers.jsonl"
 ENGLISH = next(question.id for question in QUESTIONS if question.lang == "en")
 CHINESE = next(question.id for question in QUESTIONS if question.lang == "zh-TW")
 
@@ -60,6 +63,24 @@ def test_the_page_has_the_table_of_the_marks() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs/joins.md").read_text("utf-8")
     shown = page.partition(START)[2].partition(END)[0].strip()
     assert shown == markdown(document(QUESTIONS, read_marks()))
+
+
+def test_the_marked_answers_are_kept() -> None:
+    """Each mark is of an answer in `experts/pairs.answers.jsonl`, and there is none without one."""
+    kept = {(one.question, one.way, digest(one.text)) for one in read_replies(ANSWERS)}
+    marked = {(one.question, one.way, one.text) for one in read_marks()}
+    assert {one for one in marked if one[1].startswith("join ")} <= kept
+
+
+def test_the_page_has_the_tables_of_the_answers() -> None:
+    """What the page says of facts, tokens and seconds is what the kept answers say."""
+    page = (Path(__file__).resolve().parents[2] / "docs/joins.md").read_text("utf-8")
+    replies = read_replies(ANSWERS)
+    asked = {one.question for one in replies}
+    questions = [one for one in QUESTIONS if one.id in asked]
+    assert (
+        join_table.fill(page, join_table.markdown(join_table.document(questions, replies))) == page
+    )
 
 
 def test_figures_are_means_and_beside_single() -> None:

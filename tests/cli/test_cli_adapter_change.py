@@ -48,9 +48,9 @@ async def test_whom_a_revision_answers_is_shown(adapter: Adapter, folder: str) -
     await adapter("publish", live)
     assert (await role(live), await role(new)) == ("live", "none")
     await adapter("publish", new, "--canary", "0.25")
-    assert await role(new) == "canary 25.0%"
+    assert await role(new) == "canary 25%"
     await adapter("publish", new, "--shadow", "0.25")
-    assert await role(new) == "shadow 25.0%"
+    assert await role(new) == "shadow 25%"
 
 
 async def test_a_shadow_is_published_and_found_good(

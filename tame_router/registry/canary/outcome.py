@@ -17,10 +17,9 @@ WHOLLY_SIMPLIFIED: Final = 0.05
 """Share of Simplified characters from which an answer counts as Simplified altogether: most
 characters are written alike in both."""
 
-_REPLICAS: Final = frozenset(
-    {FailureKind.BUSY, FailureKind.NO_ADAPTER, FailureKind.KEY, FailureKind.UNREACHABLE}
-)
-"""How a replica fails whatever it is asked."""
+_REVISIONS: Final = frozenset({FailureKind.FAILED, FailureKind.MALFORMED})
+"""How a revision can make a server fail. In all other ways a replica fails whatever it is asked: a
+caller's answer goes on elsewhere then, and a copy does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,4 +78,4 @@ def blames_revision(error: TameError, *, begun: bool) -> bool:
     if not begun and isinstance(error, DeadlineExceededError | BackendSilentError):
         return False
     failure = failure_of(error, begun=begun)
-    return failure is None or failure.kind not in _REPLICAS
+    return failure is None or failure.kind in _REVISIONS

@@ -89,20 +89,20 @@ class Warden:
 
     def _failed(self, expert: str, standing: Standing, error: TameError) -> None:
         """See to a canary that stays though there is a verdict on it."""
+        now = self.watch.standing(expert)
+        if now is None or not now.same_trial(standing):
+            return  # somebody else has seen to it
+        because = error.message
         if standing.verdict is Verdict.GOOD:
-            # It goes on answering its share, so it must not go unwatched: a verdict is for good.
-            because = (
-                f"{standing.canary} is good, but stays what it is, on trial anew: {error.message}"
-            )
-            now = self.watch.standing(expert)
-            if now is not None and now.same_trial(standing):
-                self.watch.renew(expert)
-        else:
-            because = error.message
-            if not isinstance(error, FOR_GOOD):
-                # Whatever is away comes back; a canary that has gone meanwhile is passed over.
-                loop = asyncio.get_running_loop()
-                loop.call_later(AGAIN_S, self._queue, expert, standing)
+            because = f"{standing.canary} is good, but stays what it is, on trial anew: {because}"
+        elif not isinstance(error, FOR_GOOD):
+            # Whatever is away comes back; a canary that has gone meanwhile is passed over.
+            loop = asyncio.get_running_loop()
+            loop.call_later(AGAIN_S, self._queue, expert, standing)
+            log.event(logging.ERROR, "adapter.canary_stays", expert=expert, because=because)
+            return
+        # It goes on answering its share, so it must not go unwatched: a verdict is for good.
+        self.watch.renew(expert)
         log.event(logging.ERROR, "adapter.canary_stays", expert=expert, because=because)
 
     async def _act(self, expert: str, standing: Standing, *, good: bool) -> None:

@@ -159,11 +159,11 @@ async def test_a_copy_goes_behind_all_callers() -> None:
 @pytest.mark.parametrize(
     ("error", "begun", "outcome", "counts"),
     [
-        (BackendUnavailableError("gone"), False, "failed", 1),
+        (BackendUnavailableError("gone"), False, "dropped", 0),
         (BackendFailedError("500"), False, "failed", 1),
         (DeadlineExceededError("too late"), True, "failed", 1),
         (DeadlineExceededError("too late"), False, "dropped", 0),
-        (BackendSilentError("silent"), True, "failed", 1),
+        (BackendSilentError("silent"), True, "dropped", 0),
         (BackendSilentError("silent"), False, "dropped", 0),
         (BackendOverloadedError("busy"), False, "dropped", 0),
         (AdapterNotLoadedError("not yet"), False, "dropped", 0),

@@ -239,7 +239,7 @@ def test_a_question_that_failed_is_copied_too(watch: CanaryWatch) -> None:
     watch.begin("legal", LIVE.name, NEW.name, shadow=True)
     offered: list[Copy] = []
     witness = Witness(watch, offered.append)
-    for number, error in enumerate((BackendUnavailableError("gone"), BackendOverloadedError("no"))):
+    for number, error in enumerate((BackendFailedError("500"), BackendOverloadedError("no"))):
         heard = witness.hear(asked(number, deadline=None), SHADOWED, NOW)
         heard.see(decided())
         heard.failed(error)
@@ -255,7 +255,8 @@ def test_a_question_that_failed_is_copied_too(watch: CanaryWatch) -> None:
         (DeadlineExceededError("too late"), [], 0),
         (DeadlineExceededError("too late"), ["a"], 1),
         (BackendSilentError("silent"), [], 0),
-        (BackendSilentError("silent"), ["a"], 1),
+        (BackendSilentError("silent"), ["a"], 0),
+        (BackendUnavailableError("503"), [], 0),
         (BackendFailedError("500"), [], 1),
     ],
 )
