@@ -115,7 +115,7 @@ async def test_who_is_slow_is_given_up(
     fake_vllm.texts[names[slow]] = "嗯" * 40
     fake_vllm.paces = {names[slow]: Pace(token_s=0.4)}
     async with asking(settings) as client:
-        events = await ask(client, LEGAL, join=join, timeout_s=DEADLINE_S / 2, **BOTH)
+        events = await ask(client, LEGAL, join=join, timeout_s=DEADLINE_S, **BOTH)
     check_order(events)
     (note,) = [e for e in events if isinstance(e, Note)]
     assert note.expert == slow
