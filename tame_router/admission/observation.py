@@ -32,6 +32,9 @@ _HAS_READ = frozenset({NOT_WAITED_FOR, TOO_LONG, DeadlineExceededError.reason})
 _ENDS = (ExpertFinish, Note)
 """What ends an expert's part; made once, not with every event."""
 
+_ASKED_LATER = frozenset({Part.OPINION, Part.JOINED, Part.JUDGE})
+"""What those are for who read others' words."""
+
 _UNTOLD = Usage()
 """The tokens of an expert that did not tell how many."""
 
@@ -142,9 +145,13 @@ class Observation:
             self._end(event)
 
     def _begin(self, event: ExpertStart) -> None:
-        """Take note that an expert was asked: with the first one all that were planned are."""
+        """Take note that an expert was asked: with the first one all that were planned are.
+
+        But for who writes or judges: that is asked when there are words, and starts then.
+        """
         for step in self._planned:
-            self._open[step.expert, step.part] = 0
+            if step.part not in _ASKED_LATER:
+                self._open[step.expert, step.part] = 0
         self._planned = ()
         self._open.setdefault((event.expert, event.part), 0)
 

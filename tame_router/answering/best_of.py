@@ -1,7 +1,8 @@
 """Best of: the experts' drafts are ranked, and the best one is the answer. Pure.
 
 A judge ranks them, where one is configured; otherwise, and where its verdict cannot be read,
-the draft whose tokens were the most probable wins. On a tie the first does.
+the draft whose tokens were the most probable wins. On a tie the first does. Where none is
+finished, those that met their time are ranked as far as they are.
 """
 
 import json
@@ -63,11 +64,10 @@ class BestOf:
         """Say why the winner's draft ended.
 
         Raises:
-            TameError: When no expert finished one.
+            TameError: When no expert finished one, and none met its time with words.
         """
-        reason = self._roster.reason()
         if self._winner is None:
-            return reason
+            return self._roster.reason()
         finish = self._roster.finished.get(self._winner)
         return finish.finish_reason if finish else FinishReason.LENGTH
 
@@ -76,10 +76,10 @@ class BestOf:
         if roster.experts_open:
             return []
         whole = [i for i in roster.experts if i in roster.finished]
-        if not whole:
+        said = [i for i in roster.experts if not self._drafts[i].blank]
+        if not whole and not roster.cut.intersection(said):
             return []
         # A blank draft is the best one of nobody; what broke off is better than nothing.
-        said = [i for i in roster.experts if not self._drafts[i].blank]
         whole = [i for i in said if i in roster.finished] or said or whole
         if not roster.plan.judged or len(whole) == 1:
             return self._rank(whole)

@@ -25,6 +25,8 @@ class Part(enum.StrEnum):
     """Words made, or chosen, from the experts' drafts."""
     DRAFT = "draft"
     """A draft: no part of the answer."""
+    JUDGE = "judge"
+    """The verdict on drafts: no part of the answer."""
     LABEL = "label"
     """Headings and lists of references, by the router itself."""
 
@@ -48,7 +50,10 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionMade:
-    """Who answers, and why, and what each may use where several do. The first event."""
+    """Who answers, and why, and what each may use where several do. The first event.
+
+    Who writes from their words, or judges them, is the last of the steps.
+    """
 
     answer_id: str
     decision: Decision
@@ -188,7 +193,10 @@ class ExpertFinish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Final:
-    """Everything has been said. The last event; `receipt` is empty where none is signed."""
+    """Everything has been said. The last event; `receipt` is empty where none is signed.
+
+    `usage` is the sum of the steps that finished: who left told none.
+    """
 
     finish_reason: FinishReason
     usage: Usage

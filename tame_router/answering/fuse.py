@@ -1,11 +1,13 @@
 """Fuse: experts draft side by side, and one answer is written from their drafts. Pure.
 
 The writing begins when a quorum of drafts is finished, or when no other can come. Drafts that
-are late are stopped and used as far as they are; each expert has a time limit of its own.
+are late are stopped and used as far as they are; each expert has a time limit of its own, and
+a draft that meets it is used likewise, even where none is finished.
 """
 
 from collections.abc import Collection
 
+from tame_router.answering.citation import Citations
 from tame_router.answering.draft import Draft
 from tame_router.answering.event import ExpertFinish, Part
 from tame_router.answering.happening import Command, Failed, Happening, Stop
@@ -35,6 +37,7 @@ class Fuse:
         self._drafts = [Draft() for _ in roster.experts]
         self._used: list[int] = []
         self._answer = Draft()
+        self._citations = Citations(0)
         self._given: int | None = None
         self._cut = False
 
@@ -66,14 +69,13 @@ class Fuse:
         """Say why the answer that was written ended.
 
         Raises:
-            TameError: When no expert finished a draft.
+            TameError: When no expert finished a draft, and none met its time with words.
         """
         if self._cut:
             return FinishReason.LENGTH
-        reason = self._roster.reason()
         given = len(self._roster.plan.steps) if self._given is None else self._given
         finish = self._roster.finished.get(given)
-        return finish.finish_reason if finish else reason
+        return finish.finish_reason if finish else self._roster.reason()
 
     def _go_on(self) -> list[Command]:
         roster = self._roster
@@ -86,11 +88,12 @@ class Fuse:
             size = self._drafts[index].size
             message = f"enough drafts were finished; {size} characters of this one are used"
             told += [Stop(index), roster.stop(index, NOT_WAITED_FOR, message)]
-        if not roster.finished:
-            return told
         self._used = [i for i in roster.experts if not self._drafts[i].blank]
+        if not roster.finished and not roster.cut.intersection(self._used):
+            return told
         if len(self._used) < 2:
             return told + self._instead()
+        self._citations = Citations(len(self._used))
         drafts = [(roster.title(i), self._drafts[i].text) for i in self._used]
         step = fusion_step(
             roster.plan.writer, self._messages, drafts, roster.language, self._documents
@@ -114,15 +117,19 @@ class Fuse:
     def _take_answer(self, index: int, happening: Happening) -> list[Command]:
         roster, answer = self._roster, self._answer
         if isinstance(happening, Piece):
-            if not answer.blank:
-                return [roster.delta(index, happening)]
-            answer.add(happening)
-            # White space alone is no answer: it is held until it stands before words.
-            return [] if answer.blank else [roster.delta(index, Piece(text=answer.text))]
-        told: list[Command] = []
+            return self._say(index, self._citations.feed(happening.text))
+        told = self._say(index, self._citations.end())
         if not answer.blank:
             self._cut = isinstance(happening, Failed)
             titles = [roster.title(i) for i in self._used]
             told.append(roster.label(index, references(titles)))
         told.append(roster.over(index, happening))
         return told + self._instead() if answer.blank else told
+
+    def _say(self, index: int, text: str) -> list[Command]:
+        """Hand on what was written; white space alone is held until it stands before words."""
+        answer = self._answer
+        if answer.blank:
+            answer.add(Piece(text=text))
+            text = "" if answer.blank else answer.text
+        return [self._roster.delta(index, Piece(text=text))] if text else []

@@ -127,7 +127,7 @@ class Pipeline:
             emit = Transcript(question, emit).emit
         guard = Guard(self._guarding, catalog, question, emit)
         emit = guard.emit
-        steps = tuple(step.planned for step in plan.steps) if plan else ()
+        steps = plan.planned if plan else ()
         await emit(DecisionMade(answer_id=question.answer_id, decision=decision, steps=steps))
         experts = [catalog.expert(chosen.expert) for chosen in decision.experts]
         finishes: Sequence[ExpertFinish]
@@ -194,8 +194,9 @@ class Pipeline:
 def _log(
     question: Question, decision: Decision, finishes: Sequence[ExpertFinish], final: Final
 ) -> None:
-    lead = finishes[0]
-    first = lead.time_to_first_token_s
+    # Nobody has finished where the answer is a draft that met its time.
+    lead = finishes[0] if finishes else None
+    first = lead.time_to_first_token_s if lead else None
     log.event(
         logging.INFO,
         "answer.finished",
@@ -203,8 +204,8 @@ def _log(
         answer_id=question.answer_id,
         tenant=question.tenant,
         subject=question.subject,
-        expert=lead.expert,
-        revision=lead.revision,
+        expert=lead.expert if lead else decision.lead,
+        revision=lead.revision if lead else "",
         probability=round(decision.experts[0].probability, 3),
         stage=decision.stage,
         language=decision.language,

@@ -31,6 +31,9 @@ _WEIGHTS = {
 """Weight of each expert's share of the tokens, and of that of what is written from them all:
 a fusion's for each draft."""
 
+_WRITTEN = {Join.SECOND_OPINION: Part.OPINION}
+"""What the words of who writes are to the answer, where they are not all of it."""
+
 _ALL_S = 0.95
 """Share of the deadline in which everything is said."""
 _DRAFT_S = {Join.SECOND_OPINION: 0.6, Join.FUSE: 0.5, Join.VOTE: 0.95, Join.BEST_OF: 0.8}
@@ -39,6 +42,9 @@ _LEAD_S = 0.9
 """Share of the deadline that words have which stream while others wait."""
 _FIRST_S = 0.4
 """Share of the deadline in which an expert must have begun, so that others still can."""
+
+JUDGE_TOKENS = 16
+"""Longest verdict: one number in JSON. It is no part of the caller's `max_tokens`."""
 
 VOTE_LOGPROBS = 10
 """Tokens listed in the place of a vote's choice."""
@@ -56,6 +62,7 @@ class Step:
         begin_within_s: Part of the deadline in which that token must come; None: all of it.
         shape: What its words may consist of.
         messages: What it reads; None: the question.
+        draft_timeout_s: Its time, where that is the operator's limit and not the caller's.
     """
 
     expert: Expert
@@ -65,6 +72,7 @@ class Step:
     begin_within_s: float | None = None
     shape: Shape
     messages: tuple[Message, ...] | None = None
+    draft_timeout_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +99,13 @@ class Plan:
     most_chars: int
     judged: bool = False
 
+    @property
+    def planned(self) -> tuple[PlannedStep, ...]:
+        """What each was given, who writes or judges the last, where somebody does."""
+        experts = tuple(step.planned for step in self.steps)
+        last = self.judged or self.join in {Join.SECOND_OPINION, Join.FUSE}
+        return (*experts, self.writer.planned) if last else experts
+
 
 def make_plan(
     join: Join,
@@ -114,6 +129,7 @@ def make_plan(
     Raises:
         InvalidRequestError: When there are fewer tokens than steps.
     """
+    judged = join is Join.BEST_OF and bool(settings.judge)
     tokens, joined_tokens = share_tokens(join, len(experts), question.sampling.max_tokens)
     steps = tuple(
         Step(
@@ -128,6 +144,7 @@ def make_plan(
             first_token_timeout_s=settings.first_token_timeout_s,
             begin_within_s=_share(left_s, _FIRST_S),
             shape=_shape(join, question.shape, judged=bool(settings.judge)),
+            draft_timeout_s=_operators(join, left_s, settings),
         )
         for index, (expert, probability) in enumerate(experts)
     )
@@ -138,8 +155,8 @@ def make_plan(
             expert=writer,
             planned=PlannedStep(
                 expert=writer.name,
-                part=Part.OPINION if join is Join.SECOND_OPINION else Part.JOINED,
-                max_tokens=joined_tokens,
+                part=Part.JUDGE if judged else _WRITTEN.get(join, Part.JOINED),
+                max_tokens=JUDGE_TOKENS if judged else joined_tokens,
                 time_s=_share(left_s, _ALL_S),
             ),
             first_token_timeout_s=settings.first_token_timeout_s,
@@ -149,7 +166,7 @@ def make_plan(
         drafts=question.constraints.drafts,
         quorum=max(1, -int(-len(experts) * settings.quorum // 1)),
         most_chars=settings.most_waiting_chars,
-        judged=join is Join.BEST_OF and bool(settings.judge),
+        judged=judged,
     )
 
 
@@ -225,6 +242,13 @@ def _time(join: Join, index: int, left_s: float | None, settings: JoinSettings) 
     if join is Join.FUSE:
         return min(settings.draft_timeout_s, time_s or settings.draft_timeout_s)
     return time_s
+
+
+def _operators(join: Join, left_s: float | None, settings: JoinSettings) -> float | None:
+    """Give the operator's limit on a draft's time, where it is the shorter one."""
+    share = _share(left_s, _DRAFT_S[Join.FUSE])
+    shorter = share is None or settings.draft_timeout_s < share
+    return settings.draft_timeout_s if join is Join.FUSE and shorter else None
 
 
 def _share(left_s: float | None, share: float) -> float | None:

@@ -29,6 +29,9 @@ class Roster:
     Args:
         plan: What is to be done.
         language: Language of the question, for titles and notices.
+
+    Attributes:
+        cut: Steps that met their time: what they had written by then can be used.
     """
 
     def __init__(self, plan: Plan, language: str) -> None:
@@ -40,6 +43,7 @@ class Roster:
         self.finished: dict[int, ExpertFinish] = {}
         self._failures: dict[int, TameError] = {}
         self._left: dict[int, tuple[str, str]] = {}
+        self.cut: set[int] = set()
         self._written: dict[int, int] = {}
 
     @property
@@ -112,9 +116,13 @@ class Roster:
         self.open.remove(index)
         step = self.steps[index]
         if isinstance(how, Failed):
-            self._failures[index] = how.error
-            self._left[index] = (how.error.reason, how.error.message)
-            return self._note(index, how.error.reason, how.error.message)
+            error = how.error
+            if isinstance(error, DeadlineExceededError):
+                self.cut.add(index)
+                error = _own_limit(step) or error
+            self._failures[index] = error
+            self._left[index] = (error.reason, error.message)
+            return self._note(index, error.reason, error.message)
         finish = ExpertFinish(
             expert=step.expert.name,
             revision=step.expert.live_revision,
@@ -164,7 +172,10 @@ class Roster:
         helps = ["try again"] if retry_after_s else []
         if TOO_LONG in reasons:
             helps.append("send a smaller max_tokens")
-        if DeadlineExceededError.reason in reasons:
+        if any(
+            isinstance(error, DeadlineExceededError) and self.steps[i].draft_timeout_s is None
+            for i, error in self._failures.items()
+        ):
             helps.append("allow more time")
         told = "; ".join(f"{names[i]}: {message}" for i, _, message in left)
         advice = f"; {', or '.join(helps)}" if helps else ""
@@ -184,3 +195,13 @@ class Roster:
             message=message,
             written=self._written.get(index, 0),
         )
+
+
+def _own_limit(step: Step) -> DeadlineExceededError | None:
+    """Give the error of a draft that met the operator's limit; None: it was the caller's."""
+    if step.draft_timeout_s is None:
+        return None
+    return DeadlineExceededError(
+        f"its draft was not finished in the {step.draft_timeout_s:g} s that one may take"
+        " (joins.draft_timeout_s); ask for fewer tokens"
+    )

@@ -12,12 +12,9 @@ from typing import Final
 
 from tame_router.answering.event import Part, PlannedStep
 from tame_router.answering.label import ENGLISH
-from tame_router.answering.plan import Step
+from tame_router.answering.plan import JUDGE_TOKENS, Step
 from tame_router.answering.reference import cite_documents, refer, transcribe
 from tame_router.chat import Document, Format, Message, ResponseFormat, Role, Shape
-
-JUDGE_TOKENS: Final = 16
-"""Longest verdict: one number in JSON. It is no part of the caller's `max_tokens`."""
 
 EARLIER_CHARS: Final = 2_000
 """Characters of the turns before the question that a writer or judge reads, the newest."""
@@ -135,7 +132,7 @@ def judge_step(
     )
     form = ResponseFormat(format=Format.JSON_SCHEMA, name="verdict", schema=schema)
     asked = _step(judge, messages, drafts, language, _JUDGE, documents)
-    planned = replace(asked.planned, part=Part.DRAFT, max_tokens=JUDGE_TOKENS)
+    planned = replace(asked.planned, part=Part.JUDGE, max_tokens=JUDGE_TOKENS)
     return replace(asked, planned=planned, shape=Shape(response_format=form))
 
 

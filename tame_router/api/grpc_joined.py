@@ -11,6 +11,7 @@ _PARTS = {
     Part.JOINED: router_service_pb2.PART_JOINED,
     Part.DRAFT: router_service_pb2.PART_DRAFT,
     Part.LABEL: router_service_pb2.PART_LABEL,
+    Part.JUDGE: router_service_pb2.PART_JUDGE,
 }
 
 

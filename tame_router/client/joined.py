@@ -18,6 +18,8 @@ class Part(enum.StrEnum):
     """Words made, or chosen, from the experts' drafts."""
     DRAFT = "draft"
     """A draft: no part of the answer."""
+    JUDGE = "judge"
+    """The verdict on drafts: no part of the answer, and never sent."""
     LABEL = "label"
     """Headings and lists of references, by the router itself."""
 

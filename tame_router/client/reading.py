@@ -41,6 +41,7 @@ _PARTS = {
     router_service_pb2.PART_JOINED: Part.JOINED,
     router_service_pb2.PART_DRAFT: Part.DRAFT,
     router_service_pb2.PART_LABEL: Part.LABEL,
+    router_service_pb2.PART_JUDGE: Part.JUDGE,
 }
 
 

@@ -42,6 +42,8 @@ class _PartEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Part.ValueType],
     """A draft: no part of the answer."""
     PART_LABEL: _Part.ValueType  # 6
     """Headings and lists of references, by the router itself."""
+    PART_JUDGE: _Part.ValueType  # 7
+    """A judge's verdict on the drafts: it starts and ends, but its words are not sent."""
 
 class Part(_Part, metaclass=_PartEnumTypeWrapper):
     """Part says what an expert's words are to the answer."""
@@ -60,6 +62,8 @@ PART_DRAFT: Part.ValueType  # 5
 """A draft: no part of the answer."""
 PART_LABEL: Part.ValueType  # 6
 """Headings and lists of references, by the router itself."""
+PART_JUDGE: Part.ValueType  # 7
+"""A judge's verdict on the drafts: it starts and ends, but its words are not sent."""
 Global___Part: _TypeAlias = Part  # noqa: Y015
 
 @_typing.final
@@ -723,7 +727,9 @@ class DecisionMade(_message.Message):
 
     @_builtins.property
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedStep]:
-        """What each step of an answer of several experts may use. Empty where one is asked."""
+        """What each step of an answer of several experts may use. Empty where one is asked. Who
+        writes from their words, or judges them, is the last: it is asked only when there are words.
+        """
 
     def __init__(
         self,
@@ -922,7 +928,9 @@ class Final(_message.Message):
     """Signed receipt of the answer, a compact JWS. Empty: this router signs none."""
     @_builtins.property
     def usage(self) -> _chat_pb2.Usage:
-        """Tokens of all experts together."""
+        """Tokens of all steps that finished, together: the sum of the `ExpertFinish` of this answer.
+        An expert that left (`Note`) told none; what it read and wrote is not counted here.
+        """
 
     @_builtins.property
     def elapsed(self) -> _duration_pb2.Duration:

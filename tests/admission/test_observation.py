@@ -8,6 +8,7 @@ import pytest
 from tame_router.admission.observation import Observation
 from tame_router.admission.settlement import due
 from tame_router.answering.event import (
+    DecisionMade,
     Delta,
     DraftDelta,
     Event,
@@ -15,6 +16,7 @@ from tame_router.answering.event import (
     ExpertStart,
     Note,
     Part,
+    PlannedStep,
 )
 from tame_router.canonical_json import sha256_hex
 from tame_router.catalog.expert import Catalog
@@ -22,6 +24,7 @@ from tame_router.chat import FinishReason, Shape, Tool, ToolCallDelta, Usage
 from tame_router.errors import NoExpertAnsweredError, StreamBrokenError
 from tame_router.tenancy.tenant import Tenant
 from tests.admission.conftest import asks, calls
+from tests.scripted_desk import DECISION
 
 
 def finish(usage: Usage) -> ExpertFinish:
@@ -67,6 +70,19 @@ def test_told_and_estimated_tokens_add_up(catalog: Catalog) -> None:
     seen.see(start())
     seen.see(Delta(expert="legal", revision="", text="!"))
     assert seen.tokens == 8 + 100 + 5 + 100 + 1
+
+
+@pytest.mark.parametrize("later", [Part.OPINION, Part.JOINED, Part.JUDGE])
+def test_who_writes_from_others_words_has_read_nothing_yet(catalog: Catalog, later: Part) -> None:
+    """All experts are asked with the first one; who writes or judges, when it starts."""
+    seen = Observation(asks(calls(Tenant(name="aa"))), catalog, prompt_tokens=100)
+    parts = [("legal", Part.DRAFT), ("medical", Part.DRAFT), ("legal", later)]
+    steps = tuple(PlannedStep(expert=expert, part=part) for expert, part in parts)
+    seen.see(DecisionMade(answer_id="a", decision=DECISION, steps=steps))
+    seen.see(start(part=Part.DRAFT))
+    assert seen.tokens == 200
+    seen.see(start(part=later))
+    assert seen.tokens == 300
 
 
 def test_a_kept_text_is_whole(catalog: Catalog) -> None:

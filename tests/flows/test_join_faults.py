@@ -3,7 +3,7 @@
 import anyio.to_thread
 import pytest
 
-from tame_router.chat import Sampling
+from tame_router.chat import FinishReason, Sampling
 from tame_router.client.async_client import AsyncClient
 from tame_router.client.event import Delta
 from tame_router.client.joined import Draft, Note
@@ -115,7 +115,7 @@ async def test_who_is_slow_is_given_up(
     fake_vllm.texts[names[slow]] = "嗯" * 40
     fake_vllm.paces = {names[slow]: Pace(token_s=0.4)}
     async with asking(settings) as client:
-        events = await ask(client, LEGAL, join=join, timeout_s=DEADLINE_S / 2, **BOTH)
+        events = await ask(client, LEGAL, join=join, timeout_s=DEADLINE_S, **BOTH)
     check_order(events)
     (note,) = [e for e in events if isinstance(e, Note)]
     assert note.expert == slow
@@ -127,6 +127,56 @@ async def test_who_is_slow_is_given_up(
     )
     await all_closed(fake_vllm)
     assert fake_vllm.running == 0
+
+
+@pytest.mark.parametrize(
+    ("join", "limits"),
+    [
+        ("fuse", {"timeout_s": 2.0}),
+        ("fuse", {"draft_timeout_s": 1.0}),
+        ("best_of", {"timeout_s": 2.0}),
+    ],
+)
+async def test_experts_that_all_babble_are_used_as_far_as_they_are(
+    settings: Settings,
+    fake_vllm: FakeVllm,
+    names: dict[str, str],
+    join: str,
+    limits: dict[str, float],
+) -> None:
+    """Where every draft meets its time, what was written is the answer, with a note for each."""
+    for name in ("legal", "medical"):
+        fake_vllm.texts[names[name]] = "嗯" * 1_500
+        fake_vllm.paces[names[name]] = Pace(token_s=0.01)
+    sampling = Sampling(max_tokens=2_000)
+    timeout_s = limits.get("timeout_s")
+    own = {name: limit for name, limit in limits.items() if name != "timeout_s"}
+    async with asking(settings, **own) as client:
+        events = await ask(client, LEGAL, join=join, sampling=sampling, timeout_s=timeout_s, **BOTH)
+    check_order(events)
+    notes = [e for e in events if isinstance(e, Note)]
+    assert sorted(note.expert for note in notes) == ["legal", "medical"]
+    assert {note.reason for note in notes} == {"DEADLINE_EXCEEDED"}
+    assert all(("draft_timeout_s" in note.message) == (timeout_s is None) for note in notes)
+    assert words(events) == "都要。" if join == "fuse" else "嗯嗯" in words(events)
+    await all_closed(fake_vllm)
+
+
+@pytest.mark.parametrize("join", ["fuse", "best_of"])
+async def test_one_that_babbles_beside_one_that_refuses(
+    settings: Settings, fake_vllm: FakeVllm, names: dict[str, str], join: str
+) -> None:
+    """Nobody finishes, and what the one wrote is a whole answer all the same, cut short."""
+    fake_vllm.faults = {names["legal"]: Refuse(status=500)}
+    fake_vllm.texts[names["medical"]] = "嗯" * 1_500
+    fake_vllm.paces = {names["medical"]: Pace(token_s=0.01)}
+    sampling = Sampling(max_tokens=2_000)
+    async with asking(settings) as client:
+        answer = await client.chat(LEGAL, join=join, sampling=sampling, timeout_s=2.0, **BOTH)
+    assert answer.content.startswith("嗯嗯")
+    assert answer.final.finish_reason is FinishReason.LENGTH
+    assert answer.experts == ()
+    assert {note.expert for note in answer.notes} == {"legal", "medical"}
 
 
 @pytest.mark.parametrize("join", ["fuse", "vote", "best_of"])

@@ -29,7 +29,13 @@ async def test_two_experts_answer_once(
     assert isinstance(made, DecisionMade)
     assert (made.decision.join, made.decision.join_reason) == (join, "ASKED")
     assert list(made.decision.experts) == ["legal", "medical"]
-    assert [step.expert for step in made.steps] == ["legal", "medical"]
+    # The fallback is not among those allowed, so the base model writes under the lead's name.
+    last = {"second_opinion": [("legal", Part.OPINION)], "fuse": [("legal", Part.JOINED)]}
+    steps = [(step.expert, step.part) for step in made.steps]
+    assert [expert for expert, _ in steps[:2]] == ["legal", "medical"]
+    assert steps[2:] == last.get(join, [])
+    starts = [(e.expert, e.part) for e in events if isinstance(e, ExpertStart)]
+    assert starts == steps
     finishes = [e for e in events if isinstance(e, ExpertFinish)]
     assert isinstance(final, Final)
     assert final.usage.completion_tokens == sum(f.usage.completion_tokens for f in finishes)
@@ -135,6 +141,14 @@ async def test_a_judge_chooses(
 ) -> None:
     """The configured expert's verdict decides; where it cannot be read, probabilities do."""
     async with asking(settings, judge="medical") as client:
+        events = await ask(client, LEGAL, join="best_of", **BOTH)
+        check_order(events)
+        asked = [(e.expert, e.part) for e in events if isinstance(e, ExpertStart)]
+        made = events[0]
+        assert isinstance(made, DecisionMade)
+        assert asked == [(step.expert, step.part) for step in made.steps]
+        assert asked[2:] == [("medical", Part.JUDGE)]
+        assert made.steps[2].max_tokens == 16
         answer = await client.chat(LEGAL, join="best_of", **BOTH)
         assert answer.content == "依勞基法。"  # the fake's JSON takes the first of the numbers
         assert answer.tally is not None
@@ -142,7 +156,7 @@ async def test_a_judge_chooses(
         fake_vllm.faults = {BASE_MODEL: Refuse(status=500)}
         noted = await client.chat(LEGAL, join="best_of", **BOTH)
     assert noted.content in {"依勞基法。", "先冰敷。"}
-    assert [note.expert for note in noted.notes] == ["medical"]
+    assert [(note.expert, note.part) for note in noted.notes] == [("medical", Part.JUDGE)]
 
 
 async def test_a_vote_counts_letters(

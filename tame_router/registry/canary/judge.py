@@ -84,7 +84,7 @@ class Judge:
         judge = self._live.current.experts.get(self._name, expert)
         writer = Step(
             expert=judge,
-            planned=PlannedStep(expert=judge.name, part=Part.DRAFT),
+            planned=PlannedStep(expert=judge.name, part=Part.JUDGE),
             first_token_timeout_s=self._wait_s,
             shape=Shape(),
         )
