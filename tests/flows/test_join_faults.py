@@ -66,14 +66,14 @@ async def test_what_who_writes_at_the_end_does_wrong(
         fake_vllm.faults = {BASE_MODEL: FAULTS[name]}
     else:
         fake_vllm.texts[BASE_MODEL] = "嗯" * (40 if name == "is slow" else 1_500)
-        fake_vllm.paces = {BASE_MODEL: Pace(token_s=0.4 if name == "is slow" else 0.01)}
+        fake_vllm.paces = {BASE_MODEL: Pace(token_s=0.4 if name == "is slow" else 0.02)}
     async with asking(settings) as client:
         events = await ask(
             client,
             LEGAL,
             join=join,
             sampling=Sampling(max_tokens=1_800),
-            timeout_s=DEADLINE_S / 2,
+            timeout_s=DEADLINE_S,
             **BOTH,
         )
     check_order(events)
@@ -94,7 +94,9 @@ async def test_who_never_ends_is_cut(
     fake_vllm.paces = {names[babbling]: Pace(token_s=0.01)}
     sampling = Sampling(max_tokens=1_800)
     async with asking(settings) as client:
-        events = await ask(client, LEGAL, join=join, sampling=sampling, timeout_s=2.0, **BOTH)
+        events = await ask(
+            client, LEGAL, join=join, sampling=sampling, timeout_s=DEADLINE_S, **BOTH
+        )
     check_order(events)
     notes = [e for e in events if isinstance(e, Note)]
     assert [note.expert for note in notes] == [babbling]
@@ -132,9 +134,9 @@ async def test_who_is_slow_is_given_up(
 @pytest.mark.parametrize(
     ("join", "limits"),
     [
-        ("fuse", {"timeout_s": 2.0}),
+        ("fuse", {"timeout_s": DEADLINE_S}),
         ("fuse", {"draft_timeout_s": 1.0}),
-        ("best_of", {"timeout_s": 2.0}),
+        ("best_of", {"timeout_s": DEADLINE_S}),
     ],
 )
 async def test_experts_that_all_babble_are_used_as_far_as_they_are(
@@ -172,7 +174,9 @@ async def test_one_that_babbles_beside_one_that_refuses(
     fake_vllm.paces = {names["medical"]: Pace(token_s=0.01)}
     sampling = Sampling(max_tokens=2_000)
     async with asking(settings) as client:
-        answer = await client.chat(LEGAL, join=join, sampling=sampling, timeout_s=2.0, **BOTH)
+        answer = await client.chat(
+            LEGAL, join=join, sampling=sampling, timeout_s=DEADLINE_S, **BOTH
+        )
     assert answer.content.startswith("嗯嗯")
     assert answer.final.finish_reason is FinishReason.LENGTH
     assert answer.experts == ()
