@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tame_router.errors import AlreadyExistsError, RevisionNotFoundError, TameError
 from tame_router.errors_registry import CorruptRevisionError, RevisionRefusedError, UploadError
@@ -21,9 +22,11 @@ from tame_router.registry.manifest import REVISION_NAME, FileEntry, Manifest, re
 from tame_router.registry.revision_file import check_source, unsafe_paths
 from tame_router.registry.storage.blob_folder import BlobFolder
 from tame_router.registry.storage.blobs import Blobs
-from tame_router.registry.storage.clearing import Choose, clear
 from tame_router.registry.storage.revision_key import ages, blob_key, document_key
 from tame_router.registry.storage.storage_error import storage_error
+
+if TYPE_CHECKING:
+    from tame_router.registry.storage.clearing import Choose
 
 MOST_MANIFEST_BYTES = 2**20
 """A longer document is no manifest of ours: it would name some 7,000 files."""
@@ -175,7 +178,7 @@ class RevisionStore:
         """Remove a revision, as `collect` does."""
         return self.collect(lambda _: [name])
 
-    def collect(self, choose: Choose, *, dry_run: bool = False) -> int:
+    def collect(self, choose: "Choose", *, dry_run: bool = False) -> int:
         """Remove revisions, then every blob that no manifest names any more: give bytes freed.
 
         Args:
@@ -188,6 +191,9 @@ class RevisionStore:
             TameError: What `choose` raises; nothing is removed then.
             CorruptRevisionError: When a remaining manifest cannot be read; likewise.
         """
+        # Engines, which read revisions, never clear any.
+        from tame_router.registry.storage.clearing import clear
+
         with self._failures(), self._blobs.adding() if dry_run else self._blobs.removing():
             return clear(self._blobs, self.manifest, choose, dry_run=dry_run)
 
