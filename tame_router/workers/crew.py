@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tame_router.telemetry import log
 from tame_router.telemetry.metrics_pool import keep_counted
+from tame_router.workers.interruption import unless
 from tame_router.workers.patience import Patience
 from tame_router.workers.worker import Worker, WorkerFailedError
 
@@ -93,7 +94,7 @@ class Crew:
                     await self._ending.wait()
                     return
             begun = loop.time()
-            worker = await self._next()
+            worker = await unless(self._ending, self._started())
             if worker is not None:
                 self._workers[place] = worker
                 if self._ending.is_set():  # `end` has not seen it
@@ -101,17 +102,8 @@ class Crew:
                     return
                 log.event(logging.INFO, "worker.started", pid=worker.pid)
 
-    async def _next(self) -> Worker | None:
-        """Start one worker more; None: it does not come to take calls, or the crew ends."""
-        async with asyncio.TaskGroup() as group:
-            starting = group.create_task(self._started())
-            ending = group.create_task(self._ending.wait())
-            await asyncio.wait((starting, ending), return_when=asyncio.FIRST_COMPLETED)
-            ending.cancel()
-            starting.cancel()  # no change where it is done
-        return None if starting.cancelled() else starting.result()
-
     async def _started(self) -> Worker | None:
+        """Start one worker more; None: it does not come to take calls."""
         try:
             return await Worker.start(self._command)
         except WorkerFailedError as error:

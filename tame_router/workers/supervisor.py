@@ -18,6 +18,7 @@ from tame_router.host_port import host_port
 from tame_router.telemetry import log
 from tame_router.workers.changes import INTERVAL_S, Signature, signature
 from tame_router.workers.crew import Crew, command
+from tame_router.workers.interruption import unless
 from tame_router.workers.orders import Given, Orders
 from tame_router.workers.ports import Ports, places
 from tame_router.workers.worker import WorkerFailedError
@@ -127,18 +128,10 @@ class Supervisor:
         orders = Orders.of(settings, self._given, self._ports.numbers, self._pool)
         start = command(self._config, orders.text())
         crew = Crew(start, orders.count, self._pool, settings.server.grace_s)
-        async with asyncio.TaskGroup() as group:
-            starting = group.create_task(_failure(crew))
-            stopping = group.create_task(self._stopping.wait())
-            await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
-            if not starting.done():
-                starting.cancel()
-        if starting.cancelled():
-            return None
-        if (failure := starting.result()) is not None:
-            raise failure
-        return crew
+        found = await unless(self._stopping, _started(crew))
+        if isinstance(found, WorkerFailedError):
+            raise found
+        return found
 
     async def _watch(self) -> None:
         """Ask for a reload where files have changed, and then stood still for a moment."""
@@ -205,10 +198,10 @@ def _sweep() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _failure(crew: Crew) -> WorkerFailedError | None:
-    """Start workers; give what kept them from it, as a task group would wrap it."""
+async def _started(crew: Crew) -> Crew | WorkerFailedError:
+    """Start workers and give them, or what kept them from it: a task group would wrap it."""
     try:
         await crew.start()
     except WorkerFailedError as error:
         return error
-    return None
+    return crew

@@ -1,7 +1,7 @@
 """Replicas that come, go, and turn out to be others than they were."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -13,6 +13,7 @@ from tame_router.backends.replicas.pool import ReplicaPool
 from tame_router.backends.replicas.pool_spec import PoolSpec
 from tame_router.backends.vllm.backend import VllmSpec
 from tame_router.chat import Message, Role, Sampling
+from tests.backends.replicas.conftest import Notes
 from tests.fakes.vllm import BASE_MODEL, MAX_MODEL_LEN, FakeVllm
 from tests.fakes.vllm_script import Pace
 from tests.quota.poll import until
@@ -27,31 +28,6 @@ QUESTION = Generation(
     sampling=Sampling(),
     request_id="r",
 )
-
-
-class Notes:
-    """Takes note of what a pool tells."""
-
-    def __init__(self) -> None:
-        self.counts: Mapping[str, int] = {}
-        self.out: Mapping[str, int] = {}
-
-    def failover(self, backend: str, why: str, how: str) -> None:
-        """Nothing fails here."""
-
-    def replicas(self, backend: str, counts: Mapping[str, int]) -> None:
-        """Keep it."""
-        self.counts = dict(counts)
-
-    def replicas_out(self, backend: str, counts: Mapping[str, int]) -> None:
-        """Keep it."""
-        self.out = dict(counts)
-
-
-@pytest.fixture
-def notes() -> Notes:
-    """Give an empty sheet."""
-    return Notes()
 
 
 @pytest.fixture
