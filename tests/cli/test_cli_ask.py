@@ -142,7 +142,7 @@ async def test_joined_events_are_lines_for_machines(ask: Ask, fake_vllm: FakeVll
     events = [json.loads(line) for line in result.out.splitlines()]
     assert {"draft", "delta", "expert_start"} <= {event["event"] for event in events}
     assert events[0]["decision"]["join"] == "fuse"
-    assert [step["part"] for step in events[0]["steps"]] == ["draft", "draft"]
+    assert [step["part"] for step in events[0]["steps"]] == ["draft", "draft", "joined"]
     assert {e["part"] for e in events if e["event"] == "delta"} == {"joined", "label"}
 
 
