@@ -46,6 +46,11 @@ class ServerSettings(Section):
     )
     keepalive_s: Seconds = Field(60, description="Idle time after which a connection is pinged.")
     reflection: bool = Field(True, description="Serve gRPC reflection.")
+    transport: Literal["asyncio", "grpcio"] = Field(
+        "asyncio",
+        description="What speaks HTTP/2 on the gRPC port: this router itself, in its event loop, or"
+        " gRPC's own library, which takes several times the CPU of a streamed answer.",
+    )
     workers: int = Field(
         0,
         ge=0,
