@@ -19,6 +19,9 @@ from tame_router.http2.peer import NOBODY, Peer
 from tame_router.http2.silence import Silence
 from tame_router.http2.stream import Stream
 
+LINGER_S: Final = 1.0
+"""Time in which a peer may read why its connection ends."""
+
 _PING_BYTES: Final = 8
 _PING_COST: Final = 10
 
@@ -78,8 +81,6 @@ class Connection(asyncio.Protocol):
         self.calls = 0
         self.peer = NOBODY
 
-    # What streams and the server ask for.
-
     def put(self, data: bytes | memoryview) -> None:
         """Write frames; what is written in one turn of the loop leaves in one piece."""
         self._out.put(data)
@@ -114,8 +115,6 @@ class Connection(asyncio.Protocol):
         """Close at once."""
         self._close(at_once=True)
 
-    # What the event loop calls.
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say what holds here, before the peer has said anything."""
         self._out.open(transport)  # type: ignore[arg-type]
@@ -133,7 +132,8 @@ class Connection(asyncio.Protocol):
             return
         if self._silence is not None:
             self._silence.broken()
-        self._allow()
+        self._allowance.give(self._out.sent)  # it answers what was sent to it
+        self._out.sent = 0
         try:
             self._frames.feed(data)
         except ConnectionFault as fault:
@@ -274,18 +274,17 @@ class Connection(asyncio.Protocol):
 
     # Ends.
 
-    def _allow(self) -> None:
-        """Let the peer answer what was sent to it since it was heard last."""
-        self._allowance.give(self._out.sent)
-        self._out.sent = 0
-
     def _ping(self) -> None:
         self.put(wire.frame(wire.PING, 0, 0, b"\0" * _PING_BYTES))
 
     def _fail(self, fault: ConnectionFault) -> None:
-        """Tell the peer what it did, and close."""
+        """Tell the peer what it did, and close.
+
+        Not at once: what it still sends would reset the connection, and the word with it.
+        """
         self.put(wire.go_away(self._last, fault.code, fault.why))
-        self._close()
+        self._frames.stopped = True
+        self._loop.call_later(LINGER_S, self._close)
         for stream in list(self._streams.values()):
             stream.lose()
 
