@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import socket
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
 import pytest
@@ -13,7 +14,7 @@ from tests.http2.conftest import LIMITS, MOST_BYTES, SERVICE, Echo
 
 
 @pytest.fixture(params=["asyncio", "grpcio"])
-async def channel(request: pytest.FixtureRequest, echo: Echo) -> AsyncIterator[grpc.aio.Channel]:
+async def channel(request: pytest.FixtureRequest, echo: Echo) -> AsyncIterator[Any]:
     """Give a channel to a server of each kind."""
     server: Http2Server | grpc.aio.Server
     if request.param == "asyncio":
@@ -39,13 +40,13 @@ def method(name: str) -> str:
 
 
 @pytest.mark.parametrize("size", [0, 1, 20_000, MOST_BYTES])
-async def test_a_message_goes_there_and_back(channel: grpc.aio.Channel, size: int) -> None:
+async def test_a_message_goes_there_and_back(channel: Any, size: int) -> None:
     """An empty one too, and one that takes many frames and several windows."""
     message = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
     assert await channel.unary_unary(method("Once"))(message) == message
 
 
-async def test_a_stream_comes_in_order(channel: grpc.aio.Channel) -> None:
+async def test_a_stream_comes_in_order(channel: Any) -> None:
     """Each message once."""
     sent = bytes(range(256)) * 4
     got = [one async for one in channel.unary_stream(method("Many"))(sent)]
@@ -53,7 +54,7 @@ async def test_a_stream_comes_in_order(channel: grpc.aio.Channel) -> None:
     assert len(got) == len(sent)
 
 
-async def test_streams_go_both_ways_at_once(channel: grpc.aio.Channel) -> None:
+async def test_streams_go_both_ways_at_once(channel: Any) -> None:
     """A reply is read before the next request is sent."""
     call = channel.stream_stream(method("Both"))()
     for number in range(5):
@@ -64,7 +65,7 @@ async def test_streams_go_both_ways_at_once(channel: grpc.aio.Channel) -> None:
     assert await call.code() is grpc.StatusCode.OK
 
 
-async def test_a_long_upload_is_read(channel: grpc.aio.Channel) -> None:
+async def test_a_long_upload_is_read(channel: Any) -> None:
     """Much more than any window."""
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -74,7 +75,7 @@ async def test_a_long_upload_is_read(channel: grpc.aio.Channel) -> None:
     assert await channel.stream_unary(method("Count"))(pieces()) == b"36000000"
 
 
-async def test_many_calls_share_a_connection(channel: grpc.aio.Channel) -> None:
+async def test_many_calls_share_a_connection(channel: Any) -> None:
     """More than it may have open at once: the others wait at the client."""
     call = channel.unary_unary(method("Once"))
     async with asyncio.TaskGroup() as group:
@@ -82,12 +83,12 @@ async def test_many_calls_share_a_connection(channel: grpc.aio.Channel) -> None:
     assert [task.result() for task in tasks] == [b"%d" % number for number in range(200)]
 
 
-async def _once(call: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]", message: bytes) -> bytes:
+async def _once(call: Any, message: bytes) -> Any:
     return await call(message)
 
 
 @pytest.mark.parametrize("word", [b"", b"word"])
-async def test_an_error_is_told_with_its_metadata(channel: grpc.aio.Channel, word: bytes) -> None:
+async def test_an_error_is_told_with_its_metadata(channel: Any, word: bytes) -> None:
     """Alone, and behind a message."""
     call = channel.unary_stream(method("Fail"))(word)
     if word:
@@ -100,7 +101,7 @@ async def test_an_error_is_told_with_its_metadata(channel: grpc.aio.Channel, wor
     assert trailing == {"why": "because", "why-bin": b"\0\xff"}
 
 
-async def test_an_error_nobody_expected_is_unknown(channel: grpc.aio.Channel) -> None:
+async def test_an_error_nobody_expected_is_unknown(channel: Any) -> None:
     """It has no stack trace."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await channel.unary_unary(method("Crash"))(b"")
@@ -110,7 +111,7 @@ async def test_an_error_nobody_expected_is_unknown(channel: grpc.aio.Channel) ->
 
 @pytest.mark.parametrize("name", ["Nothing", "Once/More"])
 async def test_a_method_that_there_is_not_is_unimplemented(
-    channel: grpc.aio.Channel, name: str
+    channel: Any, name: str
 ) -> None:
     """Whatever is sent to it."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
@@ -119,7 +120,7 @@ async def test_a_method_that_there_is_not_is_unimplemented(
     assert raised.value.details() == "Method not found!"
 
 
-async def test_a_message_that_is_too_long_is_refused(channel: grpc.aio.Channel) -> None:
+async def test_a_message_that_is_too_long_is_refused(channel: Any) -> None:
     """With both lengths; the connection lives on."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await channel.unary_unary(method("Once"))(b"x" * (MOST_BYTES + 1))
@@ -129,14 +130,14 @@ async def test_a_message_that_is_too_long_is_refused(channel: grpc.aio.Channel) 
 
 
 @pytest.mark.parametrize("way", [grpc.Compression.Gzip, grpc.Compression.Deflate])
-async def test_packed_requests_are_read(channel: grpc.aio.Channel, way: grpc.Compression) -> None:
+async def test_packed_requests_are_read(channel: Any, way: grpc.Compression) -> None:
     """A client may pack what it sends."""
     message = b"x" * 10_000
     assert await channel.unary_unary(method("Once"))(message, compression=way) == message
     assert len(gzip.compress(message)) < 100
 
 
-async def test_a_deadline_ends_a_call(channel: grpc.aio.Channel, echo: Echo) -> None:
+async def test_a_deadline_ends_a_call(channel: Any, echo: Echo) -> None:
     """At the client and at the server."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await channel.unary_unary(method("Wait"))(b"", timeout=0.2)
@@ -144,7 +145,7 @@ async def test_a_deadline_ends_a_call(channel: grpc.aio.Channel, echo: Echo) -> 
     await asyncio.wait_for(echo.left.wait(), 10)
 
 
-async def test_a_client_that_leaves_ends_its_call(channel: grpc.aio.Channel, echo: Echo) -> None:
+async def test_a_client_that_leaves_ends_its_call(channel: Any, echo: Echo) -> None:
     """Whoever serves it is cancelled."""
     call = channel.unary_unary(method("Wait"))(b"")
     await asyncio.wait_for(echo.entered.wait(), 10)
@@ -152,7 +153,7 @@ async def test_a_client_that_leaves_ends_its_call(channel: grpc.aio.Channel, ech
     await asyncio.wait_for(echo.left.wait(), 10)
 
 
-async def test_metadata_is_told(channel: grpc.aio.Channel, echo: Echo) -> None:
+async def test_metadata_is_told(channel: Any, echo: Echo) -> None:
     """Text and bytes, and of gRPC's own nothing; who calls, and the time that is left."""
     metadata = (("key", "value"), ("key-bin", b"\0\xff"))
     call = channel.unary_unary(method("Look"))
@@ -168,7 +169,7 @@ async def test_metadata_is_told(channel: grpc.aio.Channel, echo: Echo) -> None:
 
 
 async def test_a_reader_that_is_slow_holds_its_writer(
-    channel: grpc.aio.Channel, echo: Echo
+    channel: Any, echo: Echo
 ) -> None:
     """What nobody reads is not written: memory stays as it is."""
     call = channel.unary_stream(method("Much"))(b"")
