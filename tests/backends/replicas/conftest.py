@@ -20,12 +20,17 @@ class Notes:
 
     def __init__(self) -> None:
         self.failovers: list[tuple[str, str, str]] = []
+        self.hedges: list[str] = []
         self.counts: Mapping[str, int] = {}
         self.out: Mapping[str, int] = {}
 
     def failover(self, backend: str, why: str, how: str) -> None:
         """Keep it."""
         self.failovers.append((backend, why, how))
+
+    def hedge(self, backend: str, outcome: str) -> None:
+        """Keep it."""
+        self.hedges.append(outcome)
 
     def replicas(self, backend: str, counts: Mapping[str, int]) -> None:
         """Keep it."""
