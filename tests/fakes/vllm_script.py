@@ -80,6 +80,13 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """Send the right answer, after so long."""
+
+    first_token_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HangUp:
     """Close the connection before any header."""
 
@@ -98,7 +105,7 @@ class Garble:
     after_events: int
 
 
-Fault = Refuse | Raw | Cut | Truncate | Silence | HangUp | Split | Garble
+Fault = Refuse | Raw | Cut | Truncate | Silence | Late | HangUp | Split | Garble
 
 GARBAGE = b'data: {"choices": [{"index": 0, "delta": {"content": \xe5\x8b\n\n'
 """An event that is not JSON, nor UTF-8."""

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from random import Random
 
 import pytest
 
@@ -59,6 +60,7 @@ async def pool(replicas: Fakes, notes: Notes) -> AsyncIterator[ReplicaPool]:
             resume_wait_s=0.2,
         ),
         notes,
+        Random(5),
     )
     yield pool
     await pool.close()
