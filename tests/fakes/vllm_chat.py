@@ -74,7 +74,7 @@ class ChatEndpoint:
             return
         pace = self._fake.paces.get(body["model"], self._fake.pace)
         if isinstance(fault, Late):
-            pace = replace(pace, first_token_s=fault.first_token_s)
+            pace = replace(pace, first_token_s=fault.first_token_s, hold=fault.hold)
         slots = self._fake.slots
         finished = self._fake.finished  # a reset begins another count, and this answer is not in it
         self._fake.running += 1
@@ -189,6 +189,8 @@ class _Answer:
 
     async def _stream(self, events: Sequence[bytes], pace: Pace) -> None:
         await self._start()
+        if pace.hold is not None:
+            await asyncio.to_thread(pace.hold.wait, 10)
         if pace.first_token_s:
             await asyncio.sleep(pace.first_token_s)
         if pace.burst:
