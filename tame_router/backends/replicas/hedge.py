@@ -21,8 +21,8 @@ class HedgeRules:
 
     Attributes:
         after_s: Wait for the first word before it, at least, > 0.
-        quantile: Share of recent first words, in [0, 1), that came sooner than one that is late;
-            0: `after_s` alone decides.
+        quantile: Share of recent first words, in [0, 1), that came sooner than one that is late,
+            as is one of four times the usual time; 0: `after_s` alone decides.
         most_prompt_chars: Longest prompt that is asked twice.
         share: Answers asked twice, of those that may be, in the long run, in [0, 1].
         burst: Answers asked twice in one burst, ≥ 0.
@@ -99,11 +99,11 @@ class Hedging:
         self.budget = RetryBudget(share=rules.share, most=rules.burst)
         self.under_way = 0
 
-    def after_s(self, usual_s: float | None) -> float | None:
+    def after_s(self, late_s: float | None) -> float | None:
         """Tell how long the first replica alone is waited for.
 
         Args:
-            usual_s: Time within which the share of first words came that the rules name; None:
+            late_s: Time from which first words are late, by the share that the rules name; None:
                 that is not known.
 
         Returns:
@@ -111,4 +111,4 @@ class Hedging:
         """
         if not self.rules.quantile:
             return self.rules.after_s
-        return None if usual_s is None else max(usual_s, self.rules.after_s)
+        return None if late_s is None else max(late_s, self.rules.after_s)

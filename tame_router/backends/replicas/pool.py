@@ -190,7 +190,7 @@ class ReplicaPool:
         if not hedgeable(generation, ask, hedging.rules):
             return None
         hedging.budget.earn()
-        return hedging.after_s(self._usual.quantile(ask.chars, hedging.rules.quantile))
+        return hedging.after_s(self._usual.late_s(ask.chars, hedging.rules.quantile))
 
     def second(self, ask: Ask, first: Replica, tried: Mapping[Replica, Failure]) -> Replica | None:
         """Choose a second replica for an answer whose first word is late; `hedged` must follow.

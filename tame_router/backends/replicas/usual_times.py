@@ -18,6 +18,9 @@ LEARNT: Final = 8
 NO_MATTER_S: Final = 0.05
 """Added to both of two times that are compared: what differs by less is as good as the same."""
 
+CLEARLY_LATE: Final = 4.0
+"""Times the usual time, from which words are late whatever share of the others is."""
+
 _SIZE_BITS: Final = 2  # prompts of one size differ by a factor of four at most
 _SIZES: Final = 12
 
@@ -67,6 +70,22 @@ class UsualTimes:
         if usual_s is None:
             return None
         return math.log2((first_s + NO_MATTER_S) / (usual_s + NO_MATTER_S))
+
+    def late_s(self, prompt_chars: int, share: float) -> float | None:
+        """Give the time from which first words are late.
+
+        Args:
+            prompt_chars: Length of the prompt.
+            share: Of recent ones, in [0, 1), that came sooner. Where many were late it is not they
+                who say what is: four times the usual time is late.
+
+        Returns:
+            Seconds; None where too little is known of prompts of that size.
+        """
+        usual_s, most_s = self.quantile(prompt_chars, 0.5), self.quantile(prompt_chars, share)
+        if usual_s is None or most_s is None:
+            return None
+        return min(most_s, CLEARLY_LATE * usual_s)
 
     def quantile(self, prompt_chars: int, share: float) -> float | None:
         """Give the time within which that share of the first words came.

@@ -2,7 +2,13 @@
 
 import math
 
-from tame_router.backends.replicas.usual_times import KEPT, LEARNT, NO_MATTER_S, UsualTimes
+from tame_router.backends.replicas.usual_times import (
+    CLEARLY_LATE,
+    KEPT,
+    LEARNT,
+    NO_MATTER_S,
+    UsualTimes,
+)
 
 
 def test_the_first_only_teach() -> None:
@@ -56,3 +62,16 @@ def test_quantiles() -> None:
         usual.take(100, number / 100)
     assert usual.quantile(100, 0.95) == 0.95
     assert usual.quantile(100, 0.0) == 0
+
+
+def test_many_that_are_late_do_not_say_what_is() -> None:
+    """Late is what few of the others took; where a third did, four times the usual time."""
+    usual = UsualTimes()
+    assert usual.late_s(100, 0.95) is None
+    for number in range(100):
+        usual.take(100, 0.2 if number % 25 else 0.3)
+    assert usual.late_s(100, 0.95) == 0.2
+    assert usual.late_s(100, 0.97) == 0.3
+    for number in range(KEPT):
+        usual.take(100, 0.2 if number % 3 else 5.0)
+    assert usual.late_s(100, 0.95) == CLEARLY_LATE * 0.2
