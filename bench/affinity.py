@@ -4,10 +4,10 @@
                              [--max-loras 8] [--load 0.4] [--answers 20000] [--seed 1]
 
 The router's part is the code of the service (`choice.py`, `standing.py`), fed as the pool feeds it:
-what it asked for itself, how soon first words came, and the replicas' metrics every 5 s. Replicas and
-traffic are those of `affinity_model.py`. Beside it stand a random choice, each replica in turn, and the
-one with the fewest answers under way. Times of the choice are of this machine's CPU; all else is
-simulated, and the same for the same seed.
+what it asked for itself, how soon first words came, and the replicas' metrics every 5 s. Replicas
+and traffic are those of `affinity_model.py`. Beside it stand a random choice, each replica in turn,
+and the one with the fewest answers under way. Times of the choice are of this machine's CPU; all
+else is simulated, and the same for the same seed.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The benchmark of late first words, in short: who is late is asked twice, and no more than that."""
+"""The benchmark of late first words, in short: who is late is asked twice, and no more."""
 
 from contextlib import ExitStack
 

@@ -166,16 +166,17 @@ class Race:
         while True:
             await self._news.wait()
             self._news.clear()
-            for one in self._attempts:
-                if one.spoke:
-                    return one
+            winner = next((one for one in self._attempts if one.spoke), None)
             for one in self._attempts:
                 if one.error is None or one in failed:
                     continue
                 failed.append(one)
-                if len(failed) == len(self._attempts) or self._settles(one, one.error):
+                alone = winner is None and len(failed) == len(self._attempts)
+                if alone or (winner is None and self._settles(one, one.error)):
                     return one
                 self._left(one.replica, one.error)
+            if winner is not None:
+                return winner
 
     def _settles(self, one: Attempt, error: TameError) -> bool:
         """Tell whether an error ends the answer: another replica would do no better.
