@@ -56,6 +56,25 @@ class ReplicaSettings(Section):
     )
 
 
+class HedgeSettings(Section):
+    """When an answer whose first word is late is asked of a second replica; see replicas.md."""
+
+    enabled: bool = Field(False, description="Ask a second replica where a first word is late.")
+    after_s: Seconds = Field(
+        0.25, description="Wait for the first word before a second is asked, at least."
+    )
+    quantile: float = Field(
+        0.95,
+        ge=0,
+        lt=1,
+        description="Share of recent first words that came sooner than one that is late; 0:"
+        " after_s alone decides.",
+    )
+    max_prompt_chars: int = Field(2_000, ge=0, description="Longest prompt that is asked twice.")
+    share: float = Field(0.05, ge=0, le=1, description="Answers asked twice, of those that may be.")
+    burst: int = Field(8, ge=0, description="Answers asked twice in one burst.")
+
+
 class LimitSettings(Section):
     """How many answers a backend writes at once; see overload.md."""
 
@@ -128,6 +147,7 @@ class VllmSettings(Section):
         " priority; absent: to the local engine.",
     )
     queue: QueueSettings = Field(default_factory=QueueSettings)
+    hedge: HedgeSettings = Field(default_factory=HedgeSettings)
 
     @field_validator("base_url_dns")
     @classmethod

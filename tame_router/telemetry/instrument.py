@@ -129,6 +129,13 @@ FAILOVERS: Final = Instrument(
     help="Times an answer left a replica: why, and whether it was retried or continued elsewhere.",
     labels=("backend", "failure", "how"),
 )
+HEDGES: Final = Instrument(
+    name="tame.hedges",
+    kind=Kind.COUNTER,
+    help="First words that were late: which replica of the two that were asked gave them, or why"
+    " no second was asked.",
+    labels=("backend", "outcome"),
+)
 REPLICAS: Final = Instrument(
     name="tame.replicas",
     kind=Kind.GAUGE,
@@ -254,6 +261,7 @@ INSTRUMENTS: Final = (
     GUARD_CHARACTERS,
     GUARD_SIMPLIFIED,
     FAILOVERS,
+    HEDGES,
     REPLICAS,
     REPLICAS_OUT,
     BACKEND_LIMIT,
