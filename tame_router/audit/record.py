@@ -16,6 +16,8 @@ class Step:
         completion_tokens: Tokens written.
         finish_reason: Why it ended, as on the wire; of one that left an answer of several
             experts, the reason of its note, and no tokens, since nobody told them.
+        fallback: What it was in place of the expert that was selected: `base_model`, `expert`, or
+            `backend:` and the backend's name; empty: that expert itself.
     """
 
     expert: str
@@ -24,6 +26,7 @@ class Step:
     prompt_tokens: int
     completion_tokens: int
     finish_reason: str
+    fallback: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,6 +58,7 @@ class AuditStep(_message.Message):
     PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
     COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
     FINISH_REASON_FIELD_NUMBER: _builtins.int
+    FALLBACK_FIELD_NUMBER: _builtins.int
     expert: _builtins.str
     """Name of the expert."""
     revision: _builtins.str
@@ -70,6 +71,10 @@ class AuditStep(_message.Message):
     """Tokens written."""
     finish_reason: _builtins.str
     """Why it ended."""
+    fallback: _builtins.str
+    """What answered in place of the expert that was selected: `base_model`, `expert`, or
+    `backend:` and the backend's name. Empty: that expert itself.
+    """
     def __init__(
         self,
         *,
@@ -79,10 +84,11 @@ class AuditStep(_message.Message):
         prompt_tokens: _builtins.int = ...,
         completion_tokens: _builtins.int = ...,
         finish_reason: _builtins.str = ...,
+        fallback: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter_digest", b"adapter_digest", "completion_tokens", b"completion_tokens", "expert", b"expert", "finish_reason", b"finish_reason", "prompt_tokens", b"prompt_tokens", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter_digest", b"adapter_digest", "completion_tokens", b"completion_tokens", "expert", b"expert", "fallback", b"fallback", "finish_reason", b"finish_reason", "prompt_tokens", b"prompt_tokens", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
