@@ -28,11 +28,14 @@ class Servers:
             backend `azure` is a provider's, by way of LiteLLM.
         pool: The two replicas of `local`.
         second: The server of `second`, and of the provider: told apart by the model's name.
+        grpc: Addresses of the routers that were started.
+        http: The same of their HTTP ports.
     """
 
     settings: Settings
     pool: tuple[FakeVllm, FakeVllm]
     second: FakeVllm
+    grpc: list[str] = field(default_factory=list)
     http: list[str] = field(default_factory=list)
 
     def kill(self) -> None:
@@ -51,11 +54,11 @@ class Servers:
     ) -> AsyncIterator[AsyncClient]:
         """Give a client, which does not try again, of a router with such a fallback."""
         settings = changed(self.settings, fallback={"steps": steps, **fallback}, **(sections or {}))
-        self.http.clear()
         async with (
             app.running(settings, announce_http=self.http.append) as address,
             AsyncClient(address, attempts=1) as client,
         ):
+            self.grpc.append(address)
             yield client
 
 

@@ -49,7 +49,7 @@ async def events_of(client: AsyncClient, seen: list[Event] | None = None) -> lis
     found = [] if seen is None else seen
     async with client.stream(LEGAL) as events:
         async for event in events:
-            found.append(event)  # noqa: PERF401 - what came before an error counts
+            found.append(event)
     return found
 
 
