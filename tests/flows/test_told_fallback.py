@@ -91,6 +91,28 @@ async def test_an_openai_stream_tells_it_before_the_first_word(
     assert {chunk.model for chunk in chunks} == {"legal"}
 
 
+async def test_an_openai_caller_of_several_experts_is_told(servers: Servers) -> None:
+    """Who was asked stands in the notes, who wrote it in `fallback`, and its words are a part."""
+    servers.kill()
+    asked = {"join": "panel", "experts": ["legal", "medical", "general"]}
+    async with servers.asking(GENERAL), sdk(servers) as client:
+        raw = await client.chat.completions.with_raw_response.create(
+            model="tame-auto", messages=ASK, extra_body={"tame": asked}
+        )
+    answer = raw.parse()
+    tame = answer.model_extra["tame"]  # type: ignore[index]
+    assert [note["expert"] for note in tame["notes"]] == [
+        one["expert"] for one in tame["decision"]["experts"]
+    ]
+    assert tame["fallback"]["instead_of"] == tame["decision"]["experts"][0]["expert"]
+    assert tame["notice"] == tame["steps"][0]["notice"] != ""
+    assert [(part["expert"], part["content"]) for part in tame["parts"]] == [
+        ("general", answer.choices[0].message.content)
+    ]
+    assert answer.model == "general"
+    assert raw.headers["x-tame-fallback"] == "expert"
+
+
 async def test_an_answer_by_the_expert_itself_says_nothing(servers: Servers) -> None:
     """No header, no field: it is as without a policy."""
     async with servers.asking(*EVERY_STEP), sdk(servers) as client:
@@ -132,7 +154,7 @@ async def test_records_receipts_and_metrics_have_every_hop(
     revision = catalog.expert("legal").live_revision
     key, public = tmp_path / "key.pem", tmp_path / "pub.pem"
     public.write_text(make_key(key))
-    sections = {
+    sections: dict[str, Any] = {
         "store": {"url": f"sqlite:///{tmp_path / 'audit.db'}"},
         "receipts": {"key_file": key},
     }
