@@ -146,6 +146,7 @@ async def running(
             books,
             registry.witness,
             policy=router.policy,
+            fallback=settings.fallback,
             max_answers=settings.server.max_answers,
             reserved_completion_tokens=settings.quota.reserved_completion_tokens,
         )

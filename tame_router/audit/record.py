@@ -50,7 +50,8 @@ class AuditRecord:
         join: How answers were joined; empty as above.
         language: Language the question was read as; empty as above.
         classifier_digest: SHA-256 of the trained classifier, hexadecimal; empty as above.
-        policy_digest: SHA-256 of the routing policy and the tenant's, hexadecimal.
+        policy_digest: SHA-256 of the policies of routing and fallback and the tenant's,
+            hexadecimal.
         steps: What each expert that was asked did.
         time_to_first_token_s: To the first character; None: nothing was written.
         request_digest: SHA-256 of the request, hexadecimal; see `receipt.digest`.

@@ -148,7 +148,7 @@ class AuditRecord(_message.Message):
     classifier_digest: _builtins.str
     """SHA-256 of the trained classifier, hexadecimal. Empty as above."""
     policy_digest: _builtins.str
-    """SHA-256 of the routing policy and the tenant's, hexadecimal."""
+    """SHA-256 of the policies of routing and fallback and the tenant's, hexadecimal."""
     line: _builtins.str
     """The record as it was chained: canonical JSON in ASCII, which holds all of the
     above, its chain, its number in it, and the digest of the record before.
