@@ -23,7 +23,7 @@ from tame_router.config_access import (
     TlsSettings,
     said_off,
 )
-from tame_router.config_backends import BackendSettings, default_backends
+from tame_router.config_backends import BackendSettings, FallbackSettings, default_backends
 from tame_router.config_registry import RegistrySettings
 
 
@@ -248,6 +248,7 @@ class Settings(Section):
     joins: JoinSettings = Field(default_factory=JoinSettings)
     guard: GuardSettings = Field(default_factory=GuardSettings)
     backends: dict[str, BackendSettings] = Field(default_factory=default_backends, min_length=1)
+    fallback: FallbackSettings = Field(default_factory=FallbackSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     registry: RegistrySettings = Field(default_factory=RegistrySettings)

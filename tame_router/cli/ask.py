@@ -63,6 +63,11 @@ def add(commands: Commands) -> None:
         "--drafts", action="store_true", help="also show the drafts that an answer is made from"
     )
     parser.add_argument(
+        "--no-fallback",
+        action="store_true",
+        help="fail rather than have another answer for an expert whose server is gone",
+    )
+    parser.add_argument(
         "--document",
         type=Path,
         action="append",
@@ -122,6 +127,7 @@ def run(arguments: argparse.Namespace) -> int:
         "join": arguments.join,
         "max_experts": arguments.experts,
         "drafts": arguments.drafts,
+        "no_fallback": arguments.no_fallback,
         "sampling": Sampling(max_tokens=arguments.max_tokens),
         "documents": [_document(path) for path in arguments.document],
         "response_format": _schema(arguments.json_schema) if arguments.json_schema else None,

@@ -110,6 +110,13 @@ BACKEND_ERRORS: Final = Instrument(
     help="Experts' answers that a backend did not finish, by the error's reason.",
     labels=("expert", "reason"),
 )
+FALLBACKS: Final = Instrument(
+    name="tame.fallbacks",
+    kind=Kind.COUNTER,
+    help="Times another was asked in the place of the expert that was selected: the base model,"
+    " an expert or a backend, and how the one asked before failed.",
+    labels=("expert", "kind", "reason"),
+)
 GUARD_CHARACTERS: Final = Instrument(
     name="tame.guard.characters",
     kind=Kind.COUNTER,
@@ -258,6 +265,7 @@ INSTRUMENTS: Final = (
     QUOTA_DEGRADED,
     AUDIT_QUEUE,
     BACKEND_ERRORS,
+    FALLBACKS,
     GUARD_CHARACTERS,
     GUARD_SIMPLIFIED,
     FAILOVERS,
