@@ -97,6 +97,8 @@ class Standing:
 
     def errors(self, now: float) -> float:
         """Give the errors so far, recent ones counting more, ≥ 0."""
+        if not self._errors:
+            return 0.0
         return self._errors * math.exp2((self._errors_at - now) / ERROR_HALF_LIFE_S)
 
     def erred(self, now: float) -> None:
