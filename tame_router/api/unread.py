@@ -6,6 +6,8 @@ answer holds a place there, which somebody else could use.
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tame_router.answering.event import Event
 from tame_router.answering.join import Emit
@@ -19,15 +21,18 @@ class _Watch:
         limit_s: Longest time for one event.
     """
 
-    __slots__ = ("_limit_s", "_loop", "_task", "_timer", "clock", "since")
+    __slots__ = ("_limit_s", "_loop", "_task", "_timer", "since")
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
-        self.clock = self._loop.time
         self.since: float | None = None
         self._timer = self._loop.call_later(limit_s, self._look)
+
+    def now(self) -> float:
+        """Give the time on the loop's clock."""
+        return self._loop.time()
 
     def close(self) -> None:
         """Stop watching."""
@@ -43,32 +48,22 @@ class _Watch:
             self._task.cancel()
 
 
-class ended_when_unread:
+@contextmanager
+def ended_when_unread(emit: Emit, limit_s: float) -> Iterator[Emit]:
     """Cancel the current task where an event is not taken in time, as if the caller had left.
 
     Args:
         emit: Sends an event, and waits until the caller has room for it.
         limit_s: Longest time that this may take.
     """
+    watch = _Watch(limit_s)
 
-    __slots__ = ("_emit", "_limit_s", "_watch")
+    async def watched(event: Event) -> None:
+        watch.since = watch.now()
+        await emit(event)
+        watch.since = None
 
-    def __init__(self, emit: Emit, limit_s: float) -> None:
-        self._emit = emit
-        self._limit_s = limit_s
-
-    def __enter__(self) -> Emit:
-        """Begin to watch, and give what sends an event under watch."""
-        self._watch = watch = _Watch(self._limit_s)
-        emit, clock = self._emit, watch.clock
-
-        async def watched(event: Event) -> None:
-            watch.since = clock()
-            await emit(event)
-            watch.since = None
-
-        return watched
-
-    def __exit__(self, *_: object) -> None:
-        """Watch no longer."""
-        self._watch.close()
+    try:
+        yield watched
+    finally:
+        watch.close()

@@ -149,9 +149,8 @@ class Delivered:
             self._prompt_tokens = usage.prompt_tokens
         before = self._tokens_before
         self._tokens = before + usage.completion_tokens
-        if self._base or before:
-            marks = [(self._base + chars, before + tokens) for chars, tokens in marks]
-        self._marks += marks
+        for chars, tokens in marks:
+            self._marks.append((self._base + chars, before + tokens))
 
     def _forget_after(self, chars: int) -> None:
         """Drop the marks of tokens that are written again.
