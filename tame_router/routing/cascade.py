@@ -132,7 +132,9 @@ class Cascade:
         if not len(found.probabilities):
             return np.empty(0, dtype=np.intp)
         best = np.maximum.reduce(found.probabilities, axis=1)
-        return ((best < self._parameters.confidence) | found.several).nonzero()[0]
+        unsure = (best < self._parameters.confidence) | found.several
+        rows: NDArray[np.intp] = unsure.nonzero()[0]
+        return rows
 
     def _evidence(self, text: str) -> FloatArray:
         (embedding,) = self._encoder.embed([encoder_reading(text)])
