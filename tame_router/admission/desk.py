@@ -2,8 +2,8 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from tame_router.admission.account import Account
 from tame_router.admission.books import Books
@@ -11,6 +11,7 @@ from tame_router.admission.call import Call
 from tame_router.admission.caller import Caller
 from tame_router.admission.model import constrain, named
 from tame_router.admission.observation import CHARS_PER_TOKEN, Observation
+from tame_router.admission.places import Places
 from tame_router.admission.reception import EVERYONE
 from tame_router.admission.settlement import due
 from tame_router.admission.standing import Standing, standing_of
@@ -23,7 +24,7 @@ from tame_router.catalog.expert import Catalog
 from tame_router.catalog.live import LiveCatalog
 from tame_router.chat import Message
 from tame_router.config_backends import FallbackSettings
-from tame_router.errors import OverloadedError, PermissionDeniedError, TameError
+from tame_router.errors import PermissionDeniedError, TameError
 from tame_router.registry.canary.testimony import SILENT
 from tame_router.registry.canary.witness import Witness
 from tame_router.routing.decision import Constraints, Decision, Join
@@ -64,8 +65,7 @@ class Desk:
         self._witness = witness or Witness()
         self._policy = policy or SelectionPolicy()
         self._fallback = fallback or FallbackSettings()
-        self._max_answers = max_answers
-        self._answers = 0
+        self._places = Places(max_answers)
         self._reserved = reserved_completion_tokens
         self._known: dict[str, Standing] = {}
 
@@ -98,7 +98,7 @@ class Desk:
             NoExpertError: As `Pipeline.route` does.
         """
         _require_rights(caller, constraints)
-        with self._place():
+        with self._places:
             async with self.counted(caller):
                 decision = await self._pipeline.route(
                     messages,
@@ -122,8 +122,10 @@ class Desk:
         recording = current()
         pin = named(call.model) or call.question.constraints.pin
         recording.asked(call.question.answer_id, pin)
+        catalog = self._live.current
         question = dataclasses.replace(
             call.question,
+            catalog=catalog,
             visible=standing.visible,
             trace=recording.trace,
             joins=tenant.joins,
@@ -132,12 +134,12 @@ class Desk:
             priority=tenant.priority,
         )
         self._books.journal.require_room()
-        catalog = self._live.current
+        prompt_tokens = _prompt_tokens(question)
         seen = Observation(
             call,
             catalog,
             policy_digest=standing.policy_digest,
-            prompt_tokens=_prompt_tokens(question),
+            prompt_tokens=prompt_tokens,
             keep_text=tenant.retain_texts_days > 0,
         )
         account = Account(call, seen, self._books, recording)
@@ -163,9 +165,9 @@ class Desk:
             # Here, so that asking for what does not exist is recorded as on the other edge.
             constraints = constrain(call.model, question.constraints, standing.catalog)
             drawn = catalog.drawn(question.session, constraints.revision)
-            question = dataclasses.replace(question, constraints=constraints, catalog=drawn)
-            with self._place():
-                most = self._most_tokens(question)
+            question = _settled(question, constraints, drawn)
+            with self._places:
+                most = self._most_tokens(question, prompt_tokens)
                 reservation = await self._books.quota.reserve(tenant, most)
                 ended: BaseException | None = None
                 try:
@@ -212,7 +214,7 @@ class Desk:
             self._known[tenant.name] = known
         return known
 
-    def _most_tokens(self, question: Question) -> int:
+    def _most_tokens(self, question: Question, prompt_tokens: int) -> int:
         """Tell the most tokens an answer may take.
 
         Of a join that the caller names each step is counted; what the operator's own join takes
@@ -223,7 +225,7 @@ class Desk:
         # Steps share the tokens that a caller names, and what is written from drafts reads them.
         wanted = named or self._reserved * steps
         again = wanted if steps > 1 else 0
-        return _prompt_tokens(question) * steps + wanted * question.shape.choices + again
+        return prompt_tokens * steps + wanted * question.shape.choices + again
 
     def _steps(self, constraints: Constraints) -> int:
         join = constraints.join
@@ -232,21 +234,6 @@ class Desk:
         experts = constraints.max_experts or max(2, self._policy.max_experts)
         experts = min(experts, self._policy.most_experts)
         return experts + (join in {Join.SECOND_OPINION, Join.FUSE, Join.BEST_OF})
-
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        """Hold one of the places for answers under way."""
-        if self._answers >= self._max_answers:
-            raise OverloadedError(
-                f"{self._answers} answers are under way, as many as this router takes;"
-                " try again in a moment",
-                retry_after_s=1,
-            )
-        self._answers += 1
-        try:
-            yield
-        finally:
-            self._answers -= 1
 
 
 def _require_rights(caller: Caller, constraints: Constraints) -> None:
@@ -269,6 +256,13 @@ def _by_lot(question: Question, model: str | None) -> bool:
     """
     insists = bool(question.constraints.revision) or "@" in (model or "")
     return not insists and question.shape.choices == 1
+
+
+def _settled(question: Question, constraints: Constraints, catalog: Catalog) -> Question:
+    """Give a question with what was settled for it; nearly always that is the same."""
+    if constraints is question.constraints and catalog is question.catalog:
+        return question
+    return dataclasses.replace(question, constraints=constraints, catalog=catalog)
 
 
 def _receipted(final: Final, receipt: str) -> Final:

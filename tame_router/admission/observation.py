@@ -177,7 +177,7 @@ class Observation:
             self._untold += self._estimate(written)
             if event.part is Part.DRAFT and not written:
                 self._silent.add(event.expert)
-        self._steps.append(self._step(event, event.finish_reason.value, event.usage))
+        self._steps.append(self._step(event, str(event.finish_reason), event.usage))
 
     def _count(self, delta: Delta) -> None:
         """Add to what an expert that is under way has written."""
@@ -207,10 +207,10 @@ class Observation:
         decided: Mapping[str, object] = {}
         if decision is not None:
             decided = {
-                "experts": tuple((e.expert, e.probability) for e in decision.experts),
-                "decision_reason": decision.reason.value,
-                "stage": decision.stage.value,
-                "join": decision.join.value,
+                "experts": tuple([(e.expert, e.probability) for e in decision.experts]),
+                "decision_reason": str(decision.reason),
+                "stage": str(decision.stage),
+                "join": str(decision.join),
                 "language": decision.language,
                 "classifier_digest": decision.classifier_digest,
             }
@@ -218,7 +218,7 @@ class Observation:
             answer_id=call.question.answer_id,
             tenant=call.caller.tenant.name,
             subject=principal.subject,
-            method=principal.method.value,
+            method=str(principal.method),
             user=call.question.user,
             edge=call.edge,
             operation=call.operation,

@@ -10,6 +10,8 @@ from tame_router.backends.backend import Backend, Generation, Piece
 from tame_router.catalog.expert import Expert
 from tame_router.chat import Format, Sampling, Shape, ToolMode
 
+_AS_IT_IS = Sampling()
+
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
@@ -46,7 +48,8 @@ class Dispatch:
 
 
 def _sampling(expert: Expert, question: Question) -> Sampling:
-    sampling = question.sampling.over(expert.sampling)
+    asked = question.sampling
+    sampling = expert.sampling if asked == _AS_IT_IS else asked.over(expert.sampling)
     if _ends_by_itself(question.shape):
         # An expert's stop string may stand inside the JSON, and would cut it in two.
         return replace(sampling, stop=question.sampling.stop)

@@ -20,7 +20,7 @@ from tame_router.catalog.live import LiveCatalog
 from tame_router.chat import FinishReason, Format, Guarding, Message, Shape, Usage
 from tame_router.errors import TameError
 from tame_router.routing.decision import Constraints, Decision, Join
-from tame_router.routing.joining import JoinRules
+from tame_router.routing.joining import EVERYTHING, JoinRules
 from tame_router.routing.router import Router
 from tame_router.telemetry import log
 
@@ -154,7 +154,9 @@ class Pipeline:
             raise
         final = Final(
             finish_reason=reason,
-            usage=sum((f.usage for f in finishes), Usage()),
+            usage=finishes[0].usage
+            if len(finishes) == 1
+            else sum((f.usage for f in finishes), Usage()),
             elapsed_s=clock() - begun,
         )
         await emit(final)
@@ -191,6 +193,8 @@ class Pipeline:
         """Say what holds for the joins of a question."""
         if self._ensemble is None:
             return _ALONE
+        if shape is _PLAIN and not joins:
+            return EVERYTHING
         form = shape.response_format
         held = form is not None and form.format is not Format.TEXT
         return JoinRules(

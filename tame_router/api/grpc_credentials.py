@@ -6,6 +6,8 @@ from typing import Any
 
 from tame_router.identity.credentials import Credentials
 
+_KEYS = frozenset({"authorization", "x-api-key"})
+
 
 def read_credentials(context: Any) -> Credentials:
     """Gather every key, token and certificate of a call.
@@ -14,10 +16,11 @@ def read_credentials(context: Any) -> Credentials:
         context: Its `grpc.aio.ServicerContext`.
     """
     metadata = context.invocation_metadata() or ()
+    shown = [(key, str(value)) for key, value in metadata if key in _KEYS]
     pem = next(iter(context.auth_context().get("x509_pem_cert", ())), b"")
     return Credentials(
-        authorization=tuple(str(value) for key, value in metadata if key == "authorization"),
-        api_key=tuple(str(value) for key, value in metadata if key == "x-api-key"),
+        authorization=tuple([value for key, value in shown if key == "authorization"]),
+        api_key=tuple([value for key, value in shown if key == "x-api-key"]),
         certificate=_der(pem) if pem else b"",
     )
 

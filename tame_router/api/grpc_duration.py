@@ -7,6 +7,9 @@ from google.protobuf.duration_pb2 import Duration
 
 def duration(seconds: float) -> Duration:
     """Write a length of time."""
-    proto = Duration()
-    proto.FromTimedelta(timedelta(seconds=seconds))
-    return proto
+    length = timedelta(seconds=seconds)
+    if length.days:  # below zero too, where both parts have the same sign
+        proto = Duration()
+        proto.FromTimedelta(length)
+        return proto
+    return Duration(seconds=length.seconds, nanos=length.microseconds * 1_000)

@@ -61,10 +61,9 @@ def caller() -> Caller:
 
 def _name(context: Context) -> CallIds:
     """Name a call, by the caller's `x-request-id` where that is well formed."""
+    metadata = context.invocation_metadata() or ()
     return choose_ids(
-        value
-        for key, value in context.invocation_metadata() or ()
-        if key == REQUEST_ID_KEY and isinstance(value, str)
+        [value for key, value in metadata if key == REQUEST_ID_KEY and isinstance(value, str)]
     )
 
 
@@ -87,6 +86,7 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
     def __init__(self, reception: Reception, recorder: Recorder | None = None) -> None:
         self._reception = reception
         self._recorder = recorder or Recorder()
+        self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
         self,
@@ -94,8 +94,10 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
         """Give the handler of a method, wrapped where it is ours."""
-        handler = await continuation(handler_call_details)
         method = handler_call_details.method
+        if wrapped := self._wrapped.get(method):
+            return wrapped  # ours, of which there are a few: made once
+        handler = await continuation(handler_call_details)
         if handler is None:
             self._recorder.unknown("grpc")
             return None
@@ -106,11 +108,12 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         make, inner = _shape(handler)
         name = method.rsplit("/", 1)[-1]
         readable = _Readable if handler.request_streaming else _readable
-        return make(
+        wrapped = self._wrapped[method] = make(
             _recorded(name, _guard(name, inner, readable, self._reception), self._recorder),
             request_deserializer=_lenient(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
+        return wrapped
 
 
 def _shape(handler: Handler) -> tuple[Callable[..., Handler], Any]:

@@ -43,6 +43,9 @@ _SAMPLING = (
     "seed",
 )
 
+_NO_WISHES = Constraints()
+_NO_SAMPLING = Sampling()
+
 
 def read_messages(protos: Sequence[chat_pb2.Message], limits: LimitSettings) -> tuple[Message, ...]:
     """Read a conversation.
@@ -84,6 +87,8 @@ def read_constraints(proto: decision_pb2.Constraints) -> Constraints:
     Raises:
         InvalidRequestError: When a value is out of range.
     """
+    if not proto.ListFields():
+        return _NO_WISHES
     if proto.join not in _JOINS:
         known = ", ".join(decision_pb2.Join.Name(join) for join in _JOINS if join)
         raise InvalidRequestError(
@@ -122,6 +127,8 @@ def read_sampling(proto: chat_pb2.Sampling) -> Sampling:
     Raises:
         InvalidRequestError: When a value is out of range or not a number.
     """
+    if not proto.ListFields():
+        return _NO_SAMPLING
     given = {n: getattr(proto, n) for n in _SAMPLING if proto.HasField(n)}  # type: ignore[arg-type]
     sampling = Sampling(**given, stop=tuple(proto.stop))
     check_sampling(sampling, prefix="sampling.")

@@ -1,5 +1,8 @@
 """Turn our values into what callers receive."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from tame_router.answering.event import (
     DecisionMade,
     Delta,
@@ -27,6 +30,9 @@ from tame_router.chat import FinishReason, Sampling, Usage
 from tame_router.routing.decision import Decision, ExpertProbability, Join, Stage
 from tame_router.v1 import chat_pb2, decision_pb2, expert_pb2, router_service_pb2
 
+if TYPE_CHECKING:
+    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+
 _FINISH_REASONS = {
     FinishReason.STOP: chat_pb2.FINISH_REASON_STOP,
     FinishReason.LENGTH: chat_pb2.FINISH_REASON_LENGTH,
@@ -50,25 +56,36 @@ _JOINS = {
 
 def write_decision(decision: Decision) -> decision_pb2.Decision:
     """Write a decision."""
-    return decision_pb2.Decision(
-        experts=[_write_probability(p) for p in decision.experts],
-        probabilities=[_write_probability(p) for p in decision.probabilities],
-        stage=_STAGES[decision.stage],
-        reason=decision.reason,
-        join=_JOINS[decision.join],
-        language=decision.language,
-        elapsed=duration(decision.elapsed_us / 1e6),
-        features=[decision_pb2.Feature(text=f.text, weight=f.weight) for f in decision.features],
-        classifier_digest=decision.classifier_digest,
-        conformal_set=decision.conformal_set,
-        join_reason=decision.join_reason,
-    )
+    proto = decision_pb2.Decision()
+    fill_decision(proto, decision)
+    return proto
 
 
-def _write_probability(found: ExpertProbability) -> decision_pb2.ExpertProbability:
-    return decision_pb2.ExpertProbability(
-        expert=found.expert, probability=found.probability, relevance=found.relevance
-    )
+def fill_decision(proto: decision_pb2.Decision, decision: Decision) -> None:
+    """Write a decision into a message that is empty yet."""
+    _add(proto.experts, decision.experts)
+    _add(proto.probabilities, decision.probabilities)
+    proto.stage, proto.join = _STAGES[decision.stage], _JOINS[decision.join]
+    proto.reason, proto.join_reason = decision.reason, decision.join_reason
+    proto.language = decision.language
+    proto.elapsed.seconds, rest_us = divmod(decision.elapsed_us, 1_000_000)
+    proto.elapsed.nanos = rest_us * 1_000
+    if decision.features:
+        proto.features.extend(
+            decision_pb2.Feature(text=f.text, weight=f.weight) for f in decision.features
+        )
+    proto.classifier_digest = decision.classifier_digest
+    proto.conformal_set.extend(decision.conformal_set)
+
+
+def _add(
+    protos: "RepeatedCompositeFieldContainer[decision_pb2.ExpertProbability]",
+    found: Sequence[ExpertProbability],
+) -> None:
+    for one in found:
+        proto = protos.add()
+        proto.expert, proto.probability = one.expert, one.probability
+        proto.relevance = one.relevance
 
 
 def write_reason(reason: FinishReason) -> chat_pb2.FinishReason.ValueType:
@@ -146,13 +163,13 @@ def _write_start(start: ExpertStart) -> router_service_pb2.StreamChatResponse:
 
 
 def _write_made(made: DecisionMade) -> router_service_pb2.StreamChatResponse:
-    return router_service_pb2.StreamChatResponse(
-        decision_made=router_service_pb2.DecisionMade(
-            answer_id=made.answer_id,
-            decision=write_decision(made.decision),
-            steps=map(write_step, made.steps),
-        )
-    )
+    response = router_service_pb2.StreamChatResponse()
+    proto = response.decision_made
+    proto.answer_id = made.answer_id
+    fill_decision(proto.decision, made.decision)
+    if made.steps:
+        proto.steps.extend(map(write_step, made.steps))
+    return response
 
 
 def _write_between(event: DraftDelta | Note | Tally) -> router_service_pb2.StreamChatResponse:

@@ -157,7 +157,10 @@ class HttpCall:
         self.complete = True
 
     async def begin_stream(self, headers: Mapping[str, str]) -> None:
-        """Send the status of a response that is being written."""
+        """Send the status of a response that is being written, together with its first piece."""
+        connection = self.scope.get("state", {}).get("connection")
+        if connection is not None:
+            connection.outlet.hold()
         await self._start(200, _STREAM_HEADERS, headers)
 
     async def write(self, data: bytes) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from tame_router.api.http_outlet import Outlet
 from tame_router.api.http_refusal import HttpRefusalError
 from tame_router.api.openai_error import error_body
 from tame_router.config_access import HttpSettings
@@ -29,9 +30,11 @@ class HttpProtocol(HttpToolsProtocol):
     Attributes:
         settings: Limits of the port.
         on_gone: Called at the moment the connection is lost; None: nobody wants to know.
+        outlet: Where its bytes leave, once there is a connection.
     """
 
     settings: HttpSettings
+    outlet: Outlet
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -47,7 +50,8 @@ class HttpProtocol(HttpToolsProtocol):
         tls = transport.get_extra_info("ssl_object")
         certificate = tls.getpeercert(binary_form=True) if tls else None
         self.app_state = {"connection": self, "certificate": certificate or b""}
-        super().connection_made(transport)
+        self.outlet = Outlet(transport)
+        super().connection_made(self.outlet)
         if len(self.connections) > self.settings.max_connections:
             self.connections.discard(self)
             transport.abort()

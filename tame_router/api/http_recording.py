@@ -7,7 +7,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tame_router.telemetry.names import OTHER
 from tame_router.telemetry.recorder import Recorder
-from tame_router.telemetry.trace import read_carrier
+from tame_router.telemetry.trace import PARENT_KEY, STATE_KEY, read_carrier
+
+_TRACE_KEYS = frozenset({PARENT_KEY.encode(), STATE_KEY.encode()})
 
 
 class HttpRecording:
@@ -30,9 +32,11 @@ class HttpRecording:
         if scope["type"] != "http":
             await self._edge(scope, receive, send)
             return
-        headers = (
-            (key.decode("latin-1"), value.decode("latin-1")) for key, value in scope["headers"]
-        )
+        headers = [
+            (key.decode(), value.decode("latin-1"))
+            for key, value in scope["headers"]
+            if key in _TRACE_KEYS
+        ]
         recording = self._recorder.begin("http", self._name(scope["path"]), read_carrier(headers))
         try:
             await self._edge(scope, receive, send)

@@ -1,6 +1,6 @@
 """The HTTP surface: which path leads where."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from starlette.routing import Route, Router
@@ -50,6 +50,27 @@ class _Bound:
         await self._endpoint(scope[CALL])
 
 
+class _Routes:
+    """Finds the endpoint of a path: in a table where it stands there as it is, as most do.
+
+    Args:
+        routes: All there are.
+    """
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._router = Router(routes, redirect_slashes=False)
+        self._plain = {
+            (method, route.path): route.app
+            for route in routes
+            if not route.param_convertors
+            for method in route.methods or ()
+        }
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        app = self._plain.get((scope["method"], scope["path"]), self._router)
+        return app(scope, receive, send)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surface:
     """The surface: what serves it, the paths it has, and what can be told to drain."""
@@ -83,9 +104,8 @@ def build_surface(
         route("/metrics", render, "GET"),
         route("/openapi.json", openapi, "GET"),
     ]
-    router = Router(routes, redirect_slashes=False)
     return Surface(
-        app=HttpEdge(router, reception, settings),
+        app=HttpEdge(_Routes(routes), reception, settings),
         paths=tuple(route.path for route in routes),
         health=health,
     )

@@ -28,11 +28,11 @@ def _describe(decision: Decision) -> dict[str, Any]:
             {"expert": e.expert, "probability": e.probability, "relevance": e.relevance}
             for e in decision.experts
         ],
-        "reason": decision.reason.value,
-        "stage": decision.stage.value,
+        "reason": decision.reason,
+        "stage": decision.stage,
         "language": decision.language,
-        "join": decision.join.value,
-        "join_reason": decision.join_reason.value,
+        "join": decision.join,
+        "join_reason": decision.join_reason,
         "classifier_digest": decision.classifier_digest,
         "conformal_set": decision.conformal_set,
     }
@@ -60,7 +60,7 @@ def decision_headers(made: DecisionMade, start: ExpertStart | None = None) -> di
     headers = {
         "x-tame-answer-id": made.answer_id,
         "x-tame-expert": made.decision.lead,
-        "x-tame-decision-reason": made.decision.reason.value,
+        "x-tame-decision-reason": str(made.decision.reason),
     }
     if start is not None and start.fallback is not None:
         headers["x-tame-expert"] = start.expert

@@ -42,7 +42,7 @@ def require_single_keys(body: bytes) -> None:
         InvalidRequestError: When one has.
     """
     try:
-        json.loads(body, object_pairs_hook=_single, parse_int=_nothing, parse_float=_nothing)
+        _SINGLE_KEYS.decode(body.decode("utf-8", "surrogatepass"))
     except RecursionError:
         raise InvalidRequestError("the body is nested too deep; send a flatter one") from None
     except ValueError:  # what msgspec skips without a look, a schema's text, may not be UTF-8
@@ -62,6 +62,9 @@ def _single(pairs: list[tuple[str, Any]]) -> None:
                 f"the key {name!r} stands twice in one object; send it once", field=name
             )
         keys.add(key)
+
+
+_SINGLE_KEYS = json.JSONDecoder(object_pairs_hook=_single, parse_int=_nothing, parse_float=_nothing)
 
 
 def _refuse(words: str) -> NoReturn:

@@ -1,10 +1,11 @@
 """Read the body of a chat completion into a question, or refuse it by the field's name."""
 
 from dataclasses import dataclass
+from operator import attrgetter
 
 import msgspec
 
-from tame_router.api.openai_body import REFUSED, BodyDocument, ChatBody, Extras
+from tame_router.api.openai_body import ABSENT, REFUSED, BodyDocument, ChatBody, Extras
 from tame_router.api.openai_json import decode, require_single_keys
 from tame_router.api.openai_message import (
     read_choice,
@@ -28,6 +29,26 @@ from tame_router.errors import InvalidRequestError, RequestTooLargeError, Unsupp
 from tame_router.routing.decision import Constraints, Join, Order
 
 _DECODER = msgspec.json.Decoder(ChatBody)
+_REFUSED = tuple(REFUSED)
+_read_refused = attrgetter(*_REFUSED)
+# Most callers set none of these: one look then says so.
+_DRAWN = (
+    *("max_tokens", "max_completion_tokens", "temperature", "top_p", "presence_penalty"),
+    *("frequency_penalty", "seed", "stop"),
+)
+_read_drawn = attrgetter(*_DRAWN)
+_NOT_DRAWN = (None,) * len(_DRAWN)
+_SHAPING = (
+    *("tools", "tool_choice", "parallel_tool_calls", "response_format", "n", "logprobs"),
+    "top_logprobs",
+)
+_read_shaping = attrgetter(*_SHAPING)
+_NOT_SHAPED = (None,) * len(_SHAPING)
+_NONE_REFUSED = (ABSENT,) * len(_REFUSED)
+_NO_SAMPLING = Sampling()
+_NO_WISHES = Constraints()
+_PLAIN = Shape()
+_TEXT_ALONE = (b"", b"null", b"[]", b'["text"]')
 _TIERS = (None, "auto", "default")
 _JOINS = {join.value: join for join in Join}
 _ORDERS = {order.value: order for order in Order}
@@ -75,15 +96,8 @@ def read_chat(body: bytes, limits: LimitSettings) -> ChatRequest:
     check_messages(messages, limits)
     documents = tuple(_read_document(document) for document in given.documents or ())
     check_documents(documents, limits)
-    sampling = _read_sampling(given)
-    check_sampling(sampling)
-    shape = _read_shape(given)
-    check_shape(
-        shape,
-        tool="tools[{}].function",
-        json_schema="response_format.json_schema",
-        choices="n",
-    )
+    sampling = _read_sampling(given) if _read_drawn(given) != _NOT_DRAWN else _NO_SAMPLING
+    shape = _read_shape(given) if _read_shaping(given) != _NOT_SHAPED else _PLAIN
     user = given.user or given.safety_identifier or ""
     check_user(user)
     constraints = _read_extras(given.tame, stream=bool(given.stream))
@@ -102,12 +116,9 @@ def read_chat(body: bytes, limits: LimitSettings) -> ChatRequest:
 
 
 def _refuse_unsupported(given: ChatBody) -> None:
-    for field, advice in REFUSED.items():
-        if not unset(getattr(given, field)):
-            raise UnsupportedError(
-                f"{field} is not supported by this service: {advice}", field=field
-            )
-    if bytes(given.modalities) not in {b"", b"null", b"[]", b'["text"]'}:
+    if _read_refused(given) != _NONE_REFUSED:
+        _refuse_fields(given)
+    if given.modalities is not ABSENT and bytes(given.modalities) not in _TEXT_ALONE:
         raise UnsupportedError("modalities: experts write text; leave it out", field="modalities")
     if given.store:
         raise UnsupportedError("store: answers are not kept; send false", field="store")
@@ -123,6 +134,14 @@ def _refuse_unsupported(given: ChatBody) -> None:
         )
 
 
+def _refuse_fields(given: ChatBody) -> None:
+    for field, advice in REFUSED.items():
+        if not unset(getattr(given, field)):
+            raise UnsupportedError(
+                f"{field} is not supported by this service: {advice}", field=field
+            )
+
+
 def _read_sampling(given: ChatBody) -> Sampling:
     longest = given.max_completion_tokens
     if longest is None:
@@ -134,7 +153,7 @@ def _read_sampling(given: ChatBody) -> Sampling:
             field="max_tokens",
         )
     stop = given.stop or ()
-    return Sampling(
+    sampling = Sampling(
         max_tokens=longest,
         temperature=given.temperature,
         top_p=given.top_p,
@@ -143,6 +162,8 @@ def _read_sampling(given: ChatBody) -> Sampling:
         seed=given.seed,
         stop=(stop,) if isinstance(stop, str) else tuple(stop),
     )
+    check_sampling(sampling)
+    return sampling
 
 
 def _read_shape(given: ChatBody) -> Shape:
@@ -157,7 +178,7 @@ def _read_shape(given: ChatBody) -> Shape:
             f"{len(tools)} tools, at most {MAX_TOOLS} are read; send those that may be needed",
             field="tools",
         )
-    return Shape(
+    shape = Shape(
         tools=tuple(read_tool(index, tool) for index, tool in enumerate(tools)),
         tool_choice=read_choice(given.tool_choice),
         parallel_tool_calls=given.parallel_tool_calls if tools else None,
@@ -165,6 +186,13 @@ def _read_shape(given: ChatBody) -> Shape:
         choices=1 if given.n is None else given.n,
         top_logprobs=(given.top_logprobs or 0) if given.logprobs else None,
     )
+    check_shape(
+        shape,
+        tool="tools[{}].function",
+        json_schema="response_format.json_schema",
+        choices="n",
+    )
+    return shape
 
 
 def _read_document(given: BodyDocument | str) -> Document:
@@ -175,7 +203,7 @@ def _read_document(given: BodyDocument | str) -> Document:
 
 def _read_extras(given: Extras | None, *, stream: bool) -> Constraints:
     if given is None:
-        return Constraints()
+        return _NO_WISHES
     if given.join is not None and given.join not in _JOINS:
         raise InvalidRequestError(
             f"tame.join is {given.join[:40]!r}; expected one of {', '.join(_JOINS)}",

@@ -1,7 +1,7 @@
 """The ids of a call: the caller's own, where it is well formed, beside one that is ours alone."""
 
+import os
 import re
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class CallIds:
 
 def choose_ids(given: Iterable[str]) -> CallIds:
     """Take the first of the caller's ids that is well formed as the request's, else our own."""
-    made = uuid.uuid4().hex
+    made = os.urandom(16).hex()
     for value in given:
         if _FORM.fullmatch(value):
             return CallIds(value, made)

@@ -54,14 +54,15 @@ class Patience:
         """
         deadline = math.inf if generation.deadline is None else generation.deadline
         begin_by = deadline if generation.begin_by is None else generation.begin_by
-        if min(deadline, begin_by) <= now:
+        begin_by = begin_by if begin_by < deadline else deadline
+        if begin_by <= now:
             raise too_late()
         first_s = _shorter(first_token_timeout_s, generation.first_token_timeout_s)
         stall_s = _shorter(stall_timeout_s, generation.stall_timeout_s)
         return cls(
             begun=now,
             deadline=deadline,
-            begin_by=min(deadline, begin_by),
+            begin_by=begin_by,
             first_token_timeout_s=first_s,
             stall_timeout_s=stall_s,
             impatient_first=first_s < first_token_timeout_s,

@@ -31,6 +31,10 @@ class Call:
         stream: Its own.
         head: How it began.
         most_bytes: Longest message that is read.
+
+    Attributes:
+        begin: Has it served; called once.
+        task: Serves it; None: it is not yet.
     """
 
     __slots__ = (
@@ -48,8 +52,8 @@ class Call:
         "_stream",
         "_timer",
         "_trailing",
+        "begin",
         "task",
-        "whole",
     )
 
     def __init__(
@@ -70,7 +74,7 @@ class Call:
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: float | None = None
         self.task: asyncio.Task[None] | None = None
-        self.whole: Callable[[], None] | None = None
+        self.begin: Callable[[], None] | None = None
         if head.timeout_s is not None:
             self._deadline = self._loop.time() + head.timeout_s
             self._timer = self._loop.call_at(self._deadline, self._late)
@@ -101,9 +105,9 @@ class Call:
         self._cancel()
 
     def _start(self) -> None:
-        """Begin to serve, where that waits for the request's one message."""
-        if self.whole is not None and not self._over:
-            begin, self.whole = self.whole, None
+        """Have it served, at its first message or its end."""
+        if self.begin is not None and not self._over:
+            begin, self.begin = self.begin, None
             begin()
 
     # What the server does with it.

@@ -49,7 +49,10 @@ class _Silent:
 class Http2Server:
     """Serves what is registered with it as with a `grpc.aio.Server`.
 
-    Interceptors are asked once for each method, and not at each call: what they give is kept.
+    Interceptors are asked once for each method, and not at each call: what they give is kept. A
+    call is served once its first message has come, or its end: gRPC's client for asyncio tells an
+    error that comes before it has sent a message as one of its own, and no service here speaks
+    first.
 
     Args:
         limits: What holds for a connection.
@@ -152,11 +155,7 @@ class Http2Server:
             return
         call = Call(connection, stream, head, self._most_bytes)
         stream.receiver = call
-        handler = self._known.get(head.method)
-        if handler is None or handler.request_streaming:
-            self._run(connection, call, head)
-        else:
-            call.whole = lambda: self._run(connection, call, head)
+        call.begin = lambda: self._run(connection, call, head)
 
     def _run(self, connection: Connection, call: Call, head: CallHead) -> None:
         # Its owner is this server, which awaits it when it stops.

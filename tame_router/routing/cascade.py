@@ -91,6 +91,7 @@ class Cascade:
             relevances=found.relevances,
             several=found.several,
             stages=tuple(stages),
+            languages=found.languages,
         )
 
     def glance(self, texts: Sequence[str]) -> Classification | None:
@@ -130,8 +131,10 @@ class Cascade:
         """Give the rows that the encoder has to look at again."""
         if not len(found.probabilities):
             return np.empty(0, dtype=np.intp)
-        unsure = found.probabilities.max(axis=1) < self._parameters.confidence
-        return np.flatnonzero(unsure | found.several)
+        best = np.maximum.reduce(found.probabilities, axis=1)
+        unsure = (best < self._parameters.confidence) | found.several
+        rows: NDArray[np.intp] = unsure.nonzero()[0]
+        return rows
 
     def _evidence(self, text: str) -> FloatArray:
         (embedding,) = self._encoder.embed([encoder_reading(text)])

@@ -24,12 +24,14 @@ class Classification:
             float32, shape (n_texts, n_labels).
         several: Whether each text may need more than one expert, shape (n_texts,).
         stages: Which part decided each text, n_texts of them.
+        languages: Language that each text was read as; empty: the classifier does not tell.
     """
 
     probabilities: NDArray[np.float32]
     relevances: NDArray[np.float32]
     several: NDArray[np.bool_]
     stages: tuple[Stage, ...]
+    languages: tuple[str, ...] = ()
 
 
 class Classifier(Protocol):

@@ -77,7 +77,7 @@ def believe(turns: Sequence[Turn], fallback: int | None = None) -> Belief:
         fallback: Column of the expert for what belongs to no domain; None: there is none.
     """
     first = turns[0].probabilities.astype(np.float64)
-    belief: NDArray[np.float64] = first / first.sum()
+    belief: NDArray[np.float64] = first / np.add.reduce(first)
     relevances = turns[0].relevances.astype(np.float64)
     several = turns[0].several
     for turn in turns[1:]:

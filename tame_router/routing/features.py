@@ -9,6 +9,7 @@ its shape (`000v`, `0.0mm`), not by its value.
 """
 
 import re
+from operator import add
 
 from tame_router.routing.text import CJK
 
@@ -54,13 +55,18 @@ def extract(text: str) -> list[str]:
 
 
 def _chinese(run: str, found: list[str]) -> None:
-    for size in range(1, min(LONGEST_CHINESE, len(run)) + 1):
-        found += [run[i : i + size] for i in range(len(run) - size + 1)]
+    grams = list(run)
+    found += grams
+    for size in range(1, LONGEST_CHINESE):  # each with the character behind it: no slice
+        grams = list(map(add, grams, run[size:]))
+        found += grams
 
 
 def _word(word: str, found: list[str]) -> None:
     padded = f" {word} "
     length = len(padded)
     found.append(padded)
+    grams = [padded[i : i + SHORTEST_PART] for i in range(length - SHORTEST_PART + 1)]
     for size in range(SHORTEST_PART, min(LONGEST_PART, length - 1) + 1):
-        found += [padded[i : i + size] for i in range(length - size + 1)]
+        found += grams
+        grams = list(map(add, grams, padded[size:]))

@@ -95,17 +95,21 @@ class LexicalClassifier:
         probabilities = np.empty((len(texts), len(self.labels)), dtype=np.float32)
         relevances = np.empty_like(probabilities)
         several = np.empty(len(texts), dtype=np.bool_)
+        languages: list[str] = []
         for row, text in enumerate(texts):
             reading = _read(text)
             found = self._logits(reading)
+            labels, spoken = found[:-1], language(reading)
             several[row] = found[-1] >= self._parameters.joint_threshold
-            probabilities[row] = calibration.probabilities(found[:-1], language(reading))
-            relevances[row] = calibration.relevances(found[:-1])
+            probabilities[row] = calibration.probabilities(labels, spoken)
+            relevances[row] = calibration.relevances(labels)
+            languages.append(spoken)
         return Classification(
             probabilities=probabilities,
             relevances=relevances,
             several=several,
             stages=(Stage.FAST,) * len(texts),
+            languages=tuple(languages),
         )
 
     def glance(self, texts: Sequence[str]) -> Classification:
@@ -156,8 +160,7 @@ class LexicalClassifier:
     def _look_up(self, reading: str) -> tuple[list[int], int]:
         """Give the columns of a text's known features, and count the unknown ones."""
         features = dict.fromkeys(extract(reading))
-        column = self._column
-        known = [column[feature] for feature in features if feature in column]
+        known = [column for column in map(self._column.get, features) if column is not None]
         return known, len(features) - len(known)
 
     def _sums(self, columns: list[int]) -> FloatArray:

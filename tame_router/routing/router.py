@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,9 @@ MOST_FEATURES = 8
 
 _NO_CONSTRAINTS = Constraints()
 
+_MOST_VIEWS = 256
+"""Sets of experts whose columns are remembered: tenants share a few."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
@@ -43,6 +47,15 @@ class _Asked:
     begun_ns: int
     visible: frozenset[str]
     rules: JoinRules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    """What a caller sees of the classifier's columns; `fallback` is one of its own, or None."""
+
+    columns: tuple[int, ...]
+    names: tuple[str, ...]
+    fallback: int | None
 
 
 class Router:
@@ -74,7 +87,8 @@ class Router:
             )
         self._classifier = classifier
         self._policy = policy
-        self._fallback = classifier.labels.index(policy.fallback)
+        self._everyone = frozenset(classifier.labels)
+        self._view = lru_cache(_MOST_VIEWS)(self._make_view)
         self._levels = levels
         self._worker = worker
         self._clock = clock
@@ -177,8 +191,7 @@ class Router:
                 "there is no message from the user with text in it; send one with role `user`",
                 field="messages",
             )
-        everyone = frozenset(self.experts)
-        seen = everyone if visible is None else everyone & visible
+        seen = self._everyone if visible is None else self._everyone & visible
         allowed_experts(seen, constraints)
         earlier = (
             head_and_tail(turn, LONGEST_EARLIER_CHARS) for turn in turns[-LONGEST_CONVERSATION:-1]
@@ -212,33 +225,42 @@ class Router:
         )
 
     def _weigh(self, asked: _Asked, found: Classification) -> Evidence:
-        columns = [i for i, name in enumerate(self.experts) if name in asked.visible]
-        names = [self.experts[i] for i in columns]
+        view = self._view(asked.visible)
         belief = believe(
             [
                 Turn(text=text, probabilities=row, relevances=relevances, several=bool(several))
                 for text, row, relevances, several in zip(
                     asked.texts,
-                    _of_visible(found.probabilities, columns),
-                    found.relevances[:, columns],
+                    _of_visible(found.probabilities, view.columns),
+                    _columns(found.relevances, view.columns),
                     found.several,
                     strict=True,
                 )
             ],
-            fallback=columns.index(self._fallback) if self._fallback in columns else None,
+            fallback=view.fallback,
         )
         return Evidence(
-            probabilities=dict(zip(names, belief.probabilities.tolist(), strict=True)),
-            relevances=dict(zip(names, belief.relevances.tolist(), strict=True)),
+            probabilities=dict(zip(view.names, belief.probabilities.tolist(), strict=True)),
+            relevances=dict(zip(view.names, belief.relevances.tolist(), strict=True)),
             several=belief.several,
-            least_probability=self._least_probability(asked.texts[-1]),
+            least_probability=self._least_probability(asked.texts[-1], found),
         )
 
-    def _least_probability(self, question: str) -> float:
+    def _make_view(self, visible: frozenset[str]) -> _View:
+        columns = tuple(i for i, name in enumerate(self.experts) if name in visible)
+        names = tuple(self.experts[i] for i in columns)
+        fallback = self._policy.fallback
+        return _View(
+            columns=columns,
+            names=names,
+            fallback=names.index(fallback) if fallback in names else None,
+        )
+
+    def _least_probability(self, question: str, found: Classification) -> float:
         """Give the probability from which an expert belongs to the conformal set."""
         if self._levels is None:
             return 1.0
-        spoken = language(normalise(question))
+        spoken = found.languages[-1] if found.languages else language(normalise(question))
         return self._levels.least_probability(spoken, self._policy.coverage)
 
 
@@ -250,11 +272,18 @@ def _of_visible(probabilities: NDArray[np.float32], columns: Sequence[int]) -> N
     """
     if len(columns) == probabilities.shape[1]:
         return probabilities
-    rows = probabilities[:, columns].astype(np.float64)
+    rows = probabilities[:, list(columns)].astype(np.float64)
     # Where all of it was on others, nothing is known of the rest.
     rows[rows.sum(axis=1) == 0] = 1.0
     shares: NDArray[np.floating] = rows / rows.sum(axis=1, keepdims=True)
     return shares
+
+
+def _columns(values: NDArray[np.float32], columns: Sequence[int]) -> NDArray[np.float32]:
+    """Pick columns, in their order; all of them are the same array."""
+    if len(columns) == values.shape[1]:
+        return values
+    return values[:, list(columns)]
 
 
 def _certain(asked: _Asked) -> Evidence:

@@ -98,6 +98,9 @@ def allowed_experts(experts: Collection[str], constraints: Constraints) -> froze
         InvalidRequestError: When the constraints contradict each other or are out of range.
         NoExpertError: When they leave nobody.
     """
+    named = constraints.pin or constraints.allow or constraints.deny
+    if experts and not named and not constraints.max_experts:
+        return frozenset(experts)  # nearly every question
     _refuse_unknown(experts, {constraints.pin} - {""} | constraints.allow | constraints.deny)
     if constraints.max_experts < 0:
         raise InvalidRequestError(
@@ -154,7 +157,8 @@ def select(
         rules=rules,
     )
     ranked = _rank(evidence, allowed)
-    plausible = tuple(p.expert for p in ranked if p.probability >= evidence.least_probability)
+    least = evidence.least_probability
+    plausible = tuple([p.expert for p in ranked if p.probability >= least])
     most = constraints.max_experts or policy.max_experts
     candidates = (ranked[0], *_seconds(ranked, evidence, policy))[:most]
     reason = _reason(ranked, candidates, plausible, policy, constraints)
@@ -192,14 +196,16 @@ def _refuse_unknown(experts: Collection[str], named: Iterable[str]) -> None:
 def _rank(evidence: Evidence, allowed: Collection[str]) -> tuple[ExpertProbability, ...]:
     values = {name: evidence.probabilities[name] for name in allowed}
     total = math.fsum(values.values())  # the same in any order
-    shares = {
-        name: value / total if total > 0 else 1 / len(values) for name, value in values.items()
-    }
+    shares = [
+        (-value / total if total > 0 else -1 / len(values), name) for name, value in values.items()
+    ]
+    shares.sort()
+    relevance = evidence.relevances.get
     return tuple(
-        ExpertProbability(
-            expert=name, probability=share, relevance=evidence.relevances.get(name, 0.0)
-        )
-        for name, share in sorted(shares.items(), key=lambda item: (-item[1], item[0]))
+        [
+            ExpertProbability(expert=name, probability=-below, relevance=relevance(name, 0.0))
+            for below, name in shares
+        ]
     )
 
 
@@ -214,14 +220,16 @@ def _reason(
         return Reason.PINNED
     if len(ranked) == 1:
         return Reason.ONLY_ALLOWED
-    fallback = any(p.expert == policy.fallback for p in ranked)
+    names = [p.expert for p in ranked]
+    fallback = names.index(policy.fallback) if policy.fallback in names else None
     # Two experts that a question needs share its probability: neither may reach far alone.
-    if math.fsum(p.probability for p in candidates) < policy.threshold:
-        return Reason.BELOW_THRESHOLD if fallback else Reason.FALLBACK_NOT_ALLOWED
+    if math.fsum([p.probability for p in candidates]) < policy.threshold:
+        return Reason.FALLBACK_NOT_ALLOWED if fallback is None else Reason.BELOW_THRESHOLD
     # Where the set holds everyone, chance decides what is plausible.
-    if any(
-        p.expert == policy.fallback and p.expert in plausible and p.probability >= 1 / len(ranked)
-        for p in ranked[1:]
+    if (
+        fallback
+        and policy.fallback in plausible
+        and ranked[fallback].probability >= 1 / len(ranked)
     ):
         return Reason.FALLBACK_PLAUSIBLE
     return Reason.MOST_PROBABLE

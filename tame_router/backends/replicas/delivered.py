@@ -8,10 +8,15 @@ sent, because chat templates cut it off; it comes again, and is left out.
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
+from typing import Final
 
 from tame_router.backends.backend import Generation, Piece
 from tame_router.backends.replicas.stop_strings import StopStrings
-from tame_router.chat import FinishReason, Format, Message, Role, Usage
+from tame_router.chat import FinishReason, Format, Message, Role, Sampling, Usage
+
+_REMEMBERED: Final = 64
+"""Ways to draw that are remembered without their stops: most answers are drawn the same way."""
 
 
 def continuable(generation: Generation) -> bool:
@@ -30,6 +35,11 @@ def continuable(generation: Generation) -> bool:
         and bool(generation.messages)
         and generation.messages[-1].role is not Role.ASSISTANT
     )
+
+
+@lru_cache(_REMEMBERED)
+def _unstopped(sampling: Sampling) -> Sampling:
+    return replace(sampling, stop=())
 
 
 class Delivered:
@@ -87,7 +97,7 @@ class Delivered:
     def request(self) -> Generation:
         """Give what a replica is to be asked now: all of it, or the rest."""
         generation = self._generation
-        sampling = replace(generation.sampling, stop=())
+        sampling = _unstopped(generation.sampling)
         text = "".join(self._parts)
         sent = text.rstrip()
         self._skip = text[len(sent) :]

@@ -2,8 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Final
 
@@ -57,20 +56,14 @@ class ReplicaPool:
         """All of them, those that leave included, in the order in which they came."""
         return self._roster.replicas
 
-    @asynccontextmanager
-    async def open(self, generation: Generation) -> AsyncIterator[ReplicaStream]:
+    def open(self, generation: Generation) -> "PooledAnswer":
         """Start a generation; leaving the context closes it on whichever replica writes it.
 
         Raises:
             BackendError: From entering or iterating: no replica can begin, or finish, it.
             InvalidRequestError: When the request is at fault.
         """
-        stream = ReplicaStream(self, generation)
-        try:
-            await stream.start()
-            yield stream
-        finally:
-            stream.close()
+        return PooledAnswer(ReplicaStream(self, generation))
 
     async def context_tokens(self) -> int | None:
         """Tell the context length in tokens: the shortest of those that are known.
@@ -259,3 +252,33 @@ class ReplicaPool:
             metadata=reasons,
             retry_after_s=RETRY_AFTER_S,
         )
+
+
+class PooledAnswer:
+    """The context of one answer: started when it is entered, closed when it is left.
+
+    Args:
+        stream: Its pieces.
+    """
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: ReplicaStream) -> None:
+        self._stream = stream
+
+    async def __aenter__(self) -> ReplicaStream:
+        """Start it.
+
+        Raises:
+            TameError: As `ReplicaPool.open` says.
+        """
+        try:
+            await self._stream.start()
+        except BaseException:
+            self._stream.close()
+            raise
+        return self._stream
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close it, on whichever replica writes it."""
+        self._stream.close()

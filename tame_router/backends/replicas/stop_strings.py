@@ -7,6 +7,27 @@ and the search goes on over the cut.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+_REMEMBERED: Final = 64
+"""Lists of strings whose facts are remembered: an expert's are those of nearly all answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is asked of strings again and again: the strings, the longest, how they begin."""
+
+    stops: tuple[str, ...]
+    longest: int
+    starts: frozenset[str]
+
+
+@lru_cache(_REMEMBERED)
+def _known(stops: tuple[str, ...]) -> _Known:
+    some = tuple(filter(None, stops))
+    return _Known(some, max(map(len, some), default=0), frozenset(stop[0] for stop in some))
 
 
 class StopStrings:
@@ -25,9 +46,8 @@ class StopStrings:
     __slots__ = ("_held", "_longest", "_passed", "_starts", "_stops", "end", "found")
 
     def __init__(self, stops: Sequence[str]) -> None:
-        self._stops = tuple(filter(None, stops))
-        self._longest = max((len(stop) for stop in self._stops), default=0)
-        self._starts = frozenset(stop[0] for stop in self._stops)
+        known = _known(tuple(stops))
+        self._stops, self._longest, self._starts = known.stops, known.longest, known.starts
         self._held = ""
         self._passed = 0
         self.found = False
