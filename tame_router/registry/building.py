@@ -106,6 +106,7 @@ async def open_registry(
     )
     newcomers = Newcomers(records, labels, domains, adopt, refresh_s=section.refresh_s)
     feed = Feed(records, poll_s=section.refresh_s)
+    records.changed = feed.tell
     owner = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     checkers = Checkers(settings, base_models, live, base_model_dir)
     uploads = Uploads(settings.state_dir / "uploads", checkers.checker_for)
@@ -147,6 +148,7 @@ async def open_registry(
     workers = (validating, evaluating, clearing)
     leavings = Leavings(records, feed, every_s=section.lease_s)
     mover = LabelMover(
+        records,
         fleet,
         live,
         labels,

@@ -110,7 +110,7 @@ async def test_a_verdict_that_comes_late_moves_nothing(
     before = await label(registry_client)
     records = Records(site.settings.store, site.settings.state_dir)
     none: Any = None  # of the mover only its lock is asked for
-    mover = LabelMover(none, none, none, none, prepare_timeout_s=1, quorum=1)
+    mover = LabelMover(records, none, none, none, none, prepare_timeout_s=1, quorum=1)
     restorer = Restorer(records, mover, none, none)
     try:
         with pytest.raises(LabelMovedError, match="no canary"):

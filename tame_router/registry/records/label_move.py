@@ -158,7 +158,7 @@ def move_label(
     )
     writing.connection.execute(LABEL_CHANGE.insert().values(write_label_change(change)))
     writing.generation += 1
-    writing.moves.append((action, actor))
+    writing.moves.append(change)
     return moved
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, select
 
-from tame_router.registry.record import Action, Actor
+from tame_router.registry.record import LabelChange
 from tame_router.registry.records.tables import COUNTER
 from tame_router.registry.state import State
 from tame_router.store import Database
@@ -36,7 +36,7 @@ class Writing:
         sequence: Number of the last change of a state.
         generation: Moves of all labels.
         states: States that revisions have come into with it, in order.
-        moves: What moved labels in it, and who.
+        moves: Moves of labels in it, in order.
     """
 
     connection: Connection
@@ -44,7 +44,7 @@ class Writing:
     sequence: int
     generation: int
     states: list[State] = field(default_factory=list)
-    moves: list[tuple[Action, Actor]] = field(default_factory=list)
+    moves: list[LabelChange] = field(default_factory=list)
 
 
 Kept = Callable[[Writing], None]
