@@ -182,6 +182,7 @@ async def open_registry(
             drop_uploads,
             retention=timedelta(days=section.retention_days),
             upload_age=timedelta(hours=section.upload_hours),
+            observer=observer,
         ),
         feed,
         (validating, evaluating),

@@ -235,6 +235,8 @@ class Registry:
                 "adapter.collected",
                 revisions=collected.revisions,
                 strays=collected.strays,
+                contents=collected.contents,
+                damaged=collected.damaged,
                 freed_bytes=collected.freed_bytes,
                 uploads=collected.uploads,
                 tenant=actor.tenant,

@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, or_, select
 
-from tame_router.registry.record import ROUTER, Actor, JobKind
+from tame_router.registry.record import ROUTER, Actor, Holding, JobKind
 from tame_router.registry.records.job_store import JobStore
 from tame_router.registry.records.label_store import LabelStore
 from tame_router.registry.records.ledger import Clock, Kept, present
 from tame_router.registry.records.life import append_change, need_revision, step
 from tame_router.registry.records.request_store import RequestStore
 from tame_router.registry.records.revision_records import RevisionRecords
-from tame_router.registry.records.row import microseconds
+from tame_router.registry.records.row import microseconds, read_holding
 from tame_router.registry.records.schema import migrate
 from tame_router.registry.records.tables import JOB, LABEL, LABEL_CHANGE, REVISION
 from tame_router.registry.state import Event, State
@@ -80,17 +80,17 @@ class RecordStore(RevisionRecords, LabelStore, JobStore, RequestStore):
         with self._database.reading() as connection:
             return list(connection.execute(query.order_by(REVISION.c.name)).scalars())
 
-    def removals(self, after: str, limit: int) -> Sequence[tuple[str, bool]]:
-        """Give names of revisions in order, each with whether its bytes were noted as removed.
+    def holdings(self, after: str, limit: int) -> Sequence[Holding]:
+        """Tell what revisions hold of the store, in order of their names.
 
         Args:
             after: Only names behind this; empty: from the first.
             limit: Most of them, ≥ 1.
         """
-        query = select(REVISION.c.name, REVISION.c.removed).where(REVISION.c.name > after)
-        query = query.order_by(REVISION.c.name).limit(limit)
+        query = select(REVISION.c.name, REVISION.c.removed, REVISION.c.manifest)
+        query = query.where(REVISION.c.name > after).order_by(REVISION.c.name).limit(limit)
         with self._database.transaction() as connection:
-            return [(row.name, row.removed) for row in connection.execute(query)]
+            return [read_holding(row) for row in connection.execute(query)]
 
     def mark_removed(self, name: str, actor: Actor = ROUTER) -> bool:
         """Note that a revision's bytes go, also in its history; to be called before they do.

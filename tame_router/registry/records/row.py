@@ -14,6 +14,7 @@ from tame_router.registry.reason import Reason
 from tame_router.registry.record import (
     Action,
     Actor,
+    Holding,
     Job,
     JobKind,
     Label,
@@ -127,6 +128,13 @@ def read_revision(row: Row[Any]) -> RevisionRecord:
         withdrawn=withdrawn,
         removed=removed,
     )
+
+
+def read_holding(row: Row[Any]) -> Holding:
+    """Read what a revision holds of the store."""
+    files = _read_manifest(row.manifest).files
+    contents = frozenset(file.sha256 for file in files)
+    return Holding(name=row.name, contents=contents, removed=row.removed)
 
 
 def write_actor(actor: Actor) -> dict[str, str]:
