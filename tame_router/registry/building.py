@@ -26,6 +26,7 @@ from tame_router.registry.domain.domain import Extender
 from tame_router.registry.domain.domains import Domains
 from tame_router.registry.examination_sets import ExaminationSets
 from tame_router.registry.feed import Feed
+from tame_router.registry.finding import Finding
 from tame_router.registry.garbage import Garbage
 from tame_router.registry.gate.gate import Gate
 from tame_router.registry.jobs.leavings import Leavings
@@ -93,7 +94,10 @@ async def open_registry(
     async def prove(shadow: str, because: str) -> None:
         await publisher.prove(shadow, because)
 
-    warden = Warden(section.canary, go_back, go_on, prove)
+    async def note(canary: str, finding: Finding) -> None:
+        await records.ask(lambda kept: kept.note_stay(canary, finding))
+
+    warden = Warden(section.canary, go_back, go_on, prove, note)
     shadow = _shadow(settings, live, backends, warden.watch, observer)
     labels = Labels(records, live, fleet, warden.follow, refresh_s=section.refresh_s)
     domains = Domains(

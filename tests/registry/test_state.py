@@ -21,6 +21,7 @@ ALLOWED = {
     (State.APPROVED, Event.RETIRE): State.RETIRED,
     (State.PUBLISHING, Event.PREPARED): State.ACTIVE,
     (State.PUBLISHING, Event.ABORTED): State.APPROVED,
+    (State.PUBLISHING, Event.RETURNED): State.RETIRED,
     (State.ACTIVE, Event.PUBLISH): State.ACTIVE,
     (State.ACTIVE, Event.PROVE): State.ACTIVE,
     (State.ACTIVE, Event.REPLACED): State.RETIRED,
@@ -55,4 +56,9 @@ def test_nobody_answers_who_was_not_approved() -> None:
     }
     assert into[State.PUBLISHING] == {State.APPROVED, State.RETIRED}
     assert into[State.APPROVED] == {State.EVALUATING, State.PUBLISHING}
-    assert into[State.RETIRED] == {State.APPROVED, State.ACTIVE, State.RETIRED}
+    assert into[State.RETIRED] == {
+        State.APPROVED,
+        State.PUBLISHING,
+        State.ACTIVE,
+        State.RETIRED,
+    }

@@ -7,9 +7,10 @@ from sqlalchemy import Connection, or_, select
 
 from tame_router.errors import RevisionNotFoundError
 from tame_router.errors_registry import NothingToRestoreError
+from tame_router.registry.reason import OF_TRIALS
 from tame_router.registry.record import Action, Actor, Label, LabelChange, RevisionRecord
 from tame_router.registry.records.ledger import Writing
-from tame_router.registry.records.life import find_revision, rejected, step
+from tame_router.registry.records.life import find_revision, rejected, step, update_revision
 from tame_router.registry.records.row import microseconds, write_label_change
 from tame_router.registry.records.tables import LABEL, LABEL_CHANGE
 from tame_router.registry.state import JUDGED, Event, State
@@ -135,6 +136,8 @@ def move_label(
         record = find_revision(writing.connection, name)
         if record is not None and record.state is State.ACTIVE:
             step(writing, record, Event.REPLACED, actor, because)
+    for name in sorted({live_before, label.canary, moved.live, moved.canary} - {""}):
+        _end_notes(writing, name)
     values = {
         "live": moved.live,
         "canary": moved.canary,
@@ -160,6 +163,14 @@ def move_label(
     writing.generation += 1
     writing.moves.append(change)
     return moved
+
+
+def _end_notes(writing: Writing, name: str) -> None:
+    """Forget why a canary stayed what it was: it does not any more."""
+    record = find_revision(writing.connection, name, with_report=False)
+    if record is not None and any(one.reason in OF_TRIALS for one in record.findings):
+        left = tuple(one for one in record.findings if one.reason not in OF_TRIALS)
+        update_revision(writing, record, findings=left)
 
 
 def called(name: str) -> str:

@@ -5,11 +5,19 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, or_, select
 
+from tame_router.registry.finding import Finding
+from tame_router.registry.reason import OF_TRIALS
 from tame_router.registry.record import ROUTER, Actor, Holding, JobKind
 from tame_router.registry.records.job_store import JobStore
 from tame_router.registry.records.label_store import LabelStore
 from tame_router.registry.records.ledger import Clock, Kept, present
-from tame_router.registry.records.life import append_change, need_revision, step
+from tame_router.registry.records.life import (
+    append_change,
+    find_revision,
+    need_revision,
+    step,
+    update_revision,
+)
 from tame_router.registry.records.request_store import RequestStore
 from tame_router.registry.records.revision_records import RevisionRecords
 from tame_router.registry.records.row import microseconds, read_holding
@@ -60,6 +68,28 @@ class RecordStore(RevisionRecords, LabelStore, JobStore, RequestStore):
                 record = need_revision(writing.connection, name, with_report=False)
                 step(writing, record, Event.ABORTED, ROUTER, because)
             return names
+
+    def note_stay(self, name: str, finding: Finding) -> bool:
+        """Note why a canary stays what it is, also in its history; once, however often it is said.
+
+        Args:
+            name: The canary.
+            finding: Why; it stands in the place of other notes of the kind.
+
+        Returns:
+            Whether that was news of what is still a canary.
+        """
+        with self._changing() as writing:
+            record = find_revision(writing.connection, name, with_report=False)
+            tried = select(LABEL.c.expert).where(LABEL.c.canary == name)
+            there = record is not None and writing.connection.execute(tried).first() is not None
+            if record is None or not there or finding in record.findings:
+                return False
+            others = (one for one in record.findings if one.reason not in OF_TRIALS)
+            update_revision(writing, record, findings=(*others, finding))
+            because = f"{finding.message}; {finding.advice}"
+            append_change(writing, record, record.state, ROUTER, because)
+            return True
 
     def garbage(self, now: datetime, retention: timedelta) -> Sequence[str]:
         """Name the revisions whose bytes nobody needs any more, in order.
