@@ -64,6 +64,7 @@ class Warden:
         self._go_on = go_on
         self._prove = prove
         self._note = note
+        self._told: dict[str, tuple[int, str]] = {}
         self._verdicts: dict[Verdict, asyncio.Queue[tuple[str, Standing]]] = {
             verdict: asyncio.Queue() for verdict in (Verdict.ROLL_BACK, Verdict.GOOD)
         }
@@ -116,7 +117,9 @@ class Warden:
         else:
             # It goes on answering its share, so it must not go unwatched: a verdict is for good.
             self.watch.renew(expert)
-        log.event(logging.ERROR, "adapter.canary_stays", expert=expert, because=because)
+        if self._told.get(expert) != (standing.trial, because):  # not with each try to go back
+            self._told[expert] = (standing.trial, because)
+            log.event(logging.ERROR, "adapter.canary_stays", expert=expert, because=because)
         with contextlib.suppress(TameError):  # the log says so already
             await self._note(canary, finding)
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -54,6 +55,7 @@ class Records:
         self._file = _sqlite_file(settings.url.get_secret_value(), state_dir)
         self._database: Database | None = None
         self._store: RecordStore | None = None
+        self._since_s: float | None = None  # since when it cannot be used
         self._observer = observer
         self.changed: Callable[[], None] = lambda: None
         # Filled by the thread, told on the event loop: whoever counts has no lock.
@@ -81,21 +83,24 @@ class Records:
             TameError: What the work raises.
         """
         try:
-            return await self._off_loop(lambda: work(self._open()))
+            done = await self._off_loop(lambda: work(self._open()))
         except StoreUnavailableError as error:
-            log.event(logging.ERROR, "store.failed", because=error.message)
+            self._say_away(error.message)
             raise StoreUnavailableError(
                 "records of adapters cannot be read or changed now; the operator finds the reason"
                 " in the log",
                 retry_after_s=error.retry_after_s,
             ) from error
         except (OSError, ImportError) as error:  # no descriptor left to open its library with
-            log.event(logging.ERROR, "store.failed", because=str(error))
+            self._say_away(str(error))
             raise StoreUnavailableError(
                 "records of adapters cannot be opened now; the operator finds the reason in the"
                 " log",
                 retry_after_s=1,
             ) from error
+        else:
+            self._say_back()
+            return done
         finally:
             while self._news:
                 self._news.popleft()()
@@ -124,6 +129,19 @@ class Records:
             self._database = self._database or Database(self._settings, self._state_dir)
             self._store = RecordStore(self._database, kept=self._note)
         return self._store
+
+    def _say_away(self, because: str) -> None:
+        """Say that records cannot be used: once, however many ask until they can."""
+        if self._since_s is None:
+            self._since_s = time.monotonic()
+            log.event(logging.ERROR, "store.failed", because=because)
+
+    def _say_back(self) -> None:
+        """Say that records can be used again, where they could not."""
+        if self._since_s is not None:
+            away_s = round(time.monotonic() - self._since_s, 3)
+            self._since_s = None
+            log.event(logging.INFO, "store.recovered", away_s=away_s)
 
     def _note(self, kept: "Writing") -> None:
         """Keep in mind what is to be told of a change."""
