@@ -41,11 +41,13 @@ class Rig:
         root: The folder.
         settings: What the service is told.
         config: The file that says so.
+        fake: The engine.
     """
 
     root: Path
     settings: Settings
     config: Path
+    fake: FakeVllm
 
     @property
     def adapters(self) -> Path:
@@ -121,7 +123,7 @@ def build(root: Path, fake: FakeVllm, registry: Mapping[str, Any]) -> Rig:
     fake.resolver.active = True
     config = root / "tame.yaml"
     config.write_text(json.dumps(document), encoding="utf-8")  # JSON is YAML
-    return Rig(root=root, settings=settings, config=config)
+    return Rig(root=root, settings=settings, config=config, fake=fake)
 
 
 class Service:

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, or_, select
 
+from tame_router.audit.chain import Head
 from tame_router.errors import RevisionNotFoundError
 from tame_router.errors_registry import NothingToRestoreError
 from tame_router.registry.reason import OF_TRIALS
 from tame_router.registry.record import Action, Actor, Label, LabelChange, RevisionRecord
+from tame_router.registry.records.label_line import CHAIN, link_move
 from tame_router.registry.records.ledger import Writing
 from tame_router.registry.records.life import find_revision, rejected, step, update_revision
 from tame_router.registry.records.row import microseconds, write_label_change
@@ -159,8 +161,12 @@ def move_label(
         because=because,
         create_time=writing.now,
     )
-    writing.connection.execute(LABEL_CHANGE.insert().values(write_label_change(change)))
-    writing.generation += 1
+    head = Head(chain=CHAIN, seq=writing.generation, digest=writing.history)
+    row = write_label_change(change)
+    previous, head = link_move(head, row)
+    row |= {"number": head.seq, "previous": previous}
+    writing.connection.execute(LABEL_CHANGE.insert().values(row))
+    writing.generation, writing.history = head.seq, head.digest
     writing.moves.append(change)
     return moved
 

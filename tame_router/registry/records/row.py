@@ -24,6 +24,7 @@ from tame_router.registry.record import (
     SignatureState,
     StateChange,
 )
+from tame_router.registry.records.tables import kept
 from tame_router.registry.state import State
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -161,9 +162,9 @@ def read_label(row: Row[Any]) -> Label:
 
 
 def write_label_change(change: LabelChange) -> dict[str, Any]:
-    """Give the row of a label's move."""
+    """Give the row of a label's move, as it is kept, without its place in the chain."""
     label = change.label
-    return {
+    row = {
         "expert": label.expert,
         "generation": label.generation,
         "live": label.live,
@@ -176,6 +177,7 @@ def write_label_change(change: LabelChange) -> dict[str, Any]:
         "create_time_us": microseconds(change.create_time),
         **write_actor(change.actor),
     }
+    return {name: kept(value) if isinstance(value, str) else value for name, value in row.items()}
 
 
 def read_label_change(row: Row[Any]) -> LabelChange:
