@@ -69,6 +69,7 @@ async def check(client: AsyncClient, rig: Rig) -> list[str]:
     # A canary answers as well, and nobody is given an answer of a shadow.
     answering = {label.live, label.canary or label.live} if label.generation else None
     wrong += await _answers(client, answering)
+    wrong += await asyncio.to_thread(rig.history_faults)
     wrong += await asyncio.to_thread(lambda: list(_bytes(rig, recorded)))
     return wrong
 
