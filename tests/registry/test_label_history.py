@@ -45,7 +45,8 @@ def move(store: RecordStore, times: int) -> None:
 
 def test_what_was_never_moved_has_no_chain(database: Database) -> None:
     """Neither where there are no tables yet, nor where there are, and no move."""
-    assert list(LabelHistory(database).lines()) == LabelHistory(database).compare() == []
+    assert list(LabelHistory(database).lines()) == []
+    assert LabelHistory(database).compare() == []
     RecordStore(database)
     assert verified(database) == (0, [])
 

@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sqlalchemy import Connection, inspect, select
-
 from tame_router.audit.chain import NOTHING, Head
 from tame_router.audit.export import chain_lines
 from tame_router.audit.verification import Fault
 from tame_router.registry.records.label_line import CHAIN, move_link
-from tame_router.registry.records.tables import COUNTER, LABEL, LABEL_CHANGE
+from tame_router.registry.records.label_move import chained, read_counter, read_labels, read_moves
 from tame_router.store import Database
 
 BATCH: Final = 1_000
@@ -35,10 +33,10 @@ class LabelHistory:
     def lines(self) -> Iterator[str]:
         """Give all moves in the form of an audit's export; nothing, where no label ever moved."""
         with self._database.transaction() as connection:
-            if not _chained(connection):
+            if not chained(connection):
                 return
-            found = connection.execute(select(COUNTER)).one()
-            rows = connection.execute(_page(None)).all()
+            found = read_counter(connection)
+            rows = read_moves(connection, BATCH)
         head = Head(chain=CHAIN, seq=found.generation, digest=str(found.history))
         if not rows and (head.seq, head.digest) == (0, NOTHING):
             return
@@ -48,17 +46,17 @@ class LabelHistory:
         """Compare each label with its last move; empty: all fit."""
         faults = []
         with self._database.reading() as connection:
-            if not _chained(connection):
+            if not chained(connection):
                 return []
             last: dict[Any, Any] = {}
-            rows: Any = connection.execute(_page(None)).all()
+            rows: Any = read_moves(connection, BATCH)
             while rows:
                 for row in rows:
                     known = last.setdefault(row.expert, row)
                     if _behind(row.generation, known.generation):
                         last[row.expert] = row
-                rows = connection.execute(_page(rows[-1])).all() if len(rows) == BATCH else []
-            labels = {row.expert: row for row in connection.execute(select(LABEL))}
+                rows = read_moves(connection, BATCH, rows[-1]) if len(rows) == BATCH else []
+            labels = {row.expert: row for row in read_labels(connection)}
         for expert in sorted(last.keys() | labels.keys(), key=str):
             move, label = last.get(expert), labels.get(expert)
             if move is None or label is None or _standing(move) != _standing(label):
@@ -75,25 +73,12 @@ class LabelHistory:
             if len(rows) < BATCH:
                 return
             with self._database.transaction() as connection:
-                rows = connection.execute(_page(rows[-1])).all()
+                rows = read_moves(connection, BATCH, rows[-1])
 
     def _grown(self, head: Head) -> bool:
         """Tell whether labels have moved since the head was read."""
         with self._database.transaction() as connection:
-            return _behind(connection.execute(select(COUNTER.c.generation)).scalar(), head.seq)
-
-
-def _page(last: Any) -> Any:
-    """Ask for the moves behind one, in order of the chain; None: from the first."""
-    order = (LABEL_CHANGE.c.number, LABEL_CHANGE.c.expert, LABEL_CHANGE.c.generation)
-    query = select(LABEL_CHANGE).order_by(*order).limit(BATCH)
-    if last is None:
-        return query
-    number, expert, generation = order
-    behind = (number == last.number) & (
-        (expert > last.expert) | ((expert == last.expert) & (generation > last.generation))
-    )
-    return query.where((number > last.number) | behind)
+            return _behind(read_counter(connection).generation, head.seq)
 
 
 def _behind(number: Any, other: Any) -> bool:
@@ -102,11 +87,3 @@ def _behind(number: Any, other: Any) -> bool:
 
 def _standing(row: Any) -> list[Any]:
     return [row._mapping[name] for name in STANDS]
-
-
-def _chained(connection: Connection) -> bool:
-    """Tell whether the tables are there, and of a version that chains."""
-    tables = inspect(connection)
-    if not tables.has_table(COUNTER.name):
-        return False
-    return "history" in {column["name"] for column in tables.get_columns(COUNTER.name)}

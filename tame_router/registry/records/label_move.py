@@ -1,9 +1,13 @@
-"""What moving a label writes: the label, its history, and the states of revisions with it."""
+"""What moving a label writes: the label, its history, and the states of revisions with it.
+
+And how that history is read as the chain that it is.
+"""
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, Row, inspect, or_, select, tuple_
 
 from tame_router.audit.chain import Head
 from tame_router.errors import RevisionNotFoundError
@@ -14,7 +18,7 @@ from tame_router.registry.records.label_line import CHAIN, link_move
 from tame_router.registry.records.ledger import Writing
 from tame_router.registry.records.life import find_revision, rejected, step, update_revision
 from tame_router.registry.records.row import microseconds, write_label_change
-from tame_router.registry.records.tables import LABEL, LABEL_CHANGE
+from tame_router.registry.records.tables import COUNTER, LABEL, LABEL_CHANGE
 from tame_router.registry.state import JUDGED, Event, State
 from tame_router.registry.usable import rejection, require_kept
 
@@ -177,6 +181,41 @@ def _end_notes(writing: Writing, name: str) -> None:
     if record is not None and any(one.reason in OF_TRIALS for one in record.findings):
         left = tuple(one for one in record.findings if one.reason not in OF_TRIALS)
         update_revision(writing, record, findings=left)
+
+
+def chained(connection: Connection) -> bool:
+    """Tell whether the registry's tables are there, and of a version that chains moves."""
+    tables = inspect(connection)
+    if not tables.has_table(COUNTER.name):
+        return False
+    return COUNTER.c.history.name in {one["name"] for one in tables.get_columns(COUNTER.name)}
+
+
+def read_counter(connection: Connection) -> Row[Any]:
+    """Give how many moves there are, and the head of their chain."""
+    return connection.execute(select(COUNTER)).one()
+
+
+def read_labels(connection: Connection) -> Sequence[Row[Any]]:
+    """Give all labels."""
+    return connection.execute(select(LABEL)).all()
+
+
+def read_moves(
+    connection: Connection, most: int, last: Row[Any] | None = None
+) -> Sequence[Row[Any]]:
+    """Give some moves of all labels, in the order of their chain.
+
+    Args:
+        connection: A transaction.
+        most: How many at the most.
+        last: Those behind this one; None: from the first.
+    """
+    order = (LABEL_CHANGE.c.number, LABEL_CHANGE.c.expert, LABEL_CHANGE.c.generation)
+    query = select(LABEL_CHANGE).order_by(*order).limit(most)
+    if last is not None:
+        query = query.where(tuple_(*order) > tuple_(last.number, last.expert, last.generation))
+    return connection.execute(query).all()
 
 
 def called(name: str) -> str:

@@ -131,7 +131,7 @@ def read_revision(row: Row[Any]) -> RevisionRecord:
     )
 
 
-def read_holding(row: Row[Any]) -> Holding:
+def read_holding(row: Any) -> Holding:
     """Read what a revision holds of the store."""
     files = _read_manifest(row.manifest).files
     contents = frozenset(file.sha256 for file in files)

@@ -37,7 +37,7 @@ def _chain(connection: sa.Connection) -> None:
     rows = connection.execute(sa.select(*(_CHANGES.c[name] for name in _NAMES)).order_by(*when))
     head = Head(chain=CHAIN)
     for row in rows.all():
-        before, head = link_move(head, row._mapping)
+        before, head = link_move(head, row._asdict())
         mine = (_CHANGES.c.expert == row.expert) & (_CHANGES.c.generation == row.generation)
         values = {"number": head.seq, "previous": before}
         connection.execute(_CHANGES.update().where(mine).values(values))
