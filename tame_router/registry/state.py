@@ -88,6 +88,7 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.ACTIVE, Event.PUBLISH): State.ACTIVE,
         (State.ACTIVE, Event.PROVE): State.ACTIVE,
         (State.ACTIVE, Event.REPLACED): State.RETIRED,
+        (State.RETIRED, Event.EVALUATE): State.EVALUATING,
         (State.RETIRED, Event.PUBLISH): State.PUBLISHING,
         (State.RETIRED, Event.RETIRE): State.RETIRED,
     }
