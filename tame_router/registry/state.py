@@ -1,7 +1,7 @@
 """A revision's life as one table: where it stands, what can happen to it, where it stands then.
 
 ```
-VALIDATING → EVALUATING → APPROVED → PUBLISHING → ACTIVE → RETIRED → PUBLISHING (rollback)
+VALIDATING → EVALUATING → APPROVED → PUBLISHING → ACTIVE → RETIRED → PUBLISHING or EVALUATING
      └────────────┴───────────┴→ REJECTED → VALIDATING (asked for again)
      └────────────┴→ ACTIVE (gone back to while it is judged again)
 ```

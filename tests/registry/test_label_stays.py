@@ -1,4 +1,4 @@
-"""Where a label does not move, what was to be live is what it was; and a canary says why it stays."""
+"""Where a label does not move, all is what it was; and a canary says why it stays one."""
 
 from datetime import timedelta
 
