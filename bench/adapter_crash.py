@@ -3,10 +3,12 @@
     python bench/adapter_crash.py [--json] [--kills 50] [--seed 1]
 
 The service is a real process before a fake vLLM. A seed draws what is done to its registry
-(an upload, an evaluation, a publication, a rollback) and after what share of the time that
-this usually takes the process gets SIGKILL; some are killed once more while they clear up.
-Then it is started again: what was under way must end, the label must be valid and answer,
-every manifest and blob must be what its name says, and nothing that was answered may be lost.
+(an upload, an evaluation, a publication, a rollback; a canary that is as good, one that is worse,
+a shadow, each until the router has decided on it) and after what share of the time that this
+usually takes the process gets SIGKILL; some are killed once more while they clear up. Then it is
+started again: what was under way must end, the label must be valid and answer, every manifest and
+blob must be what its name says, nothing that was answered may be lost, and a trial must come to
+the end that is due to it.
 Ends with 1 where something is wrong.
 """
 
@@ -31,13 +33,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench.adapter_deeds import Deed, Evaluation, Move, Upload
 from bench.adapter_invariants import check, quiet
 from bench.adapter_rig import EXPERT, Rig, Service, build
+from bench.adapter_trials import Kind, Tried
 from bench.made_adapter import Size, write_adapter
 from tame_router.client.adapter_folder import read_folder
 from tame_router.client.async_client import AsyncClient
 from tame_router.errors import TameError
 from tests.fakes.vllm import BASE_MODEL, FakeVllm
 
-DEEDS: Final = ("upload", "evaluation", "publish", "rollback")
+TRIALS: Final = {"canary": Kind.CANARY, "worse canary": Kind.WORSE, "shadow": Kind.SHADOW}
+DEEDS: Final = ("upload", "evaluation", "publish", "rollback", *TRIALS)
 REGISTRY: Final = {"lease_s": 2, "gate": {"latency_ratio": 1000}}
 """A process that died is not waited for long, there are many of them; and that other work on
 the machine held an answer up is no reason to refuse a revision here."""
@@ -205,6 +209,8 @@ class Trial:
         begun = time.monotonic()
         await deed.do(client)
         self._usual_s[kind].append(time.monotonic() - begun)
+        if isinstance(deed, Tried):
+            await deed.settle(client)
 
     async def _start(self) -> Service:
         begun = time.monotonic()
@@ -220,6 +226,8 @@ class Trial:
             return Evaluation(await self._stock(client, keep=False))
         label = (await client.adapters.history(EXPERT, most=1)).label
         target = self._draw.choice([name for name in self._small if name != label.live])
+        if kind in TRIALS:
+            return Tried(self._rig.fake, label, target, TRIALS[kind])
         if kind == "publish":
             return Move(label, target, back=False)
         # Going back more often than forward would end at the beginning.

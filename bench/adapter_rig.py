@@ -16,8 +16,10 @@ from typing import IO, Any, Final
 from bench.made_adapter import write_base
 from deploy.local.router_process import read_addresses, start
 from tame_router import app
+from tame_router.audit.verification import Verification
 from tame_router.config import Settings
 from tame_router.local_engine import store_url
+from tame_router.registry.records.label_history import LabelHistory
 from tame_router.registry.records.record_store import RecordStore
 from tame_router.registry.state import State
 from tame_router.store import Database
@@ -41,11 +43,13 @@ class Rig:
         root: The folder.
         settings: What the service is told.
         config: The file that says so.
+        fake: The engine.
     """
 
     root: Path
     settings: Settings
     config: Path
+    fake: FakeVllm
 
     @property
     def adapters(self) -> Path:
@@ -71,6 +75,17 @@ class Rig:
         with self.records() as records:
             changes = records.changes(0, revision=name)
         return sum(change.state is State.EVALUATING for change in changes)
+
+    def history_faults(self) -> list[str]:
+        """Prove the history of labels, and say what is wrong with it."""
+        database = Database(self.settings.store, self.settings.state_dir)
+        verification, history = Verification(), LabelHistory(database)
+        try:
+            for line in history.lines():
+                verification.take(line)
+            return [fault.message for fault in (*verification.finish(), *history.compare())]
+        finally:
+            database.close()
 
     def open_jobs(self) -> list[str]:
         """Name the jobs that are not over."""
@@ -121,7 +136,7 @@ def build(root: Path, fake: FakeVllm, registry: Mapping[str, Any]) -> Rig:
     fake.resolver.active = True
     config = root / "tame.yaml"
     config.write_text(json.dumps(document), encoding="utf-8")  # JSON is YAML
-    return Rig(root=root, settings=settings, config=config)
+    return Rig(root=root, settings=settings, config=config, fake=fake)
 
 
 class Service:

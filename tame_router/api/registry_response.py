@@ -133,6 +133,8 @@ def write_collected(collected: Collected) -> pb.CollectAdapterGarbageResponse:
     return pb.CollectAdapterGarbageResponse(
         revisions=collected.revisions,
         strays=collected.strays,
+        contents=[bytes.fromhex(sha256) for sha256 in collected.contents],
+        damaged=collected.damaged,
         freed_bytes=collected.freed_bytes,
         uploads=collected.uploads,
     )

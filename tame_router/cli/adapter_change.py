@@ -156,6 +156,8 @@ def run_collect(arguments: argparse.Namespace) -> int:
         [
             *collected.revisions,
             *(f"{name}  (no record names it)" for name in collected.strays),
+            *(f"{sha256}  (contents that no revision names)" for sha256 in collected.contents),
+            *(f"{name}  (stays, but is damaged: upload it again)" for name in collected.damaged),
             f"{verb} {number_text(removed, 'revision')}, {size_text(collected.freed_bytes)},"
             f" and {number_text(collected.uploads, 'unfinished upload')}",
         ]

@@ -11,8 +11,8 @@ from tame_router.cli.audit_archive import opened
 from tame_router.cli.stranger_text import plain
 
 if TYPE_CHECKING:
-    from tame_router.audit.archive import Archive
     from tame_router.audit.reading import Reading
+    from tame_router.cli.audit_archive import Books
 
 EPILOG = """\
 JSONL holds everything that `tame audit verify --file` needs, and no text of a question or
@@ -48,16 +48,16 @@ def run(arguments: argparse.Namespace) -> int:
     if out is None:
         if arguments.format == "parquet":
             raise InvalidRequestError("Parquet is not for a screen; give --out FILE")
-        with opened(arguments) as (archive, _settings):
-            for line in archive.lines():
+        with opened(arguments) as books:
+            for line in books.lines():
                 reading.take(line)
                 sys.stdout.write(f"{line}\n")
         return _tell_faults(reading)
     check_writable(out)
     aside = out.with_name(f".{out.name}.part")
     try:
-        with opened(arguments) as (archive, _settings):
-            records = _write(archive, aside, arguments.format, reading)
+        with opened(arguments) as books:
+            records = _write(books, aside, arguments.format, reading)
         aside.replace(out)
     except OSError as error:
         raise InvalidRequestError(f"{out}: cannot be written: {error.strerror}") from error
@@ -77,14 +77,14 @@ def _tell_faults(reading: "Reading") -> int:
     return 1 if reading.faults else 0
 
 
-def _write(archive: "Archive", path: Path, form: str, reading: "Reading") -> int:
+def _write(books: "Books", path: Path, form: str, reading: "Reading") -> int:
     if form == "parquet":
         from tame_router.audit.parquet import write_parquet
 
-        return write_parquet(path, archive.lines(), reading)
+        return write_parquet(path, books.archive.lines(), reading)
     # Half a surrogate pair can stand in what was changed alone.
     with path.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
-        for line in archive.lines():
+        for line in books.lines():
             reading.take(line)
             file.write(f"{line}\n")
     return reading.records

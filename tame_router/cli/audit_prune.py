@@ -32,9 +32,11 @@ def run(arguments: argparse.Namespace) -> int:
     from tame_router.audit.pruning import Order
 
     now = datetime.now(UTC)
-    with opened(arguments) as (archive, settings):
-        retention = timedelta(days=settings.audit.retention_days)
-        pruned = archive.prune(Order(now=now, retention=retention, by=f"command/{os.getuid()}"))
+    with opened(arguments) as books:
+        retention = timedelta(days=books.settings.audit.retention_days)
+        pruned = books.archive.prune(
+            Order(now=now, retention=retention, by=f"command/{os.getuid()}")
+        )
     if arguments.json:
         told = json.dumps({"records": pruned.records, "texts": pruned.texts})
     else:

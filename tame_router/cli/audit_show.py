@@ -60,8 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
         answer_id=arguments.answer,
         changes=arguments.changes,
     )
-    with opened(arguments) as (archive, _settings):
-        for kept in archive.find(wanted):
+    with opened(arguments) as books:
+        for kept in books.archive.find(wanted):
             value = json.loads(kept.line)
             if arguments.json:
                 if kept.question is not None:

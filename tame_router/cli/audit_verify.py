@@ -94,8 +94,8 @@ def _opened(
     from tame_router.errors import InvalidRequestError
 
     if arguments.file is None:
-        with opened(arguments) as (archive, _settings):
-            yield archive.lines(), archive.compare
+        with opened(arguments) as books:
+            yield books.lines(), lambda: [*books.archive.compare(), *books.labels.compare()]
         return
     try:
         with arguments.file.open(encoding="utf-8", errors="replace", newline="\n") as file:

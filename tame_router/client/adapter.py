@@ -225,12 +225,17 @@ class Collected:
         freed_bytes: Bytes set free.
         uploads: Unfinished uploads that were too old; a dry run does not count them.
         strays: Names of revisions without a record, as a crash leaves them; they are gone too.
+        contents: SHA-256 of what else is gone, hexadecimal: contents that no revision names.
+        damaged: Names of revisions that stay although their manifests cannot be read or are gone:
+            upload them again.
     """
 
     revisions: tuple[str, ...]
     freed_bytes: int
     uploads: int
     strays: tuple[str, ...] = ()
+    contents: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

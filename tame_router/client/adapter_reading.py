@@ -132,6 +132,8 @@ def read_collected(proto: pb.CollectAdapterGarbageResponse) -> Collected:
         freed_bytes=proto.freed_bytes,
         uploads=proto.uploads,
         strays=tuple(proto.strays),
+        contents=tuple(sha256.hex() for sha256 in proto.contents),
+        damaged=tuple(proto.damaged),
     )
 
 

@@ -254,6 +254,18 @@ ADVICE: Mapping[Reason, Advice] = MappingProxyType(
         Reason.TOO_FEW_CASES: Advice(
             "The evaluation set is too small to decide anything.", "write more cases"
         ),
+        # Canary
+        Reason.NOT_PUBLISHED: Advice(
+            "A note: it was found good as a canary, and could not be published for all; it goes"
+            " on as it is, on trial anew.",
+            "see to what the message names, then `tame adapter publish`; found good once more, it"
+            " is tried again",
+        ),
+        Reason.NOT_ROLLED_BACK: Advice(
+            "A note: it was found worse than what is live, and could not be rolled back; it goes"
+            " on answering its share.",
+            "see to what the message names, then `tame adapter rollback`",
+        ),
     }
 )
 """Of every reason."""

@@ -26,6 +26,7 @@ from tame_router.registry.domain.domain import Extender
 from tame_router.registry.domain.domains import Domains
 from tame_router.registry.examination_sets import ExaminationSets
 from tame_router.registry.feed import Feed
+from tame_router.registry.finding import Finding
 from tame_router.registry.garbage import Garbage
 from tame_router.registry.gate.gate import Gate
 from tame_router.registry.jobs.leavings import Leavings
@@ -93,7 +94,10 @@ async def open_registry(
     async def prove(shadow: str, because: str) -> None:
         await publisher.prove(shadow, because)
 
-    warden = Warden(section.canary, go_back, go_on, prove)
+    async def note(canary: str, finding: Finding) -> None:
+        await records.ask(lambda kept: kept.note_stay(canary, finding))
+
+    warden = Warden(section.canary, go_back, go_on, prove, note)
     shadow = _shadow(settings, live, backends, warden.watch, observer)
     labels = Labels(records, live, fleet, warden.follow, refresh_s=section.refresh_s)
     domains = Domains(
@@ -106,6 +110,7 @@ async def open_registry(
     )
     newcomers = Newcomers(records, labels, domains, adopt, refresh_s=section.refresh_s)
     feed = Feed(records, poll_s=section.refresh_s)
+    records.changed = feed.tell
     owner = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     checkers = Checkers(settings, base_models, live, base_model_dir)
     uploads = Uploads(settings.state_dir / "uploads", checkers.checker_for)
@@ -147,6 +152,7 @@ async def open_registry(
     workers = (validating, evaluating, clearing)
     leavings = Leavings(records, feed, every_s=section.lease_s)
     mover = LabelMover(
+        records,
         fleet,
         live,
         labels,
@@ -180,6 +186,7 @@ async def open_registry(
             drop_uploads,
             retention=timedelta(days=section.retention_days),
             upload_age=timedelta(hours=section.upload_hours),
+            observer=observer,
         ),
         feed,
         (validating, evaluating),

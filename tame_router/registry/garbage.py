@@ -5,15 +5,20 @@ names: strays. They go once they are as old as an upload may be that is still go
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from tame_router.registry.record import Actor
+from tame_router.registry.observer import UNOBSERVED, Observer
+from tame_router.registry.record import Actor, Holding
 from tame_router.registry.records.access import Records
 from tame_router.registry.request import Collected
+from tame_router.registry.storage.clearing import Choice
 from tame_router.registry.storage.revision_store import RevisionStore
+from tame_router.telemetry import log
 
 if TYPE_CHECKING:  # the database's library is loaded with it
     from tame_router.registry.records.record_store import RecordStore
@@ -44,6 +49,7 @@ class Garbage:
         drop_uploads: Throws unfinished uploads away.
         retention: Age from which bytes of refused and retired revisions may go.
         upload_age: Age from which an unfinished upload counts as lost, and a stray as one.
+        observer: Is told of revisions whose manifests are damaged.
     """
 
     def __init__(
@@ -54,15 +60,20 @@ class Garbage:
         *,
         retention: timedelta,
         upload_age: timedelta,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._records = records
         self._store = store
         self._drop_uploads = drop_uploads
         self._retention = retention
         self._upload_age = upload_age
+        self._observer = observer
 
     async def collect(self, actor: Actor, *, dry_run: bool) -> Collected:
         """Remove what nothing needs.
+
+        A revision whose manifest cannot be read keeps nobody from that: which files it has is in
+        its record. It is named, and an alarm is raised.
 
         Args:
             actor: Who wants it.
@@ -70,39 +81,57 @@ class Garbage:
 
         Raises:
             StoreUnavailableError: When the records cannot be used.
-            StorageUnavailableError: When the bytes cannot be removed now.
-            CorruptRevisionError: When a manifest that a record names cannot be read; it says
-                which, and no bytes are removed.
+            StorageUnavailableError: When the bytes cannot be removed now; what was noted as gone
+                until then goes with the next run.
         """
         now = datetime.now(UTC)
         loop = asyncio.get_running_loop()
-        gone: set[str] = set()
-        strays: set[str] = set()
+        going = _Going()
         if dry_run:
             names = await self._records.ask(lambda s: tuple(s.garbage(now, self._retention)))
         else:
             # Noted first: a revision whose bytes are going must not be published meanwhile.
             names = await self._marked(now, actor)
 
-        def choose(kept: Mapping[str, float]) -> set[str]:
+        def choose(kept: Mapping[str, float]) -> Choice:
             """Ask from the store's thread, which holds its lock: who uploads again is safe."""
             oldest_s = self._upload_age.total_seconds()
-            old = [name for name, age_s in kept.items() if age_s >= oldest_s]
-            noted = asyncio.run_coroutine_threadsafe(self._noted(), loop).result()
+            old = {name for name, age_s in kept.items() if age_s >= oldest_s}
+            known = asyncio.run_coroutine_threadsafe(self._known(), loop).result()
             # Those noted as removed also by a process that died before their bytes were.
-            removed = (name for name in {*names, *kept} if noted.get(name))
-            gone.update(names if dry_run else (), removed)
-            strays.update(name for name in old if name not in noted)
-            return gone | strays
+            removed = {n for n in {*names, *kept} if n in known and known[n].removed}
+            going.revisions = removed | (set(names) if dry_run else set())
+            going.strays = old - known.keys()
+            going.earlier = {
+                name: one.contents
+                for name, one in known.items()
+                if one.removed and name not in going.revisions
+            }
+            staying = known.keys() - going.earlier.keys()
+            return Choice(
+                going=going.revisions | going.strays,
+                contents={name: known[name].contents for name in staying},
+            )
 
-        freed = await asyncio.to_thread(self._store.collect, choose, dry_run=dry_run)
+        cleared = await asyncio.to_thread(self._store.collect, choose, dry_run=dry_run)
+        self._alarm(cleared.unread, "its manifest cannot be read")
+        self._alarm(cleared.lost, "its manifest is not there")
         uploads = 0 if dry_run else await self._drop_uploads(now - self._upload_age)
+        owners, contents = going.owners(cleared.nameless)
         return Collected(
-            revisions=tuple(name for name in names if name in gone),
-            strays=tuple(sorted(strays)),
-            freed_bytes=freed,
+            revisions=tuple(sorted(going.revisions | owners)),
+            strays=tuple(sorted(going.strays)),
+            contents=tuple(sorted(contents)),
+            damaged=tuple(sorted(cleared.unread | cleared.lost)),
+            freed_bytes=cleared.freed_bytes,
             uploads=uploads,
         )
+
+    def _alarm(self, names: Iterable[str], because: str) -> None:
+        """Tell the operator of revisions that are not what they were."""
+        for name in sorted(names):
+            log.event(logging.ERROR, "adapter.corrupt", revision=name, because=because)
+            self._observer.adapter_corrupt()
 
     async def _marked(self, now: datetime, actor: Actor) -> tuple[str, ...]:
         """Note what goes, and forget what is as old."""
@@ -116,21 +145,45 @@ class Garbage:
             marked += await self._records.ask(partial(_mark, names=few, actor=actor))
         return tuple(marked)
 
-    async def _noted(self) -> dict[str, bool]:
-        """Give all revisions that have a record, each with whether its bytes were noted to go."""
-        noted: dict[str, bool] = {}
+    async def _known(self) -> dict[str, Holding]:
+        """Give what all revisions that have a record hold, by their names."""
+        known: dict[str, Holding] = {}
         after = ""
         while True:
-            page = await self._records.ask(partial(_removals, after=after))
-            noted.update(page)
+            page = await self._records.ask(partial(_holdings, after=after))
+            known.update((one.name, one) for one in page)
             if len(page) < MOST_READ:
-                return noted
-            after = page[-1][0]
+                return known
+            after = page[-1].name
+
+
+@dataclass(slots=True)
+class _Going:
+    """What goes in one run.
+
+    Attributes:
+        revisions: Names of those that have a record.
+        strays: Names of those that have none.
+        earlier: Contents of those whose manifests went in earlier runs, by name.
+    """
+
+    revisions: set[str] = field(default_factory=set)
+    strays: set[str] = field(default_factory=set)
+    earlier: dict[str, Set[str]] = field(default_factory=dict)
+
+    def owners(self, contents: Set[str]) -> tuple[set[str], Set[str]]:
+        """Tell whose bytes went that none of these names: an earlier run was broken off there.
+
+        Returns:
+            The names of revisions, and the contents that are none of theirs.
+        """
+        owners = {name for name, own in self.earlier.items() if own & contents}
+        return owners, contents - {one for name in owners for one in self.earlier[name]}
 
 
 def _mark(store: "RecordStore", names: Sequence[str], actor: Actor) -> list[str]:
     return [name for name in names if store.mark_removed(name, actor)]
 
 
-def _removals(store: "RecordStore", after: str) -> Sequence[tuple[str, bool]]:
-    return store.removals(after, MOST_READ)
+def _holdings(store: "RecordStore", after: str) -> Sequence[Holding]:
+    return store.holdings(after, MOST_READ)

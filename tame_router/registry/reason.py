@@ -1,6 +1,7 @@
 """The stable codes of findings. A code is never used for another thing later."""
 
 import enum
+from typing import Final
 
 
 class Reason(enum.StrEnum):
@@ -80,3 +81,11 @@ class Reason(enum.StrEnum):
     TOO_MUCH_MEMORY = "TOO_MUCH_MEMORY"
     ENGINE_REFUSED = "ENGINE_REFUSED"
     TOO_FEW_CASES = "TOO_FEW_CASES"
+
+    # Canary
+    NOT_PUBLISHED = "NOT_PUBLISHED"
+    NOT_ROLLED_BACK = "NOT_ROLLED_BACK"
+
+
+OF_TRIALS: Final = frozenset({Reason.NOT_PUBLISHED, Reason.NOT_ROLLED_BACK})
+"""Reasons that a canary stays what it is; they are over when its label moves."""

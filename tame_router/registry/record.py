@@ -74,6 +74,21 @@ class RevisionRecord:
     removed: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """What a revision holds of the store.
+
+    Attributes:
+        name: The revision.
+        contents: SHA-256 of its files, 64 hexadecimal characters each.
+        removed: Its bytes were noted to go as garbage.
+    """
+
+    name: str
+    contents: frozenset[str]
+    removed: bool = False
+
+
 class Mode(enum.StrEnum):
     """How a canary is tried."""
 

@@ -33,6 +33,7 @@ from tame_router.registry.request import (
 from tame_router.registry.rollout.publication import Publisher
 from tame_router.registry.rollout.restoration import Restorer, Rollback
 from tame_router.registry.state import Event, State
+from tame_router.registry.unbroken import unbroken
 from tame_router.registry.uploading.intake import Intake, Session
 from tame_router.registry.usable import folder_revision, unknown_revision
 from tame_router.telemetry import log
@@ -149,11 +150,12 @@ class Registry:
         given = f"{actor.tenant}/{request_id}" if request_id else uuid.uuid4().hex
         job = Job(job_id=f"again-{name}-{given}", kind=kind, revision=name, actor=actor)
         because = "an evaluation was asked for"
-        record = await self._records.ask(
-            lambda s: s.happen(name, Event.EVALUATE, actor, because, job=job)
-        )
-        self._new()
-        return record
+        try:
+            return await self._records.ask(
+                lambda s: s.happen(name, Event.EVALUATE, actor, because, job=job)
+            )
+        finally:
+            self._new()  # also for a caller that has left meanwhile
 
     async def publish(self, publication: Publication, actor: Actor) -> Published:
         """Let a revision answer.
@@ -184,9 +186,7 @@ class Registry:
             RevisionNotFoundError: When there is no such revision.
             InvalidTransitionError: When it answers, or is on its way to.
         """
-        record = await self._records.ask(lambda s: s.withdraw(name, actor, "it was withdrawn"))
-        self._feed.tell()
-        return record
+        return await self._records.ask(lambda s: s.withdraw(name, actor, "it was withdrawn"))
 
     async def history(self, expert: str, page_size: int, page_token: str) -> HistoryPage:
         """Give a page of the moves of an expert's label.
@@ -224,6 +224,10 @@ class Registry:
 
     async def collect(self, actor: Actor, *, dry_run: bool) -> Collected:
         """Remove what nothing needs, or tell what that is; histories keep what was removed."""
+        # Whoever leaves meanwhile does not stop it: what it takes must be told.
+        return await unbroken(self._collect(actor, dry_run=dry_run))
+
+    async def _collect(self, actor: Actor, *, dry_run: bool) -> Collected:
         collected = await self._garbage.collect(actor, dry_run=dry_run)
         if not dry_run:
             log.event(
@@ -231,6 +235,8 @@ class Registry:
                 "adapter.collected",
                 revisions=collected.revisions,
                 strays=collected.strays,
+                contents=collected.contents,
+                damaged=collected.damaged,
                 freed_bytes=collected.freed_bytes,
                 uploads=collected.uploads,
                 tenant=actor.tenant,

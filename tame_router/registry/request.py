@@ -189,11 +189,16 @@ class Collected:
     Attributes:
         revisions: Names of the revisions whose bytes are gone.
         strays: Names of those of which there was no record, as a crash leaves them.
+        contents: SHA-256 of what else went, 64 hexadecimal characters each: contents that no
+            revision names, as an upload leaves them that was broken off in its last moment.
+        damaged: Names of revisions that stay, though their manifests cannot be read, or are gone.
         freed_bytes: Bytes set free.
         uploads: Unfinished uploads that were too old.
     """
 
     revisions: tuple[str, ...] = ()
     strays: tuple[str, ...] = ()
+    contents: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
     freed_bytes: int = 0
     uploads: int = 0

@@ -1,7 +1,7 @@
 """A revision's life as one table: where it stands, what can happen to it, where it stands then.
 
 ```
-VALIDATING → EVALUATING → APPROVED → PUBLISHING → ACTIVE → RETIRED → PUBLISHING (rollback)
+VALIDATING → EVALUATING → APPROVED → PUBLISHING → ACTIVE → RETIRED → PUBLISHING or EVALUATING
      └────────────┴───────────┴→ REJECTED → VALIDATING (asked for again)
      └────────────┴→ ACTIVE (gone back to while it is judged again)
 ```
@@ -56,6 +56,8 @@ class Event(enum.StrEnum):
     """Enough replicas answered under its name, and the label moved to it."""
     ABORTED = "aborted"
     """A replica refused it; the label stayed."""
+    RETURNED = "returned"
+    """Likewise, where it had answered before: it is retired, as it was."""
     REPLACED = "replaced"
     """Another revision took its place, or its canary ended."""
     RETIRE = "retire"
@@ -81,10 +83,12 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.APPROVED, Event.RETIRE): State.RETIRED,
         (State.PUBLISHING, Event.PREPARED): State.ACTIVE,
         (State.PUBLISHING, Event.ABORTED): State.APPROVED,
+        (State.PUBLISHING, Event.RETURNED): State.RETIRED,
         # A canary that becomes live for all is published again.
         (State.ACTIVE, Event.PUBLISH): State.ACTIVE,
         (State.ACTIVE, Event.PROVE): State.ACTIVE,
         (State.ACTIVE, Event.REPLACED): State.RETIRED,
+        (State.RETIRED, Event.EVALUATE): State.EVALUATING,
         (State.RETIRED, Event.PUBLISH): State.PUBLISHING,
         (State.RETIRED, Event.RETIRE): State.RETIRED,
     }

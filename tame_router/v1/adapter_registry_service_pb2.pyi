@@ -775,6 +775,8 @@ class CollectAdapterGarbageResponse(_message.Message):
     FREED_BYTES_FIELD_NUMBER: _builtins.int
     UPLOADS_FIELD_NUMBER: _builtins.int
     STRAYS_FIELD_NUMBER: _builtins.int
+    CONTENTS_FIELD_NUMBER: _builtins.int
+    DAMAGED_FIELD_NUMBER: _builtins.int
     freed_bytes: _builtins.int
     """Bytes set free."""
     uploads: _builtins.int
@@ -789,6 +791,18 @@ class CollectAdapterGarbageResponse(_message.Message):
         moment of an upload leaves them; their bytes are gone too.
         """
 
+    @_builtins.property
+    def contents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """SHA-256 of contents that are gone as well and that no revision names, 32 bytes each: an
+        upload that was broken off in its last moment leaves them.
+        """
+
+    @_builtins.property
+    def damaged(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Revisions that stay although their manifests cannot be read or are gone: no replica can load
+        them until they were uploaded again. An alarm was raised.
+        """
+
     def __init__(
         self,
         *,
@@ -796,10 +810,12 @@ class CollectAdapterGarbageResponse(_message.Message):
         freed_bytes: _builtins.int = ...,
         uploads: _builtins.int = ...,
         strays: _abc.Iterable[_builtins.str] | None = ...,
+        contents: _abc.Iterable[_builtins.bytes] | None = ...,
+        damaged: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["freed_bytes", b"freed_bytes", "revisions", b"revisions", "strays", b"strays", "uploads", b"uploads"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contents", b"contents", "damaged", b"damaged", "freed_bytes", b"freed_bytes", "revisions", b"revisions", "strays", b"strays", "uploads", b"uploads"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

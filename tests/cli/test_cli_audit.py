@@ -16,8 +16,11 @@ from tame_router.audit.entry import Entry
 from tame_router.audit.store import AuditStore
 from tame_router.audit.tables import RECORDS, USAGE
 from tame_router.cli import tenant_usage
+from tame_router.registry.records.record_store import RecordStore
+from tame_router.registry.records.tables import LABEL, LABEL_CHANGE
 from tests.audit.recorded import NOON, SALT, answered, fill, kept, prune, said
 from tests.cli.conftest import Tame
+from tests.registry.known import approve, publish
 
 STATE = Path(".tame")
 
@@ -48,6 +51,29 @@ def test_untouched_records_verify(tame: Tame) -> None:
     told = {"ok": True, "records": 5, "chains": 1, "pruned": [], "faults": []}
     assert json.loads(result.out) == told
     assert tame("audit", "export").out == Path("audit.jsonl").read_text()
+
+
+def test_moves_of_labels_are_proved_with_the_rest(tame: Tame) -> None:
+    """In the database, in an export, and against heads; a changed one is named."""
+    _filled()
+    with kept(STATE) as database:
+        store = RecordStore(database)
+        for seed in "ab":
+            publish(store, approve(store, seed))
+    result = tame("audit", "verify", "--write-head", "heads.jsonl")
+    assert (result.code, result.out) == (0, "7 records in 2 chains: nothing was touched\n")
+    assert tame("audit", "export", "--out", "audit.jsonl").code == 0
+    assert tame("audit", "export", "--format", "parquet", "--out", "audit.parquet").code == 0
+    assert tame("audit", "verify", "--file", "audit.jsonl", "--head", "heads.jsonl").code == 0
+    with kept(STATE) as database, database.transaction() as connection:
+        connection.execute(
+            update(LABEL_CHANGE).values(tenant="x").where(LABEL_CHANGE.c.number == 1)
+        )
+        connection.execute(update(LABEL).values(live="x"))
+    result = tame("audit", "verify", "--head", "heads.jsonl")
+    assert result.code == 1
+    assert "chain labels: record 1 was changed, or what record 2 says of it\n" in result.err
+    assert "chain labels: the label of legal is not where its last move has put it" in result.err
 
 
 def test_a_missing_record_is_named(tame: Tame) -> None:

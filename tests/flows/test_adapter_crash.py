@@ -12,7 +12,7 @@ from tests.fakes.vllm import FakeVllm
 
 pytestmark = pytest.mark.anyio
 
-KILLS = 6
+KILLS = 7
 SEED = 5
 SIZE = Size(layers=4, rank=16)
 
@@ -23,7 +23,7 @@ def test_a_seed_draws_the_same_kills() -> None:
     assert drawn == adapter_crash.schedule(1, 50)
     assert drawn != adapter_crash.schedule(2, 50)
     counts = [sum(kill.deed == deed for kill in drawn) for deed in adapter_crash.DEEDS]
-    assert sorted(counts) == [12, 12, 13, 13]
+    assert sorted(counts) == [7] * 6 + [8]
     assert min(kill.after for kill in drawn) < 0.2
     assert max(kill.after for kill in drawn) > 1
     assert any(kill.again_s is not None for kill in drawn)
@@ -32,7 +32,7 @@ def test_a_seed_draws_the_same_kills() -> None:
     assert {kill.deed for kill in short} == set(adapter_crash.DEEDS)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_nothing_that_was_promised_is_lost(tmp_path: Path) -> None:
     """After each kill the label is valid and answers, the bytes are whole, and work goes on."""
     with FakeVllm() as fake:

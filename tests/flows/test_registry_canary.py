@@ -7,7 +7,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from tame_router.chat import Message, Role
-from tame_router.client.adapter import RevisionState
+from tame_router.client.adapter import Finding, RevisionState
 from tame_router.client.async_client import AsyncClient
 from tame_router.errors import TameError
 from tame_router.errors_registry import LabelMovedError
@@ -64,6 +64,36 @@ async def test_one_that_is_as_good_answers_all(registry_client: AsyncClient, sit
     assert await states(registry_client, name) == [RevisionState.ACTIVE]
 
 
+async def test_a_good_one_that_cannot_be_published_says_so(
+    registry_client: AsyncClient, site: Site
+) -> None:
+    """With the revision and to whoever watches: why, and what to do; until it is published."""
+    name = await approved(registry_client, site.adapter())
+    await registry_client.adapters.publish(name, canary_share=0.5)
+    manifest = site.store / "revisions" / name / "manifest.json"
+    kept = manifest.read_bytes()
+    manifest.unlink()
+    found: tuple[Finding, ...] = ()
+    asked = 0
+    async with registry_client.adapters.watch(name, timeout_s=120) as changes:
+        assert (await anext(changes)).state is RevisionState.ACTIVE
+        while asked < 3 * MOST and not found:
+            for _ in range(20):
+                asked += 1
+                await registry_client.chat(f"{LEGAL}（{asked}）", expert="legal")
+            found = (await registry_client.adapters.get(name)).findings
+        told = await anext(changes)
+    (note,) = found
+    assert (note.reason, note.fatal) == ("NOT_PUBLISHED", False)
+    assert "is not what was uploaded" in note.message
+    assert "tame adapter publish" in note.advice
+    assert (told.state, told.because) == (RevisionState.ACTIVE, f"{note.message}; {note.advice}")
+    assert (await label(registry_client)).canary == name
+    manifest.write_bytes(kept)
+    published = await registry_client.adapters.publish(name)
+    assert "NOT_PUBLISHED" not in {one.reason for one in published.revision.findings}
+
+
 async def test_a_conversation_stays_with_its_revision(
     registry_client: AsyncClient, site: Site
 ) -> None:
@@ -110,7 +140,7 @@ async def test_a_verdict_that_comes_late_moves_nothing(
     before = await label(registry_client)
     records = Records(site.settings.store, site.settings.state_dir)
     none: Any = None  # of the mover only its lock is asked for
-    mover = LabelMover(none, none, none, none, prepare_timeout_s=1, quorum=1)
+    mover = LabelMover(records, none, none, none, none, prepare_timeout_s=1, quorum=1)
     restorer = Restorer(records, mover, none, none)
     try:
         with pytest.raises(LabelMovedError, match="no canary"):

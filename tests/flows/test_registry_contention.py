@@ -209,6 +209,7 @@ async def test_what_was_live_is_gone_back_to_while_it_is_judged_again(
     fake.faults[first] = Refuse(status=500)
     with pytest.raises(RolloutError):
         await registry_client.adapters.publish(first)
+    assert await states(registry_client, first) == [RevisionState.RETIRED]
     fake.faults.clear()
     fake.worse[first] = 0.5
     forget(site, second)

@@ -8,6 +8,7 @@ from tame_router.errors import AlreadyExistsError, RevisionNotFoundError
 from tame_router.errors_registry import CorruptRevisionError, StorageUnavailableError
 from tame_router.registry.manifest import Manifest
 from tame_router.registry.storage import blob_bucket
+from tame_router.registry.storage.clearing import Choice
 from tame_router.registry.storage.revision_store import RevisionStore
 from tests.registry.revision_folder import FILES, lying, write_revision
 from tests.s3_fixture import BUCKET, S3Server
@@ -61,7 +62,9 @@ def test_what_is_removed_frees_what_is_old_enough(
     with pytest.raises(RevisionNotFoundError):
         store.verify(first)
     monkeypatch.setattr(blob_bucket.BlobBucket, "spare_s", -1.0)
-    assert store.collect(lambda _: []) == len(FILES["adapter_config.json"])
+    assert store.collect(lambda _: Choice(going=frozenset())).freed_bytes == len(
+        FILES["adapter_config.json"]
+    )
     assert store.verify(second) == other
     assert store.remove(second) == other.size_bytes
     assert store.remove(second) == 0

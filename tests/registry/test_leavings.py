@@ -72,7 +72,7 @@ def publisher(records: Records) -> Publisher:
     own = SimpleNamespace(live=None)
     live: Any = SimpleNamespace(folders=SimpleNamespace(experts={"legal": own}))
     none: Any = None
-    mover = LabelMover(none, live, none, none, prepare_timeout_s=1, quorum=1)
+    mover = LabelMover(records, none, live, none, none, prepare_timeout_s=1, quorum=1)
     return Publisher(records, mover, refuse, owner="a", lease_s=60)
 
 

@@ -6,7 +6,7 @@ from tame_router.errors_registry import RevisionRefusedError
 from tame_router.registry.records.record_store import RecordStore
 from tame_router.registry.state import Event, State
 from tame_router.store import Database
-from tests.registry.known import PARTNER, add, approve, publish, rollback
+from tests.registry.known import PARTNER, add, approve, rollback
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def state(store: RecordStore, name: str) -> State:
 
 @pytest.mark.parametrize("validated", [False, True])
 def test_what_is_judged_again_is_gone_back_to(store: RecordStore, validated: bool) -> None:
-    """By name and by itself, unless the judgement before refused it."""
+    """By name and by itself."""
     twin, new = add(store), approve(store, "b")
     store.happen(new, Event.PUBLISH, PARTNER, "")
     store.publish(new, None, twin, None, PARTNER, "")  # it came with the folder, and is uploaded
@@ -34,9 +34,14 @@ def test_what_is_judged_again_is_gone_back_to(store: RecordStore, validated: boo
     store.check_restorable("legal", twin)
     assert store.rollback("legal", twin, "", None, PARTNER, "").live == twin
     assert (state(store, twin), state(store, new)) == (State.ACTIVE, State.RETIRED)
-    publish(store, new)
-    store.happen(twin, Event.PUBLISH, PARTNER, "")
-    store.happen(twin, Event.ABORTED, PARTNER, "")
+
+
+@pytest.mark.parametrize("validated", [False, True])
+def test_what_was_refused_is_not_gone_back_to(store: RecordStore, validated: bool) -> None:
+    """Also while it is judged again: what the judgement before it said counts."""
+    twin, new = add(store), approve(store, "b")
+    store.happen(new, Event.PUBLISH, PARTNER, "")
+    store.publish(new, None, twin, None, PARTNER, "")
     store.happen(twin, Event.FAILED, PARTNER, "")
     store.happen(twin, Event.EVALUATE, PARTNER, "")
     if validated:

@@ -18,6 +18,7 @@ from tame_router.errors_registry import (
     UploadError,
 )
 from tame_router.registry.manifest import FileEntry, Manifest, make_manifest
+from tame_router.registry.storage.clearing import Choice, Cleared
 from tame_router.registry.storage.revision_store import RevisionStore
 from tests.registry.revision_folder import FILES, entry_of, lying, write_revision
 
@@ -145,7 +146,7 @@ def test_a_manifest_of_another_is_not_believed(
         with pytest.raises(CorruptRevisionError):
             store.manifest(name)
     with pytest.raises(CorruptRevisionError):
-        store.collect(lambda _: [])
+        store.collect(lambda _: Choice(going=frozenset()))
 
 
 def test_another_revision_takes_no_name(
@@ -207,7 +208,9 @@ def test_what_is_shared_stays(tmp_path: Path, store: RevisionStore, manifest: Ma
     left = (tmp_path / "store/aside/left", tmp_path / "store/blobs" / ("0" * 64))
     for path in left:
         path.write_bytes(b"12345")
-    assert store.collect(lambda _: [second, second]) == other.size_bytes + 5
+    assert store.collect(lambda _: Choice(going={second})) == Cleared(
+        freed_bytes=other.size_bytes + 5, nameless=frozenset({"0" * 64})
+    )
     assert lying(tmp_path / "store") == {}
     assert not list((tmp_path / "store/revisions").iterdir())
 

@@ -25,8 +25,8 @@ NEXT = '''"""A table more."""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:
@@ -41,7 +41,7 @@ def newer(tmp_path: Path) -> Path:
     """Give the migrations of a newer version, which has one more, in a folder named oddly."""
     folder = tmp_path / "100% new"
     shutil.copytree(SCRIPTS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "more_0003.py").write_text(NEXT)
+    (folder / "versions" / "more_0004.py").write_text(NEXT)
     return folder
 
 
@@ -81,7 +81,7 @@ def test_an_older_schema_is_brought_up(database: Database, newer: Path) -> None:
 def test_a_newer_schema_is_refused(database: Database, newer: Path) -> None:
     """This version would not know what the tables mean."""
     migrate(database, newer)
-    with pytest.raises(ConfigError, match="are of schema 0003, and this version knows up to 0002"):
+    with pytest.raises(ConfigError, match="are of schema 0004, and this version knows up to 0003"):
         RecordStore(database)
 
 
@@ -89,7 +89,7 @@ def test_a_migration_that_breaks_off_leaves_all_as_it_was(database: Database, ne
     """None of its tables is there, and the next start tries again."""
     migrate(database)
     before = made(database)
-    broken = newer / "versions" / "more_0003.py"
+    broken = newer / "versions" / "more_0004.py"
     broken.write_text(BROKEN)
     with pytest.raises(RuntimeError, match="broken off"):
         migrate(database, newer)

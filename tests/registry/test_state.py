@@ -21,9 +21,11 @@ ALLOWED = {
     (State.APPROVED, Event.RETIRE): State.RETIRED,
     (State.PUBLISHING, Event.PREPARED): State.ACTIVE,
     (State.PUBLISHING, Event.ABORTED): State.APPROVED,
+    (State.PUBLISHING, Event.RETURNED): State.RETIRED,
     (State.ACTIVE, Event.PUBLISH): State.ACTIVE,
     (State.ACTIVE, Event.PROVE): State.ACTIVE,
     (State.ACTIVE, Event.REPLACED): State.RETIRED,
+    (State.RETIRED, Event.EVALUATE): State.EVALUATING,
     (State.RETIRED, Event.PUBLISH): State.PUBLISHING,
     (State.RETIRED, Event.RETIRE): State.RETIRED,
 }
@@ -55,4 +57,9 @@ def test_nobody_answers_who_was_not_approved() -> None:
     }
     assert into[State.PUBLISHING] == {State.APPROVED, State.RETIRED}
     assert into[State.APPROVED] == {State.EVALUATING, State.PUBLISHING}
-    assert into[State.RETIRED] == {State.APPROVED, State.ACTIVE, State.RETIRED}
+    assert into[State.RETIRED] == {
+        State.APPROVED,
+        State.PUBLISHING,
+        State.ACTIVE,
+        State.RETIRED,
+    }

@@ -11,10 +11,11 @@ import pytest
 import sqlalchemy.event
 from sqlalchemy import Engine
 
+from tame_router.canonical_json import sha256_hex
 from tame_router.config import StoreSettings
-from tame_router.errors_registry import CorruptRevisionError
 from tame_router.registry import garbage as garbage_module
 from tame_router.registry.garbage import Garbage
+from tame_router.registry.observer import Unobserved
 from tame_router.registry.record import RevisionRecord
 from tame_router.registry.records.access import Records
 from tame_router.registry.request import Collected
@@ -46,6 +47,21 @@ def store(
     request.getfixturevalue("s3_server")
     monkeypatch.setattr(blob_bucket.BlobBucket, "spare_s", -1.0)
     return RevisionStore(f"s3://{BUCKET}/strays")
+
+
+class Alarms(Unobserved):
+    """Counts alarms.
+
+    Attributes:
+        raised: So many.
+    """
+
+    def __init__(self) -> None:
+        self.raised = 0
+
+    def adapter_corrupt(self) -> None:
+        """Count one."""
+        self.raised += 1
 
 
 async def nothing(_: datetime) -> int:
@@ -132,33 +148,78 @@ async def test_a_stray_whose_manifest_cannot_be_read_goes(
     damage(request, tmp_path, stray)
     collecting = garbage(records, store, timedelta(hours=48))
     told = await collecting.collect(PARTNER, dry_run=True)
-    assert told == Collected(strays=(stray,), freed_bytes=len("stray"))
+    # Which contents were its own nobody knows any more, so they are told one by one.
+    contents = (sha256_hex(b"stray"),)
+    assert told == Collected(strays=(stray,), contents=contents, freed_bytes=len("stray"))
     assert await collecting.collect(PARTNER, dry_run=False) == told
     assert store.names() == [kept]
     store.verify(kept)
 
 
-async def test_nothing_goes_while_a_manifest_with_a_record_cannot_be_read(
-    records: Records, store: RevisionStore, tmp_path: Path, request: pytest.FixtureRequest
+async def test_a_damaged_manifest_keeps_nothing_else(
+    records: Records,
+    store: RevisionStore,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """All of those are named, and uploading them again mends them; no stray went before."""
-    broken = [
+    """It is named with an alarm, its bytes stay as its record names them, and the rest goes."""
+    broken, gone = [
         await put(records, store, tmp_path / folder, record=True) for folder in ("one", "two")
     ]
+    refused = await put(records, store, tmp_path / "refused", record=True)
+    await records.ask(lambda s: s.happen(refused, Event.FAILED, PARTNER, "refused"))
     stray = await put(records, store, tmp_path / "stray", record=False)
-    for name in broken:
-        damage(request, tmp_path, name)
-    collecting = garbage(records, store, timedelta(0))
-    for dry_run in (True, False):
-        with pytest.raises(CorruptRevisionError, match="upload these again") as caught:
-            await collecting.collect(PARTNER, dry_run=dry_run)
-        assert all(name in caught.value.message for name in broken)
-        assert stray not in caught.value.message
-        assert store.names() == sorted([*broken, stray])
+    damage(request, tmp_path, broken)
+    damage(request, tmp_path, gone, b"")
+    alarms = Alarms()
+    collecting = Garbage(
+        records, store, nothing, retention=timedelta(0), upload_age=timedelta(0), observer=alarms
+    )
+    told = await collecting.collect(PARTNER, dry_run=True)
+    assert told == Collected(
+        revisions=(refused,),
+        strays=(stray,),
+        damaged=tuple(sorted([broken, gone])),
+        freed_bytes=len("refused") + len("stray"),
+    )
+    caplog.clear()
+    assert await collecting.collect(PARTNER, dry_run=False) == told
+    said: list[Any] = [line for line in caplog.records if line.message == "adapter.corrupt"]
+    assert [line.facts["revision"] for line in said] == [broken, gone]
+    assert alarms.raised == 4
+    assert store.names() == [broken]
     for folder in ("one", "two"):
         await put(records, store, tmp_path / folder, record=True)
-    collected = await collecting.collect(PARTNER, dry_run=False)
-    assert collected == Collected(strays=(stray,), freed_bytes=len("stray"))
+    assert await collecting.collect(PARTNER, dry_run=False) == Collected()
+    for name in (broken, gone):
+        store.verify(name)
+
+
+async def test_what_an_earlier_run_left_is_named(
+    records: Records, store: RevisionStore, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """It was noted as gone, or its manifest went too, and the process died: the next run tells."""
+    noted, half = [
+        await put(records, store, tmp_path / folder, record=True) for folder in ("noted", "half")
+    ]
+    for name in (noted, half):
+        await records.ask(lambda s, n=name: s.happen(n, Event.FAILED, PARTNER, ""))  # type: ignore[misc]
+        assert await records.ask(lambda s, n=name: s.mark_removed(n))  # type: ignore[misc]
+    nameless = await put(records, store, tmp_path / "nameless", record=False)
+    content = sha256_hex(b"nameless")
+    for name in (half, nameless):
+        damage(request, tmp_path, name, b"")
+    collecting = garbage(records, store, timedelta(hours=48))
+    told = await collecting.collect(PARTNER, dry_run=True)
+    assert told == Collected(
+        revisions=tuple(sorted([noted, half])),
+        contents=(content,),
+        freed_bytes=len("noted") + len("half") + len("nameless"),
+    )
+    assert await collecting.collect(PARTNER, dry_run=False) == told
+    assert store.names() == []
+    assert await collecting.collect(PARTNER, dry_run=False) == Collected()
 
 
 async def test_what_is_kept_is_asked_for_together(
@@ -190,15 +251,20 @@ async def test_what_is_kept_is_asked_for_together(
     assert store.names() == sorted(names)
 
 
-def damage(request: pytest.FixtureRequest, tmp_path: Path, name: str) -> None:
-    """Let a revision's manifest rot, wherever the store of a test is."""
+def damage(
+    request: pytest.FixtureRequest, tmp_path: Path, name: str, document: bytes = b"{}"
+) -> None:
+    """Let a revision's manifest rot, or go: empty; wherever the store of a test is."""
     key = f"revisions/{name}/manifest.json"
     if "s3" in request.node.callspec.id:
-        fsspec.filesystem("s3", skip_instance_cache=True).pipe_file(f"{BUCKET}/strays/{key}", b"{}")
+        files = fsspec.filesystem("s3", skip_instance_cache=True)
+        path = f"{BUCKET}/strays/{key}"
+        files.pipe_file(path, document) if document else files.rm_file(path)
         return
-    document = tmp_path / "store" / key
-    document.unlink()
-    document.write_bytes(b"{}")
+    kept = tmp_path / "store" / key
+    kept.unlink()
+    if document:
+        kept.write_bytes(document)
 
 
 def _anew(record: RevisionRecord) -> RevisionRecord:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from tame_router.config import StoreSettings
@@ -14,6 +15,7 @@ from tame_router.registry.jobs.worker import MOST_TIMEOUTS, Worker
 from tame_router.registry.record import Job, JobKind
 from tame_router.registry.records.access import Records
 from tests.registry.known import job
+from tests.registry.test_lease import AwayRecords
 
 pytestmark = pytest.mark.anyio
 
@@ -65,6 +67,41 @@ async def test_what_takes_too_long_is_not_begun_for_ever(records: Records) -> No
 async def test_what_is_away_is_waited_for_longer(records: Records) -> None:
     """An engine comes back: it is asked again more often than one that takes too long."""
     assert await begun(records, BackendUnavailableError("it is away"), 5) == (5, [])
+
+
+async def test_work_goes_on_while_the_records_are_away(
+    store_settings: StoreSettings, tmp_path: Path
+) -> None:
+    """As long as its lease lasts: nobody else can have begun the job."""
+    records = AwayRecords(store_settings, tmp_path)
+    working, ended = asyncio.Event(), asyncio.Event()
+
+    async def work(_: Job) -> None:
+        working.set()
+        while records.refused < 2:
+            await anyio.lowlevel.checkpoint()
+        records.away.clear()
+        ended.set()
+
+    async def give_up(_: Job, because: str) -> None:
+        pytest.fail(because)
+
+    await records.ask(lambda store: store.add_job(job("one")))
+    steps = {JobKind.VALIDATE: work}
+    worker = Worker(records, steps, give_up, owner="a", lease_s=6, poll_s=60)
+    async with anyio.create_task_group() as group:
+        group.start_soon(worker.run)
+        with anyio.fail_after(20):
+            await working.wait()
+            records.away.set()
+            await ended.wait()
+            while await records.ask(lambda store: store.open_jobs()):
+                pass
+        group.cancel_scope.cancel()
+    left = await records.ask(lambda store: store.job("one"))
+    await records.close()
+    assert left is not None
+    assert (left.attempts, left.done, left.error) == (1, True, "")
 
 
 async def test_a_worker_that_lost_its_lease_stops(records: Records) -> None:

@@ -1,6 +1,7 @@
 """Acts on what is known of canaries: the worse is rolled back, the good answers all."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -12,8 +13,11 @@ from tame_router.errors_registry import (
     LabelMovedError,
     RevisionRefusedError,
 )
+from tame_router.registry.advice import found
 from tame_router.registry.canary.trial import Verdict
 from tame_router.registry.canary.watch import CanaryWatch, Standing
+from tame_router.registry.finding import Finding
+from tame_router.registry.reason import Reason
 from tame_router.registry.record import ROUTER, Actor, Label
 from tame_router.registry.rollout.restoration import Rollback
 from tame_router.telemetry import log
@@ -30,6 +34,9 @@ GoOn = Callable[[str, str], Awaitable[None]]
 Prove = Callable[[str, str], Awaitable[None]]
 """Notes of a shadow that it is good, told why; `Publisher.prove`."""
 
+Note = Callable[[str, Finding], Awaitable[None]]
+"""Notes with a canary why it stays what it is."""
+
 GoBack = Callable[[Rollback, Actor], Awaitable[Label]]
 """Moves a label back; `Restorer.rollback`."""
 
@@ -42,19 +49,22 @@ class Warden:
         go_back: Moves a label back.
         go_on: Publishes a canary for all.
         prove: Notes that a shadow is good.
+        note: Notes why one stays what it is.
 
     Attributes:
         watch: What answers are told to.
     """
 
     def __init__(
-        self, settings: CanarySettings, go_back: GoBack, go_on: GoOn, prove: Prove
+        self, settings: CanarySettings, go_back: GoBack, go_on: GoOn, prove: Prove, note: Note
     ) -> None:
         self._settings = settings
         self.watch = CanaryWatch(settings, self._decided)
         self._go_back = go_back
         self._go_on = go_on
         self._prove = prove
+        self._note = note
+        self._told: dict[str, tuple[int, str]] = {}
         self._verdicts: dict[Verdict, asyncio.Queue[tuple[str, Standing]]] = {
             verdict: asyncio.Queue() for verdict in (Verdict.ROLL_BACK, Verdict.GOOD)
         }
@@ -85,25 +95,33 @@ class Warden:
             try:
                 await self._act(expert, standing, good=verdict is Verdict.GOOD)
             except TameError as error:
-                self._failed(expert, standing, error)
+                await self._failed(expert, standing, error)
 
-    def _failed(self, expert: str, standing: Standing, error: TameError) -> None:
+    async def _failed(self, expert: str, standing: Standing, error: TameError) -> None:
         """See to a canary that stays though there is a verdict on it."""
         now = self.watch.standing(expert)
         if now is None or not now.same_trial(standing):
             return  # somebody else has seen to it
-        because = error.message
+        because, canary = error.message, standing.canary
         if standing.verdict is Verdict.GOOD:
-            because = f"{standing.canary} is good, but stays what it is, on trial anew: {because}"
-        elif not isinstance(error, FOR_GOOD):
+            because = f"{canary} is good, but stays what it is, on trial anew: {because}"
+            told = f"it was found good, and could not be published: {error.message}"
+            finding = found(Reason.NOT_PUBLISHED, told, fatal=False)
+        else:
+            told = f"it was found worse than what is live, and could not be rolled back: {because}"
+            finding = found(Reason.NOT_ROLLED_BACK, told, fatal=False)
+        if standing.verdict is not Verdict.GOOD and not isinstance(error, FOR_GOOD):
             # Whatever is away comes back; a canary that has gone meanwhile is passed over.
             loop = asyncio.get_running_loop()
             loop.call_later(AGAIN_S, self._queue, expert, standing)
+        else:
+            # It goes on answering its share, so it must not go unwatched: a verdict is for good.
+            self.watch.renew(expert)
+        if self._told.get(expert) != (standing.trial, because):  # not with each try to go back
+            self._told[expert] = (standing.trial, because)
             log.event(logging.ERROR, "adapter.canary_stays", expert=expert, because=because)
-            return
-        # It goes on answering its share, so it must not go unwatched: a verdict is for good.
-        self.watch.renew(expert)
-        log.event(logging.ERROR, "adapter.canary_stays", expert=expert, because=because)
+        with contextlib.suppress(TameError):  # the log says so already
+            await self._note(canary, finding)
 
     async def _act(self, expert: str, standing: Standing, *, good: bool) -> None:
         """Let a canary answer all, or none; of a good shadow only note that it is."""

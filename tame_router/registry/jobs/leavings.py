@@ -1,11 +1,11 @@
 """Publications that nobody looks after: taken back, so that they can be made again."""
 
 import asyncio
-import contextlib
 import logging
 from typing import Final
 
 from tame_router.errors import ServiceError
+from tame_router.registry.backoff import Backoff
 from tame_router.registry.feed import Feed
 from tame_router.registry.records.access import Records
 from tame_router.telemetry import log
@@ -45,7 +45,13 @@ class Leavings:
 
     async def run(self) -> None:
         """Look at once, then again and again, until cancelled."""
+        backoff = Backoff(self._every_s)
         while True:
-            with contextlib.suppress(ServiceError):  # the log says so already
+            wait_s = self._every_s
+            try:
                 await self.look()
-            await asyncio.sleep(self._every_s)
+            except ServiceError:  # the log says so already
+                wait_s = backoff.failed()
+            else:
+                backoff.worked()
+            await asyncio.sleep(wait_s)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from tame_router.errors import DeadlineExceededError, ServiceError, TameError
 from tame_router.errors_registry import RegistryError
+from tame_router.registry.backoff import Backoff
+from tame_router.registry.jobs.lease import hold
 from tame_router.registry.observer import UNOBSERVED, Observer
 from tame_router.registry.record import Job, JobKind
 from tame_router.registry.records.access import Records
@@ -69,6 +71,7 @@ class Worker:
         self._poll_s = poll_s
         self._observer = observer
         self._news = asyncio.Event()
+        self._backoff = Backoff(poll_s)
 
     def wake(self) -> None:
         """Say that there is a new job."""
@@ -77,19 +80,22 @@ class Worker:
     async def run(self) -> None:
         """Do jobs as they come, until cancelled; the one under way is then left to the next."""
         while True:
-            job = None
             self._news.clear()  # before looking: what comes in the meantime is not missed
-            with contextlib.suppress(ServiceError):  # the log says so already
-                if await self._records.present():
-                    job = await self._records.ask(self._claim)
-            if job is None:
-                await self._rest()
-            else:
+            try:
+                there = await self._records.present()
+                job = await self._records.ask(self._claim) if there else None
+            except ServiceError:  # the log says so already
+                await self._rest(self._backoff.failed())
+                continue
+            if job is not None:
                 await self._take(job)
+                continue
+            self._backoff.worked()
+            await self._rest(self._poll_s)
 
-    async def _rest(self) -> None:
+    async def _rest(self, wait_s: float) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._poll_s):
+            async with asyncio.timeout(wait_s):
                 await self._news.wait()
 
     async def _take(self, job: Job) -> None:
@@ -105,27 +111,25 @@ class Worker:
             # The lease is lost, or the records are gone: another process has the job, or will.
             told = "; ".join(str(error) for error in group_error.exceptions)
             log.event(logging.WARNING, "adapter.job_left", job=job.job_id, because=told)
-            await asyncio.sleep(self._poll_s)
+            await asyncio.sleep(self._backoff.failed())
+        else:
+            self._backoff.worked()
 
     async def _keep(self, job: Job) -> None:
         """Keep a job this process's while it works.
 
         Raises:
-            _LeaseLostError: When it is another's; the work is cancelled by that.
-            ServiceError: When the records cannot be used.
+            _LeaseLostError: When it is another's, or may be: the records could not be used for so
+                long. The work is cancelled by that.
         """
-        while True:
-            await asyncio.sleep(self._lease_s / 3)
-            if not await self._records.ask(lambda store: self._extend(store, job)):
-                raise _LeaseLostError(
-                    "its lease ran out, and another process has it or has done it"
-                )
+        lease_s = self._lease_s
+        left_s = (job.lease_time - datetime.now(UTC)).total_seconds() if job.lease_time else lease_s
+        until = asyncio.get_running_loop().time() + left_s
+        await hold(self._records, job.job_id, self._owner, lease_s, until=until)
+        raise _LeaseLostError("its lease ran out, and another process has it, or will")
 
     def _claim(self, store: "RecordStore") -> Job | None:
         return store.claim(self._owner, datetime.now(UTC), self._lease_s, self._steps.keys())
-
-    def _extend(self, store: "RecordStore", job: Job) -> bool:
-        return store.extend(job.job_id, self._owner, datetime.now(UTC), self._lease_s)
 
     async def _do(self, job: Job) -> None:
         if job.attempts > MOST_ATTEMPTS:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, TypeVar
 from tame_router.config import StoreSettings
 from tame_router.errors import StoreUnavailableError
 from tame_router.registry.observer import UNOBSERVED, Observer
-from tame_router.registry.record import ROUTER
+from tame_router.registry.record import ROUTER, LabelChange
+from tame_router.registry.unbroken import ended
 from tame_router.telemetry import log
 
 if TYPE_CHECKING:  # the database's library is loaded with it
@@ -40,6 +42,9 @@ class Records:
         settings: Where the store is.
         state_dir: Folder of the default store.
         observer: Is told of changes that are kept.
+
+    Attributes:
+        changed: Called on the event loop after each change that is kept, whoever waits for it.
     """
 
     def __init__(
@@ -50,7 +55,9 @@ class Records:
         self._file = _sqlite_file(settings.url.get_secret_value(), state_dir)
         self._database: Database | None = None
         self._store: RecordStore | None = None
+        self._since_s: float | None = None  # since when it cannot be used
         self._observer = observer
+        self.changed: Callable[[], None] = lambda: None
         # Filled by the thread, told on the event loop: whoever counts has no lock.
         self._news: deque[Callable[[], None]] = deque()
         # One thread: what has to wait for a slow database waits here, and nothing else does.
@@ -76,21 +83,24 @@ class Records:
             TameError: What the work raises.
         """
         try:
-            return await self._off_loop(lambda: work(self._open()))
+            done = await self._off_loop(lambda: work(self._open()))
         except StoreUnavailableError as error:
-            log.event(logging.ERROR, "store.failed", because=error.message)
+            self._say_away(error.message)
             raise StoreUnavailableError(
                 "records of adapters cannot be read or changed now; the operator finds the reason"
                 " in the log",
                 retry_after_s=error.retry_after_s,
             ) from error
         except (OSError, ImportError) as error:  # no descriptor left to open its library with
-            log.event(logging.ERROR, "store.failed", because=str(error))
+            self._say_away(str(error))
             raise StoreUnavailableError(
                 "records of adapters cannot be opened now; the operator finds the reason in the"
                 " log",
                 retry_after_s=1,
             ) from error
+        else:
+            self._say_back()
+            return done
         finally:
             while self._news:
                 self._news.popleft()()
@@ -107,7 +117,7 @@ class Records:
             await asyncio.wait({done})
         except asyncio.CancelledError:
             if not doing.cancel():  # it is being done: whoever left now would not know how it ends
-                await _ended(done)
+                await ended(done)
             raise
         return done.result()
 
@@ -120,13 +130,44 @@ class Records:
             self._store = RecordStore(self._database, kept=self._note)
         return self._store
 
+    def _say_away(self, because: str) -> None:
+        """Say that records cannot be used: once, however many ask until they can."""
+        if self._since_s is None:
+            self._since_s = time.monotonic()
+            log.event(logging.ERROR, "store.failed", because=because)
+
+    def _say_back(self) -> None:
+        """Say that records can be used again, where they could not."""
+        if self._since_s is not None:
+            away_s = round(time.monotonic() - self._since_s, 3)
+            self._since_s = None
+            log.event(logging.INFO, "store.recovered", away_s=away_s)
+
     def _note(self, kept: "Writing") -> None:
         """Keep in mind what is to be told of a change."""
         for state in kept.states:
             self._news.append(partial(self._observer.adapter_changed, state))
-        for action, actor in kept.moves:
-            moved = partial(self._observer.adapter_label_moved, by_router=actor == ROUTER)
-            self._news.append(partial(moved, action))
+        self._news.extend(partial(self._tell_move, change) for change in kept.moves)
+        self._news.append(lambda: self.changed())
+
+    def _tell_move(self, change: LabelChange) -> None:
+        """Tell of a move of a label that is kept, whoever asked for it and is still there."""
+        label, actor = change.label, change.actor
+        self._observer.adapter_label_moved(change.action, by_router=actor == ROUTER)
+        log.event(
+            logging.INFO,
+            "adapter.label",
+            action=change.action,
+            expert=label.expert,
+            live=label.live,
+            canary=label.canary,
+            canary_share=label.canary_share,
+            mode=label.mode,
+            generation=label.generation,
+            tenant=actor.tenant,
+            subject=actor.subject,
+            peer=actor.peer,
+        )
 
     def _made(self) -> bool:
         """Look into a database that is a file, without the library."""
@@ -143,15 +184,6 @@ class Records:
     def _close(self) -> None:
         if self._database is not None:
             self._database.close()
-
-
-async def _ended(done: "asyncio.Future[T]") -> None:
-    """Wait until a work has ended, however it does and however often that is cancelled."""
-    while not done.done():
-        with contextlib.suppress(asyncio.CancelledError):  # whoever asks raises the first one
-            await asyncio.wait({done})
-    if not done.cancelled():
-        done.exception()  # seen: nobody else will look at it
 
 
 def _sqlite_file(url: str, state_dir: Path) -> Path | None:

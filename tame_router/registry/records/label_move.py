@@ -1,17 +1,24 @@
-"""What moving a label writes: the label, its history, and the states of revisions with it."""
+"""What moving a label writes: the label, its history, and the states of revisions with it.
+
+And how that history is read as the chain that it is.
+"""
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, Row, inspect, or_, select, tuple_
 
+from tame_router.audit.chain import Head
 from tame_router.errors import RevisionNotFoundError
 from tame_router.errors_registry import NothingToRestoreError
+from tame_router.registry.reason import OF_TRIALS
 from tame_router.registry.record import Action, Actor, Label, LabelChange, RevisionRecord
+from tame_router.registry.records.label_line import CHAIN, link_move
 from tame_router.registry.records.ledger import Writing
-from tame_router.registry.records.life import find_revision, rejected, step
+from tame_router.registry.records.life import find_revision, rejected, step, update_revision
 from tame_router.registry.records.row import microseconds, write_label_change
-from tame_router.registry.records.tables import LABEL, LABEL_CHANGE
+from tame_router.registry.records.tables import COUNTER, LABEL, LABEL_CHANGE
 from tame_router.registry.state import JUDGED, Event, State
 from tame_router.registry.usable import rejection, require_kept
 
@@ -135,6 +142,8 @@ def move_label(
         record = find_revision(writing.connection, name)
         if record is not None and record.state is State.ACTIVE:
             step(writing, record, Event.REPLACED, actor, because)
+    for name in sorted({live_before, label.canary, moved.live, moved.canary} - {""}):
+        _end_notes(writing, name)
     values = {
         "live": moved.live,
         "canary": moved.canary,
@@ -156,10 +165,57 @@ def move_label(
         because=because,
         create_time=writing.now,
     )
-    writing.connection.execute(LABEL_CHANGE.insert().values(write_label_change(change)))
-    writing.generation += 1
-    writing.moves.append((action, actor))
+    head = Head(chain=CHAIN, seq=writing.generation, digest=writing.history)
+    row = write_label_change(change)
+    previous, head = link_move(head, row)
+    row |= {"number": head.seq, "previous": previous}
+    writing.connection.execute(LABEL_CHANGE.insert().values(row))
+    writing.generation, writing.history = head.seq, head.digest
+    writing.moves.append(change)
     return moved
+
+
+def _end_notes(writing: Writing, name: str) -> None:
+    """Forget why a canary stayed what it was: it does not any more."""
+    record = find_revision(writing.connection, name, with_report=False)
+    if record is not None and any(one.reason in OF_TRIALS for one in record.findings):
+        left = tuple(one for one in record.findings if one.reason not in OF_TRIALS)
+        update_revision(writing, record, findings=left)
+
+
+def chained(connection: Connection) -> bool:
+    """Tell whether the registry's tables are there, and of a version that chains moves."""
+    tables = inspect(connection)
+    if not tables.has_table(COUNTER.name):
+        return False
+    return COUNTER.c.history.name in {one["name"] for one in tables.get_columns(COUNTER.name)}
+
+
+def read_counter(connection: Connection) -> Row[Any]:
+    """Give how many moves there are, and the head of their chain."""
+    return connection.execute(select(COUNTER)).one()
+
+
+def read_labels(connection: Connection) -> Sequence[Row[Any]]:
+    """Give all labels."""
+    return connection.execute(select(LABEL)).all()
+
+
+def read_moves(
+    connection: Connection, most: int, last: Row[Any] | None = None
+) -> Sequence[Row[Any]]:
+    """Give some moves of all labels, in the order of their chain.
+
+    Args:
+        connection: A transaction.
+        most: How many at the most.
+        last: Those behind this one; None: from the first.
+    """
+    order = (LABEL_CHANGE.c.number, LABEL_CHANGE.c.expert, LABEL_CHANGE.c.generation)
+    query = select(LABEL_CHANGE).order_by(*order).limit(most)
+    if last is not None:
+        query = query.where(tuple_(*order) > tuple_(last.number, last.expert, last.generation))
+    return connection.execute(query).all()
 
 
 def called(name: str) -> str:

@@ -12,10 +12,12 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, select
 
-from tame_router.registry.record import Action, Actor
+from tame_router.registry.record import LabelChange
 from tame_router.registry.records.tables import COUNTER
 from tame_router.registry.state import State
 from tame_router.store import Database
+
+_COUNTED = (COUNTER.c.sequence, COUNTER.c.generation, COUNTER.c.history)
 
 Clock = Callable[[], datetime]
 """Gives the present moment, UTC."""
@@ -35,16 +37,18 @@ class Writing:
         now: When it is made, UTC.
         sequence: Number of the last change of a state.
         generation: Moves of all labels.
+        history: Digest of the last of these.
         states: States that revisions have come into with it, in order.
-        moves: What moved labels in it, and who.
+        moves: Moves of labels in it, in order.
     """
 
     connection: Connection
     now: datetime
     sequence: int
     generation: int
+    history: str
     states: list[State] = field(default_factory=list)
-    moves: list[tuple[Action, Actor]] = field(default_factory=list)
+    moves: list[LabelChange] = field(default_factory=list)
 
 
 Kept = Callable[[Writing], None]
@@ -85,15 +89,16 @@ class Ledger:
         """Give a transaction in which nobody else changes anything."""
         with self._database.transaction() as connection:
             connection.execute(COUNTER.update().values(sequence=COUNTER.c.sequence))
-            row = connection.execute(select(COUNTER.c.sequence, COUNTER.c.generation)).one()
+            row = connection.execute(select(*_COUNTED)).one()
             writing = Writing(
                 connection=connection,
                 now=self._clock(),
                 sequence=row.sequence,
                 generation=row.generation,
+                history=row.history,
             )
             yield writing
-            moved = {"sequence": writing.sequence, "generation": writing.generation}
+            moved = {column.name: getattr(writing, column.name) for column in _COUNTED}
             if moved != row._mapping:
                 connection.execute(COUNTER.update().values(moved))
         self._kept(writing)

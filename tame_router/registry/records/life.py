@@ -71,7 +71,7 @@ def step(
     Args:
         writing: The change that this is part of.
         record: The revision as it stands.
-        event: What happened to it.
+        event: What happened to it; ABORTED counts as RETURNED where it was retired before.
         actor: Who caused it.
         because: Why.
         **values: Fields of the record that change with it.
@@ -79,10 +79,20 @@ def step(
     Raises:
         InvalidTransitionError: When that cannot happen to it where it stands.
     """
+    if event is Event.ABORTED and _came_from(writing.connection, record) is State.RETIRED:
+        event = Event.RETURNED
     state = next_state(record.state, event)
     moved = update_revision(writing, record, state=state, update_time=writing.now, **values)
     append_change(writing, moved, record.state, actor, because)
     return moved
+
+
+def _came_from(connection: Connection, record: RevisionRecord) -> State | None:
+    """Tell where a revision stood before it came to where it stands; None: nowhere."""
+    into = (STATE_CHANGE.c.revision == record.name) & (STATE_CHANGE.c.state == record.state)
+    query = select(STATE_CHANGE.c.before).where(into).order_by(STATE_CHANGE.c.sequence.desc())
+    before = connection.execute(query.limit(1)).scalar()
+    return State(before) if before else None
 
 
 def update_revision(writing: Writing, record: RevisionRecord, **values: Any) -> RevisionRecord:

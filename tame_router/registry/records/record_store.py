@@ -5,14 +5,22 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, or_, select
 
-from tame_router.registry.record import ROUTER, Actor, JobKind
+from tame_router.registry.finding import Finding
+from tame_router.registry.reason import OF_TRIALS
+from tame_router.registry.record import ROUTER, Actor, Holding, JobKind
 from tame_router.registry.records.job_store import JobStore
 from tame_router.registry.records.label_store import LabelStore
 from tame_router.registry.records.ledger import Clock, Kept, present
-from tame_router.registry.records.life import append_change, need_revision, step
+from tame_router.registry.records.life import (
+    append_change,
+    find_revision,
+    need_revision,
+    step,
+    update_revision,
+)
 from tame_router.registry.records.request_store import RequestStore
 from tame_router.registry.records.revision_records import RevisionRecords
-from tame_router.registry.records.row import microseconds
+from tame_router.registry.records.row import microseconds, read_holding
 from tame_router.registry.records.schema import migrate
 from tame_router.registry.records.tables import JOB, LABEL, LABEL_CHANGE, REVISION
 from tame_router.registry.state import Event, State
@@ -61,6 +69,28 @@ class RecordStore(RevisionRecords, LabelStore, JobStore, RequestStore):
                 step(writing, record, Event.ABORTED, ROUTER, because)
             return names
 
+    def note_stay(self, name: str, finding: Finding) -> bool:
+        """Note why a canary stays what it is, also in its history; once, however often it is said.
+
+        Args:
+            name: The canary.
+            finding: Why; it stands in the place of other notes of the kind.
+
+        Returns:
+            Whether that was news of what is still a canary.
+        """
+        with self._changing() as writing:
+            record = find_revision(writing.connection, name, with_report=False)
+            tried = select(LABEL.c.expert).where(LABEL.c.canary == name)
+            there = record is not None and writing.connection.execute(tried).first() is not None
+            if record is None or not there or finding in record.findings:
+                return False
+            others = (one for one in record.findings if one.reason not in OF_TRIALS)
+            update_revision(writing, record, findings=(*others, finding))
+            because = f"{finding.message}; {finding.advice}"
+            append_change(writing, record, record.state, ROUTER, because)
+            return True
+
     def garbage(self, now: datetime, retention: timedelta) -> Sequence[str]:
         """Name the revisions whose bytes nobody needs any more, in order.
 
@@ -80,17 +110,17 @@ class RecordStore(RevisionRecords, LabelStore, JobStore, RequestStore):
         with self._database.reading() as connection:
             return list(connection.execute(query.order_by(REVISION.c.name)).scalars())
 
-    def removals(self, after: str, limit: int) -> Sequence[tuple[str, bool]]:
-        """Give names of revisions in order, each with whether its bytes were noted as removed.
+    def holdings(self, after: str, limit: int) -> Sequence[Holding]:
+        """Tell what revisions hold of the store, in order of their names.
 
         Args:
             after: Only names behind this; empty: from the first.
             limit: Most of them, ≥ 1.
         """
-        query = select(REVISION.c.name, REVISION.c.removed).where(REVISION.c.name > after)
-        query = query.order_by(REVISION.c.name).limit(limit)
+        query = select(REVISION.c.name, REVISION.c.removed, REVISION.c.manifest)
+        query = query.where(REVISION.c.name > after).order_by(REVISION.c.name).limit(limit)
         with self._database.transaction() as connection:
-            return [(row.name, row.removed) for row in connection.execute(query)]
+            return [read_holding(row) for row in connection.execute(query)]
 
     def mark_removed(self, name: str, actor: Actor = ROUTER) -> bool:
         """Note that a revision's bytes go, also in its history; to be called before they do.

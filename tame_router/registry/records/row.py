@@ -14,6 +14,7 @@ from tame_router.registry.reason import Reason
 from tame_router.registry.record import (
     Action,
     Actor,
+    Holding,
     Job,
     JobKind,
     Label,
@@ -23,6 +24,7 @@ from tame_router.registry.record import (
     SignatureState,
     StateChange,
 )
+from tame_router.registry.records.tables import kept
 from tame_router.registry.state import State
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -129,6 +131,13 @@ def read_revision(row: Row[Any]) -> RevisionRecord:
     )
 
 
+def read_holding(row: Any) -> Holding:
+    """Read what a revision holds of the store."""
+    files = _read_manifest(row.manifest).files
+    contents = frozenset(file.sha256 for file in files)
+    return Holding(name=row.name, contents=contents, removed=row.removed)
+
+
 def write_actor(actor: Actor) -> dict[str, str]:
     """Give the columns that say who."""
     return {"tenant": actor.tenant, "subject": actor.subject, "peer": actor.peer}
@@ -153,9 +162,9 @@ def read_label(row: Row[Any]) -> Label:
 
 
 def write_label_change(change: LabelChange) -> dict[str, Any]:
-    """Give the row of a label's move."""
+    """Give the row of a label's move, as it is kept, without its place in the chain."""
     label = change.label
-    return {
+    row = {
         "expert": label.expert,
         "generation": label.generation,
         "live": label.live,
@@ -168,6 +177,7 @@ def write_label_change(change: LabelChange) -> dict[str, Any]:
         "create_time_us": microseconds(change.create_time),
         **write_actor(change.actor),
     }
+    return {name: kept(value) if isinstance(value, str) else value for name, value in row.items()}
 
 
 def read_label_change(row: Row[Any]) -> LabelChange:

@@ -32,9 +32,14 @@ class Words(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
         """Replace NULs and lone surrogates."""
-        if value is None or (value.isascii() and "\0" not in value):
-            return value
-        return value.replace("\0", _REPLACEMENT).encode("utf-8", "replace").decode()
+        return None if value is None else kept(value)
+
+
+def kept(value: str) -> str:
+    """Give a text as it is kept."""
+    if value.isascii() and "\0" not in value:
+        return value
+    return value.replace("\0", _REPLACEMENT).encode("utf-8", "replace").decode()
 
 
 def _words(name: str) -> Column[str]:
@@ -47,9 +52,11 @@ COUNTER = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("sequence", BigInteger, nullable=False),
     Column("generation", BigInteger, nullable=False),
+    _words("history"),
 )
-"""One row: the last number of a state's change, and the moves of all labels. It is also the
-lock that puts changes one after another, so that numbers become visible in their order."""
+"""One row: the last number of a state's change, the moves of all labels, and the digest of the
+last of these, the head of their chain. It is also the lock that puts changes one after another, so
+that numbers become visible in their order."""
 
 REVISION = Table(
     "adapter_revisions",
@@ -126,8 +133,12 @@ LABEL_CHANGE = Table(
     _words("because"),
     Column("create_time_us", BigInteger, nullable=False),
     _words("mode"),
+    # Its place in the chain of all moves, and the digest of the one before.
+    Column("number", BigInteger, nullable=False),
+    _words("previous"),
     PrimaryKeyConstraint("expert", "generation"),
     Index("adapter_label_changes_time", "create_time_us"),
+    Index("adapter_label_changes_number", "number"),
 )
 
 JOB = Table(

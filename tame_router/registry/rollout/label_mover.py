@@ -2,18 +2,22 @@
 
 import asyncio
 import contextlib
-import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from tame_router.backends.fleet import Fleet
 from tame_router.catalog.expert import Expert
 from tame_router.catalog.live import LiveCatalog
 from tame_router.errors import InvalidRequestError, TameError
 from tame_router.registry.record import Actor, Call, Label, RevisionRecord
+from tame_router.registry.records.access import Records
 from tame_router.registry.rollout.labels import Labels
 from tame_router.registry.rollout.newcomers import Newcomers
-from tame_router.telemetry import log
+from tame_router.registry.unbroken import unbroken
+
+if TYPE_CHECKING:  # the database's library is loaded with it
+    from tame_router.registry.records.record_store import RecordStore
 
 Check = Callable[[RevisionRecord], Awaitable[None]]
 """Makes sure that a revision's bytes and signature are what they were."""
@@ -23,6 +27,7 @@ class LabelMover:
     """Prepares replicas for a revision, and lets a label that has moved count here.
 
     Args:
+        records: Where labels are kept.
         fleet: The replicas.
         live: The experts.
         labels: What counts here.
@@ -36,6 +41,7 @@ class LabelMover:
 
     def __init__(
         self,
+        records: Records,
         fleet: Fleet,
         live: LiveCatalog,
         labels: Labels,
@@ -44,6 +50,7 @@ class LabelMover:
         prepare_timeout_s: float,
         quorum: float,
     ) -> None:
+        self._records = records
         self._fleet = fleet
         self._live = live
         self._labels = labels
@@ -103,8 +110,38 @@ class LabelMover:
             with contextlib.suppress(TameError):  # the log says of each replica why
                 await self.prepare(expert, live)
 
-    async def moved(self, label: Label, how: str, actor: Actor) -> None:
-        """Go by a label that has moved, and say so in the log.
+    async def move(self, work: "Callable[[RecordStore], Label]") -> Label:
+        """Move a label in the records, and go by it here; the log says so once it is kept.
+
+        A caller that leaves just then has moved it, and it counts here before it is gone.
+
+        Args:
+            work: Moves it, or finds it moved, and gives it.
+
+        Raises:
+            TameError: What the work raises.
+            StoreUnavailableError: When the records cannot be used.
+        """
+        kept: list[Label] = []
+
+        def moving(store: "RecordStore") -> Label:
+            kept.append(
+                work(store)
+            )  # said by the thread: who leaves meanwhile is not told any more
+            return kept[0]
+
+        try:
+            label = await self._records.ask(moving)
+        except asyncio.CancelledError:
+            for label in kept:
+                with contextlib.suppress(TameError):  # it is gone by a little later
+                    await unbroken(self._count(label))
+            raise
+        await unbroken(self._count(label))
+        return label
+
+    async def _count(self, label: Label) -> None:
+        """Go by a label that has moved.
 
         Where it is a new expert's, that is brought here; should it fail, it is tried again beside
         the answers.
@@ -112,20 +149,6 @@ class LabelMover:
         await self._labels.refresh()
         if label.expert in self._labels.missing:
             await self._newcomers.complete()
-        log.event(
-            logging.INFO,
-            "adapter.label",
-            action=how,
-            expert=label.expert,
-            live=label.live,
-            canary=label.canary,
-            canary_share=label.canary_share,
-            mode=label.mode,
-            generation=label.generation,
-            tenant=actor.tenant,
-            subject=actor.subject,
-            peer=actor.peer,
-        )
 
     def _expert(self, name: str) -> Expert:
         return self._live.folders.expert(name)

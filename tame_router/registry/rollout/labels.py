@@ -11,6 +11,7 @@ from tame_router.catalog.expert import Canary, Catalog
 from tame_router.catalog.live import LiveCatalog, Pointer
 from tame_router.catalog.revision import Revision
 from tame_router.errors import StoreUnavailableError
+from tame_router.registry.backoff import Backoff
 from tame_router.registry.record import Label, Mode
 from tame_router.registry.records.access import Records
 from tame_router.telemetry import log
@@ -125,13 +126,20 @@ class Labels:
             await self.refresh()
 
     async def follow(self) -> None:
-        """Refresh again and again, until cancelled."""
+        """Refresh again and again, until cancelled; less often while that cannot be done."""
+        backoff = Backoff(self._refresh_s)
+        wait_s = self._refresh_s
         while True:
-            await asyncio.sleep(self._refresh_s)
+            await asyncio.sleep(wait_s)
+            wait_s = self._refresh_s
             try:
                 await self.begin()
             except StoreUnavailableError as error:
-                log.event(logging.WARNING, "labels.unread", because=error.message)
+                wait_s = backoff.failed()
+                if backoff.failures == 1:
+                    log.event(logging.WARNING, "labels.unread", because=error.message)
+            else:
+                backoff.worked()
 
 
 def wanted(catalog: Catalog) -> dict[str, frozenset[str]]:

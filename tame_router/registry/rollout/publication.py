@@ -140,8 +140,7 @@ class Publisher:
             TameError: When the records cannot be written, or it is no shadow any more.
         """
         expert = (await self._known(shadow)).expert
-        label = await self._records.ask(lambda store: store.prove(expert, shadow, because))
-        await self._mover.moved(label, "prove", ROUTER)
+        await self._mover.move(lambda store: store.prove(expert, shadow, because))
 
     async def _note(self, call: Call | None, label: Label) -> None:
         """Note a call that found nothing to do: sent again, it finds the same."""
@@ -227,13 +226,11 @@ class Publisher:
         share, shadow = wanted.canary_share, wanted.shadow
         because = because or _said(share, shadow=shadow)
         generation = label.generation
-        moved = await self._records.ask(
+        return await self._mover.move(
             lambda s: s.publish(
                 record.name, share, own, generation, actor, because, call=call, shadow=shadow
             )
         )
-        await self._mover.moved(moved, "publish", actor)
-        return moved
 
 
 def _stands(label: Label, wanted: Publication) -> bool:

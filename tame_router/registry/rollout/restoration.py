@@ -81,13 +81,11 @@ class Restorer:
             await self._ready(wanted.expert, target)
         own = self._mover.own(wanted.expert)
         because = wanted.because or "a rollback was asked for"
-        moved = await self._records.ask(
+        return await self._mover.move(
             lambda s: s.rollback(
                 wanted.expert, target, own, label.generation, actor, because, call=call
             )
         )
-        await self._mover.moved(moved, "rollback", actor)
-        return moved
 
     async def _ready(self, expert: str, target: str) -> None:
         """Look at a revision; where replicas have let go of it, have them load it again."""

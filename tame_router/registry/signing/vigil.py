@@ -117,12 +117,17 @@ class Vigil:
         self._observer.adapters_untrusted(len(refused))
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Look again and again, until cancelled; that it cannot is said once."""
+        failing = False
         while True:
             try:
                 await self.look()
             except TameError as error:
-                log.event(logging.WARNING, "adapter.signature_unread", because=error.message)
+                if not failing:
+                    log.event(logging.WARNING, "adapter.signature_unread", because=error.message)
+                failing = True
+            else:
+                failing = False
             await asyncio.sleep(LOOK_S)
 
     async def _why_refused(self, record: RevisionRecord) -> str:

@@ -11,7 +11,12 @@ MANIFEST: Final = "manifest.json"
 
 def blob_key(file: FileEntry) -> str:
     """Give the key of a file's content."""
-    return f"blobs/{file.sha256}"
+    return content_key(file.sha256)
+
+
+def content_key(sha256: str) -> str:
+    """Give the key of a content by its digest, 64 hexadecimal characters."""
+    return f"blobs/{sha256}"
 
 
 def document_key(name: str) -> str:

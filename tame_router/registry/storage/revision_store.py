@@ -26,7 +26,7 @@ from tame_router.registry.storage.revision_key import ages, blob_key, document_k
 from tame_router.registry.storage.storage_error import storage_error
 
 if TYPE_CHECKING:
-    from tame_router.registry.storage.clearing import Choose
+    from tame_router.registry.storage.clearing import Choose, Cleared
 
 MOST_MANIFEST_BYTES = 2**20
 """A longer document is no manifest of ours: it would name some 7,000 files."""
@@ -175,21 +175,24 @@ class RevisionStore:
             return sorted(name for name, _ in ages(self._blobs))
 
     def remove(self, name: str) -> int:
-        """Remove a revision, as `collect` does."""
-        return self.collect(lambda _: [name])
+        """Remove a revision, as `collect` does, and give bytes freed."""
+        from tame_router.registry.storage.clearing import Choice
 
-    def collect(self, choose: "Choose", *, dry_run: bool = False) -> int:
-        """Remove revisions, then every blob that no manifest names any more: give bytes freed.
+        return self.collect(lambda _: Choice(going={name})).freed_bytes
+
+    def collect(self, choose: "Choose", *, dry_run: bool = False) -> "Cleared":
+        """Remove revisions, then every blob that none of the others needs any more.
 
         Args:
             choose: Says which, told what is here. In a folder nobody adds anything from before
                 it is called until all is removed. A bucket has no locks: what is added in between
                 may go; whoever adds looks again.
-            dry_run: Only count the bytes; nothing is removed.
+            dry_run: Only tell; nothing is removed.
 
         Raises:
             TameError: What `choose` raises; nothing is removed then.
-            CorruptRevisionError: When a remaining manifest cannot be read; likewise.
+            CorruptRevisionError: When one remains whose files `choose` does not know, and whose
+                manifest cannot be read; likewise.
         """
         # Engines, which read revisions, never clear any.
         from tame_router.registry.storage.clearing import clear

@@ -150,14 +150,16 @@ class Intake:
             if await self._same(announced) is None:
                 await self._require_room(announced, actor)
             await asyncio.to_thread(put)
-            record = await self._records.ask(
-                lambda store: store.add(record, actor, "it was uploaded", job=job)
-            )
-            # Garbage of the same bytes may have been collected between the two; from here on
-            # the record keeps them.
-            if not await asyncio.to_thread(self._store.contains, name):
-                await asyncio.to_thread(put)
-        tell()
+            try:
+                record = await self._records.ask(
+                    lambda store: store.add(record, actor, "it was uploaded", job=job)
+                )
+                # Garbage of the same bytes may have been collected between the two; from here on
+                # the record keeps them.
+                if not await asyncio.to_thread(self._store.contains, name):
+                    await asyncio.to_thread(put)
+            finally:
+                tell()  # also where whoever sent it has left meanwhile
         return record
 
 

@@ -13,6 +13,8 @@ from tame_router.registry.canary import warden
 from tame_router.registry.canary.outcome import FAILED, Outcome
 from tame_router.registry.canary.trial import Verdict
 from tame_router.registry.canary.warden import Warden
+from tame_router.registry.finding import Finding
+from tame_router.registry.reason import Reason
 from tame_router.registry.record import Actor, Label
 from tame_router.registry.rollout.restoration import Rollback
 
@@ -28,6 +30,7 @@ class Place:
         done: What was done, each with its reason, as it was begun.
         error: What publishing, proving and going back fail with; None: they do not.
         hold: Publishing waits for it.
+        notes: Why canaries stayed what they were.
     """
 
     def __init__(self, settings: CanarySettings | None = None) -> None:
@@ -35,7 +38,10 @@ class Place:
         self.error: TameError | None = None
         self.hold = asyncio.Event()
         self.hold.set()
-        self.warden = Warden(settings or CanarySettings(), self._go_back, self._go_on, self._prove)
+        self.notes: list[tuple[str, Reason]] = []
+        self.warden = Warden(
+            settings or CanarySettings(), self._go_back, self._go_on, self._prove, self._note
+        )
         self.watch = self.warden.watch
         self.watch.begin("legal", "old", "new")
 
@@ -53,6 +59,11 @@ class Place:
 
     async def _prove(self, shadow: str, because: str) -> None:
         self.done.put_nowait(("prove", because))
+
+    async def _note(self, canary: str, finding: Finding) -> None:
+        assert self.error is not None
+        assert self.error.message in finding.message
+        self.notes.append((canary, finding.reason))
 
     def answer(self, outcome: Outcome, rounds: int) -> None:
         """Have both sides answer so often, the canary with this outcome, the live one well."""
@@ -98,6 +109,7 @@ async def test_a_good_one_that_cannot_be_published_is_watched_on(
         assert (standing.verdict, standing.canary_answers) == (Verdict.CONTINUE, 0)
         stays = [record for record in caplog.records if "canary_stays" in record.getMessage()]
         assert len(stays) == 1
+        assert place.notes == [("new", Reason.NOT_PUBLISHED)]
         place.error = None
         place.answer(FAILED, 40)
         assert (await place.next())[0] == "rollback"
@@ -125,6 +137,7 @@ async def test_a_rollback_that_failed_is_tried_again(monkeypatch: pytest.MonkeyP
         place.answer(FAILED, 40)
         assert (await place.next())[0] == "rollback"
         assert (await place.next())[0] == "rollback"
+    assert ("new", Reason.NOT_ROLLED_BACK) in place.notes
 
 
 async def test_a_verdict_is_of_one_trial(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from tame_router.registry.manifest import FileEntry
-from tame_router.registry.reason import Reason
+from tame_router.registry.reason import OF_TRIALS, Reason
 from tame_router.registry.validation.base_model import BaseModelShape
 from tame_router.registry.validation.validation import Validation
 from tests.registry.validation import (
@@ -88,6 +88,7 @@ def test_every_reason_of_validation_is_met() -> None:
         Reason.TOO_MUCH_MEMORY,
         Reason.ENGINE_REFUSED,
         Reason.TOO_FEW_CASES,
+        *OF_TRIALS,
     }
     assert {reason for _, reason in HOSTILE.values()} == set(Reason) - elsewhere
 
