@@ -27,6 +27,12 @@ CONTEXT_TOKENS: Final = 2_048
 START_S: Final = 1_200.0
 """Longest start of an engine: a GPU's first one compiles kernels."""
 
+DUMMY_WEIGHTS: Final = (
+    *("--load-format", "dummy", "--generation-config", "vllm"),
+    # The same questions are asked more than once: who asked first would pay for all.
+    "--no-enable-prefix-caching",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -109,7 +115,7 @@ class Site:
             max_model_len=CONTEXT_TOKENS,
             max_loras=max(adapters, 1),
             max_lora_rank=self._plan.rank,
-            extra_args=("--load-format", "dummy", "--generation-config", "vllm", *without),
+            extra_args=(*DUMMY_WEIGHTS, *without),
             device=self._plan.device,
             state_dir=folder,
             log_path=folder / "engine.log",
