@@ -5,14 +5,17 @@ from typing import Any
 
 import pytest
 
+from tame_router import app
 from tame_router.backends.engine.state import EngineState
 from tame_router.catalog.expert import Catalog
 from tame_router.chat import Format, ResponseFormat, Sampling
 from tame_router.client.async_client import AsyncClient
 from tame_router.client.event import DecisionMade, Delta, Event, ExpertFinish, ExpertStart, Final
 from tame_router.client.joined import Note, Tally
-from tests.engine.test_vllm import LONG_TOKENS, metric, nothing_runs, so_many_run
+from tame_router.config import Settings
+from tests.engine.test_vllm import LONG_TOKENS, STORY, metric, nothing_runs, so_many_run
 from tests.joined_order import check_order, words
+from tests.router_fixture import changed
 
 pytestmark = pytest.mark.anyio
 
@@ -83,8 +86,48 @@ async def test_ranks_are_vllms_probabilities(engine_client: AsyncClient) -> None
     assert tally.expert == tally.entries[0].experts[0]
 
 
-async def test_who_is_not_waited_for_stops(engine_client: AsyncClient, engine: EngineState) -> None:
-    """A vote that is settled stops the other's generation: vLLM's metrics say so."""
+async def given_up(engine: EngineState) -> float:
+    """Count answers that vLLM has begun and not brought to an end; nothing may be under way.
+
+    Of those that are cancelled vLLM 0.32 counts none as finished, not as `abort` either.
+    """
+    await nothing_runs(engine)
+    begun = await metric(engine, "vllm:time_to_first_token_seconds_count")
+    return begun - await metric(engine, "vllm:request_success_total")
+
+
+async def test_who_is_not_waited_for_stops(engine_settings: Settings, engine: EngineState) -> None:
+    """Once there is a quorum the other's generation is cancelled: vLLM's counters say so."""
+    before = await given_up(engine)
+    tokens = await metric(engine, "vllm:generation_tokens_total")
+    settings = changed(engine_settings, joins={"quorum": 0.5})
+    async with app.running(settings) as address, AsyncClient(address, attempts=1) as client:
+        # The legal adapter is done with a story after thirty tokens, the base model is not.
+        events = await ask(
+            client,
+            STORY,
+            join="fuse",
+            allow=["legal", "general"],
+            sampling=Sampling(max_tokens=320, temperature=0.0),
+        )
+    made = events[0]
+    assert isinstance(made, DecisionMade)
+    shares = {step.expert: step.max_tokens for step in made.steps[:2]}
+    assert shares == {"legal": 80, "general": 80}
+    notes = [(e.expert, e.reason) for e in events if isinstance(e, Note)]
+    assert notes == [("general", "NOT_WAITED_FOR")]
+    finishes = [e for e in events if isinstance(e, ExpertFinish)]
+    assert [finish.expert for finish in finishes] == ["legal", "general"]  # the latter wrote it
+    assert await given_up(engine) == before + 1
+    told = sum(finish.usage.completion_tokens for finish in finishes)
+    cancelled = await metric(engine, "vllm:generation_tokens_total") - tokens - told
+    assert 1 <= cancelled < 80
+
+
+async def test_a_vote_leaves_nothing_running(
+    engine_client: AsyncClient, engine: EngineState
+) -> None:
+    """Whether a vote is settled early or not, what vLLM wrote for it is told or was cancelled."""
     before = await metric(engine, "vllm:generation_tokens_total")
     question = "My landlord keeps my deposit. Yes or no: may she?"
     events = await ask(
@@ -94,15 +137,17 @@ async def test_who_is_not_waited_for_stops(engine_client: AsyncClient, engine: E
     finishes = [e for e in events if isinstance(e, ExpertFinish)]
     await nothing_runs(engine)
     made = await metric(engine, "vllm:generation_tokens_total") - before
-    assert made >= sum(finish.usage.completion_tokens for finish in finishes)
-    assert stopped or len(finishes) == 2
+    told = sum(finish.usage.completion_tokens for finish in finishes)
+    assert made >= told
+    assert stopped or (len(finishes), made) == (2, told)
 
 
 @pytest.mark.parametrize("join", ["panel", "second_opinion", "fuse", "best_of"])
 async def test_leaving_stops_everybody(
     engine_client: AsyncClient, engine: EngineState, join: str
 ) -> None:
-    """When the caller leaves, no expert's generation goes on: nothing runs on vLLM."""
+    """When the caller leaves, experts' generations are cancelled: vLLM's counters say so."""
+    unfinished = await given_up(engine)
     before = await metric(engine, "vllm:generation_tokens_total")
     options = {**BOTH, "sampling": Sampling(max_tokens=LONG_TOKENS, temperature=0.0)}
     async with engine_client.stream(QUESTION, join=join, drafts=True, **options) as events:
@@ -110,7 +155,7 @@ async def test_leaving_stops_everybody(
             if isinstance(event, Delta) or type(event).__name__ == "Draft":
                 break
         await so_many_run(engine, 2)
-    await nothing_runs(engine)
+    assert unfinished + 1 <= await given_up(engine) <= unfinished + 2
     made = await metric(engine, "vllm:generation_tokens_total") - before
     assert 1 <= made < LONG_TOKENS / 2
 
