@@ -168,7 +168,7 @@ async def test_who_may_answer_is_named(ask: Ask) -> None:
     assert (both.code, both.out) == (2, "")
     assert "expert 'legal' is pinned and may not answer by `allow` or `deny`" in both.err
     unknown = await ask("--allow", "nobody", LEGAL)
-    assert "names expert 'nobody', which does not exist" in unknown.err
+    assert "name expert 'nobody', which does not exist" in unknown.err
 
 
 async def test_drafts_notes_and_tallies_are_told(
