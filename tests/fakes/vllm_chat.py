@@ -56,7 +56,7 @@ class ChatEndpoint:
         body = json.loads(await request.body())
         received = self._fake.record(request, body)
         answer = _Answer(scope, send, received, self._fake)
-        fault = self._fake.take_fault(body["model"])
+        fault = self._fake.take_fault(body["model"], body["messages"])
         refusal = self._fake.refusal(request)
         refusal = refusal or await self._fake.resolver.resolve(self._fake, body["model"])
         refusal = refusal or self._refusal(body, fault)
@@ -70,7 +70,8 @@ class ChatEndpoint:
             received.ended.set()
             await refusal(scope, receive, send)
             return
-        pace = self._fake.paces.get(body["model"], self._fake.pace)
+        own = self._fake.case_of(body["messages"]).paces
+        pace = own.get(body["model"]) or self._fake.paces.get(body["model"], self._fake.pace)
         slots = self._fake.slots
         finished = self._fake.finished  # a reset begins another count, and this answer is not in it
         self._fake.running += 1
