@@ -12,11 +12,11 @@ from tame_router.api.grpc_edge import EdgeInterceptor
 from tame_router.api.grpc_tls import server_credentials
 from tame_router.api.health_servicer import SERVICE_NAME as HEALTH_SERVICE
 from tame_router.api.health_servicer import HealthServicer
+from tame_router.api.listening import cannot_listen
 from tame_router.api.registry_servicer import RegistryServicer
 from tame_router.api.router_servicer import RouterServicer
 from tame_router.config import ServerSettings
 from tame_router.config_access import TlsSettings
-from tame_router.errors import ConfigError
 from tame_router.host_port import host_port
 from tame_router.identity.tls_files import TlsMaterial, read_material, tls_paths
 from tame_router.identity.watched_files import WatchedFiles
@@ -130,11 +130,7 @@ class GrpcServer:
             credentials = server_credentials(files, certificates=certificates)
             return self._server.add_secure_port(address, credentials)
         except RuntimeError:
-            raise ConfigError(
-                f"server.host and {setting}: cannot listen on {address}: the port is in use or"
-                " the address is not this machine's; stop the other program or set"
-                f" TAME_{setting.upper().replace('.', '__')}"
-            ) from None
+            raise cannot_listen(setting, self._settings.host, port) from None
 
     async def stop(self) -> None:
         """Say NOT_SERVING, take no new call, and let answers under way finish within the grace."""
