@@ -139,7 +139,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tame_router.client.request import Options
 
     text = sys.stdin.read() if arguments.text == "-" else arguments.text
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     screen = AnswerScreen(console, interleaved=arguments.interleaved)
     show = _write_json if arguments.json else screen
     options: Options = {

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-_END: Final = re.compile(r"\n|[。！？]+[」』）”]*(?=[^。！？」』）”])|(?<!\d)[.!?](?=\s)")
+_END: Final = re.compile(r"\n|[。！？]+[」』）”]*(?=[^。！？」』）”])|(?<!\d)[.!?](?=\s)[ \t]*")
 """Where a sentence ends, once what follows is known: a closing bracket belongs to it. A full stop
 behind a number ends none: it begins a list's item."""
 

@@ -48,3 +48,8 @@ def test_no_word_is_lost_or_anothers(pieces: list[tuple[str, str]]) -> None:
         said = "".join(text for name, text in pieces if name == speaker)
         shown = "".join(x.removeprefix(f"{speaker}: ") for x in told if x.startswith(speaker))
         assert "".join(shown.split()) == "".join(said.split())
+
+
+def test_a_sentence_begins_with_its_first_word() -> None:
+    """The blank between two sentences belongs to neither; a line's own indentation stays."""
+    assert speaking("a").add("a", "Yes. No.\n  x\n") == ["a: Yes.", "a: No.", "a:   x"]
