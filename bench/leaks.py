@@ -42,8 +42,11 @@ from tests.fakes.vllm_script import Cut, Fault, Garble, HangUp, Pace, Raw, Refus
 from tests.small_experts import QUESTIONS
 
 PACE: Final = Pace(first_token_s=0.002, token_s=0.001, answer_tokens=12)
-BACKEND: Final = {"replicas": {"health_interval_s": 60, "cool_down_s": 0.05}}
-"""Looks at servers so far apart that none of them is under way when it is counted."""
+BACKEND: Final = {
+    "replicas": {"health_interval_s": 60, "metrics_interval_s": 0, "cool_down_s": 0.05}
+}
+"""Looks at servers so far apart that none of them is under way when it is counted: each leaves a
+connection open for a while, and those of several servers would never all be closed at once."""
 ASKED: Final = tuple(text for texts in QUESTIONS.values() for text in texts)
 FAULTS: Final[tuple[Fault, ...]] = (
     HangUp(),
