@@ -142,7 +142,7 @@ async def test_experts_that_all_babble_are_used_as_far_as_they_are(
     sampling = Sampling(max_tokens=2_000)
     timeout_s = limits.get("timeout_s")
     own = {name: limit for name, limit in limits.items() if name != "timeout_s"}
-    async with asking(settings, **own) as client:
+    async with asking(settings, **{**LIMITS, **own}) as client:
         events = await ask(client, LEGAL, join=join, sampling=sampling, timeout_s=timeout_s, **BOTH)
     check_order(events)
     notes = [e for e in events if isinstance(e, Note)]
@@ -162,7 +162,7 @@ async def test_one_that_babbles_beside_one_that_refuses(
     fake_vllm.texts[names["medical"]] = "嗯" * 1_500
     fake_vllm.paces = {names["medical"]: Pace(token_s=0.01)}
     sampling = Sampling(max_tokens=2_000)
-    async with asking(settings) as client:
+    async with asking(settings, **LIMITS) as client:
         answer = await client.chat(
             LEGAL, join=join, sampling=sampling, timeout_s=DEADLINE_S, **BOTH
         )
@@ -181,7 +181,7 @@ async def test_a_draft_has_an_end(
     fake_vllm.max_model_len = 16_384
     # The vote is not over before the babbler is, though the other has answered.
     fake_vllm.logprobs = {names["medical"]: -9.0}
-    async with asking(settings, most_waiting_chars=1_024) as client:
+    async with asking(settings, most_waiting_chars=1_024, **LIMITS) as client:
         events = await ask(client, LEGAL, join=join, sampling=Sampling(max_tokens=8_000), **BOTH)
     assert [(e.expert, e.reason) for e in events if isinstance(e, Note)] == [("legal", "TOO_LONG")]
     check_order(events)
@@ -215,7 +215,7 @@ async def test_nobody_left_is_an_error_with_every_reason(
 ) -> None:
     """Each expert's reason is in the message and the facts."""
     fake_vllm.faults = {names["legal"]: HangUp(), names["medical"]: Refuse(status=500)}
-    async with asking(settings) as client:
+    async with asking(settings, **LIMITS) as client:
         with pytest.raises(NoExpertAnsweredError, match=r"legal: .*medical: ") as caught:
             await client.chat(LEGAL, join=join, **BOTH)
     assert caught.value.metadata["expert.legal"] == "BACKEND_UNAVAILABLE"
