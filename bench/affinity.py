@@ -4,10 +4,10 @@
                              [--max-loras 8] [--load 0.4] [--answers 20000] [--seed 1]
 
 The router's part is the code of the service (`choice.py`, `standing.py`), fed as the pool feeds it:
-what it asked for itself, and the replicas' metrics every 5 s. Replicas and traffic are those of
-`affinity_model.py`. Beside it stand a random choice, each replica in turn, and the one with the
-fewest answers under way. Times of the choice are of this machine's CPU; all else is simulated, and
-the same for the same seed.
+what it asked for itself, how soon first words came, and the replicas' metrics every 5 s. Replicas
+and traffic are those of `affinity_model.py`. Beside it stand a random choice, each replica in turn,
+and the one with the fewest answers under way. Times of the choice are of this machine's CPU; all
+else is simulated, and the same for the same seed.
 """
 
 import argparse
@@ -31,6 +31,7 @@ from tame_router.backends.replicas.choice import Ask, choose
 from tame_router.backends.replicas.pool import ReplicaPool
 from tame_router.backends.replicas.pool_spec import PoolSpec
 from tame_router.backends.replicas.standing import Standing
+from tame_router.backends.replicas.usual_times import UsualTimes
 from tame_router.backends.vllm.backend import VllmSpec
 
 METRICS_S: Final = 5.0
@@ -68,6 +69,7 @@ class Case:
 class _Tally:
     first_s: list[float] = field(default_factory=list)
     whole_s: list[float] = field(default_factory=list)
+    usual: UsualTimes = field(default_factory=UsualTimes)
     choose_us: list[float] = field(default_factory=list)
     loads: int = 0
     remembered: int = 0
@@ -134,6 +136,7 @@ def simulate(case: Case, policy: str) -> dict[str, float]:
         begun = time.thread_time()
         chosen = pick(ask, answer.at)
         tally.choose_us.append((time.thread_time() - begun) * 1e6)
+        answer.warm = chosen.resident(ask.revision)
         chosen.begin(ask.tokens, ask.revision)
         replica = replicas[chosen]
         replica.take(answer)
@@ -165,6 +168,7 @@ def _begin(
     count: "itertools.count[int]",
 ) -> None:
     for at, answer in replica.begin(now):
+        heapq.heappush(ends, (answer.begun, next(count), answer, standing))
         heapq.heappush(ends, (at, next(count), answer, standing))
 
 
@@ -177,6 +181,11 @@ def _end(
     warm: bool,
 ) -> None:
     now, _, answer, standing = heapq.heappop(ends)
+    if now == answer.begun:
+        late = tally.usual.take(PROMPT_TOKENS, now - answer.at) if answer.warm else None
+        if late is not None:
+            standing.spoke(late, now)
+        return
     standing.end(PROMPT_TOKENS + answer.tokens, name(answer.adapter))
     standing.wrote(name(answer.adapter))
     replicas[standing].end(answer)

@@ -38,6 +38,7 @@ class Answer:
         head: Of the conversation, 32 bits.
         tokens: It writes.
         begun: When its first token came.
+        warm: The router took its adapter to be there.
     """
 
     at: float
@@ -45,6 +46,7 @@ class Answer:
     head: int
     tokens: int
     begun: float = 0.0
+    warm: bool = False
 
 
 def traffic(answers: int, rate: float, adapters: int, zipf: float, seed: int) -> Iterator[Answer]:

@@ -9,10 +9,15 @@ that it begins, and that the answer of some rounds before has ended. Times are o
 import argparse
 import json
 import statistics
+import sys
 import time
 from collections import deque
+from pathlib import Path
 from random import Random
 from typing import Final
+
+# Run by path, Python puts this folder on its path and not the repository.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tame_router.backends.backend import Generation
 from tame_router.backends.replicas.choice import Ask, choose
@@ -25,13 +30,14 @@ PROMPTS: Final = 256
 
 
 def standings(replicas: int, adapters: int, draw: Random) -> list[Standing]:
-    """Give replicas that have some of the adapters, and some errors behind them."""
+    """Give replicas that have some of the adapters, errors behind them, and different speeds."""
     made = [Standing(f"http://10.0.0.{number}:8100/v1") for number in range(replicas)]
     for one in made:
         for number in draw.sample(range(adapters), min(adapters, KNOWN_PER_REPLICA)):
             one.wrote(f"expert--{number:016x}")
         if draw.random() < 0.2:
             one.erred(0)
+        one.spoke(draw.gauss(0, 1), 0)
     return made
 
 

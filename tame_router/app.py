@@ -16,8 +16,10 @@ from tame_router.admission.desk import Desk
 from tame_router.admission.reception import Reception
 from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.ensemble import Ensemble, require_judge
+from tame_router.answering.fallback import FallbackPolicy, require_fallback
 from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.single import SingleJoin
+from tame_router.answering.substitution import Substitution
 from tame_router.api.admin_servicer import AdminServicer
 from tame_router.api.expert_servicer import ExpertServicer
 from tame_router.api.feedback_servicer import FeedbackServicer
@@ -34,6 +36,7 @@ from tame_router.catalog.expert import Catalog
 from tame_router.catalog.founded import founded_dir, load_all
 from tame_router.catalog.live import LiveCatalog
 from tame_router.config import Settings
+from tame_router.config_backends import LitellmSettings
 from tame_router.domain_extension import DomainExtender
 from tame_router.feedback.intake import Intake
 from tame_router.identity.build import build_authenticator
@@ -99,14 +102,17 @@ async def running(
         await stack.enter_async_context(watching(backends))
         dispatch = Dispatch(queued_backends(settings, backends, recorder))
         require_judge(settings.joins, catalog)
+        require_fallback(settings.fallback, catalog, settings.backends)
+        substitution = Substitution(dispatch, _fallback_policy(settings))
         live = LiveCatalog(catalog)
         pipeline = Pipeline(
             live,
             router,
-            SingleJoin(dispatch),
+            SingleJoin(dispatch, substitution),
             Ensemble(dispatch, settings.joins),
             log_texts=settings.log.texts,
             guarding=settings.guard.simplified,
+            substitution=substitution,
         )
         office = Office(
             settings.store, settings.state_dir, lambda: live.current.names, open_history
@@ -140,6 +146,7 @@ async def running(
             books,
             registry.witness,
             policy=router.policy,
+            fallback=settings.fallback,
             max_answers=settings.server.max_answers,
             reserved_completion_tokens=settings.quota.reserved_completion_tokens,
         )
@@ -180,6 +187,14 @@ async def running(
             registry.witness.end()
             await ports.close()
     log.event(logging.INFO, "server.stopped")
+
+
+def _fallback_policy(settings: Settings) -> FallbackPolicy:
+    """Give the rules of who answers where a backend is gone, and which backends are providers'."""
+    external = (
+        name for name, section in settings.backends.items() if isinstance(section, LitellmSettings)
+    )
+    return FallbackPolicy(settings=settings.fallback, external=frozenset(external))
 
 
 def _report_warm(recorder: Recorder, wanted: bool, warmed: "Future[bool]") -> None:

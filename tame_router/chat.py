@@ -120,6 +120,30 @@ class Guarding(enum.StrEnum):
     """It is counted, and converted as Taiwan writes."""
 
 
+class FallbackKind(enum.StrEnum):
+    """What answers in place of an expert whose backend is gone."""
+
+    BASE_MODEL = "base_model"
+    """The same expert, on the same backend, without its adapter."""
+    EXPERT = "expert"
+    """Another expert."""
+    BACKEND = "backend"
+    """The same expert's prompt, without its adapter, on another backend."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FallbackStep:
+    """One who may answer in place of an expert.
+
+    Attributes:
+        kind: What it is.
+        name: Name of the expert, or of the backend; empty for the base model.
+    """
+
+    kind: FallbackKind
+    name: str = ""
+
+
 class Format(enum.StrEnum):
     """The form of an answer, spelt as in OpenAI's chat format."""
 

@@ -23,7 +23,7 @@ from tame_router.config_access import (
     TlsSettings,
     said_off,
 )
-from tame_router.config_backends import BackendSettings, default_backends
+from tame_router.config_backends import BackendSettings, FallbackSettings, default_backends
 from tame_router.config_registry import RegistrySettings
 
 
@@ -46,6 +46,11 @@ class ServerSettings(Section):
     )
     keepalive_s: Seconds = Field(60, description="Idle time after which a connection is pinged.")
     reflection: bool = Field(True, description="Serve gRPC reflection.")
+    transport: Literal["asyncio", "grpcio"] = Field(
+        "asyncio",
+        description="What speaks HTTP/2 on the gRPC port: this router itself, in its event loop, or"
+        " gRPC's own library, which takes several times the CPU of a streamed answer.",
+    )
     workers: int = Field(
         0,
         ge=0,
@@ -243,6 +248,7 @@ class Settings(Section):
     joins: JoinSettings = Field(default_factory=JoinSettings)
     guard: GuardSettings = Field(default_factory=GuardSettings)
     backends: dict[str, BackendSettings] = Field(default_factory=default_backends, min_length=1)
+    fallback: FallbackSettings = Field(default_factory=FallbackSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     registry: RegistrySettings = Field(default_factory=RegistrySettings)

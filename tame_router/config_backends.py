@@ -1,6 +1,10 @@
-"""The settings of backends: how the servers that hold the experts are reached."""
+"""The settings of backends: how the servers that hold the experts are reached.
+
+And who answers where one is gone.
+"""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -14,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from tame_router.chat import FallbackKind, FallbackStep
 from tame_router.config_access import Seconds, Section
 from tame_router.host_port import address_fault
 
@@ -54,6 +59,25 @@ class ReplicaSettings(Section):
     resume_wait_s: Seconds = Field(
         10, description="Time that an answer which has begun waits for a replica to go on."
     )
+
+
+class HedgeSettings(Section):
+    """When an answer whose first word is late is asked of a second replica; see replicas.md."""
+
+    enabled: bool = Field(False, description="Ask a second replica where a first word is late.")
+    after_s: Seconds = Field(
+        0.25, description="Wait for the first word before a second is asked, at least."
+    )
+    quantile: float = Field(
+        0.95,
+        ge=0,
+        lt=1,
+        description="Share of recent first words that came sooner than one that is late; 0:"
+        " after_s alone decides.",
+    )
+    max_prompt_chars: int = Field(2_000, ge=0, description="Longest prompt that is asked twice.")
+    share: float = Field(0.05, ge=0, le=1, description="Answers asked twice, of those that may be.")
+    burst: int = Field(8, ge=0, description="Answers asked twice in one burst.")
 
 
 class LimitSettings(Section):
@@ -128,6 +152,7 @@ class VllmSettings(Section):
         " priority; absent: to the local engine.",
     )
     queue: QueueSettings = Field(default_factory=QueueSettings)
+    hedge: HedgeSettings = Field(default_factory=HedgeSettings)
 
     @field_validator("base_url_dns")
     @classmethod
@@ -193,3 +218,71 @@ BackendSettings = Annotated[
 def default_backends() -> dict[str, VllmSettings | LitellmSettings]:
     """Give what holds where no backend is set: the local engine."""
     return {"local": VllmSettings()}
+
+
+class ToExpert(Section):
+    """Another expert answers."""
+
+    expert: str = Field(min_length=1, description="Its name.")
+
+
+class ToBackend(Section):
+    """The expert's prompt goes to another backend, without its adapter."""
+
+    backend: str = Field(min_length=1, description="Its name.")
+
+
+def _step_kind(value: Any) -> str | None:
+    """Tell which kind of step stands there; None: none."""
+    if isinstance(value, str):
+        return value if value == FallbackKind.BASE_MODEL.value else None
+    for kind, known in ((FallbackKind.EXPERT, ToExpert), (FallbackKind.BACKEND, ToBackend)):
+        if isinstance(value, known) or (isinstance(value, dict) and set(value) == {kind.value}):
+            return kind.value
+    return None
+
+
+Fallback = Annotated[
+    Annotated[Literal["base_model"], Tag(FallbackKind.BASE_MODEL.value)]
+    | Annotated[ToExpert, Tag(FallbackKind.EXPERT.value)]
+    | Annotated[ToBackend, Tag(FallbackKind.BACKEND.value)],
+    Discriminator(
+        _step_kind,
+        custom_error_type="fallback",
+        custom_error_message="expected base_model, or `expert: NAME`, or `backend: NAME`",
+    ),
+]
+"""One who may answer in an expert's place, as it is written in YAML."""
+
+
+def read_steps(written: Sequence[Fallback]) -> tuple[FallbackStep, ...]:
+    """Give as values what is written of who may answer in an expert's place, in order."""
+    return tuple(
+        FallbackStep(kind=FallbackKind.EXPERT, name=step.expert)
+        if isinstance(step, ToExpert)
+        else FallbackStep(kind=FallbackKind.BACKEND, name=step.backend)
+        if isinstance(step, ToBackend)
+        else FallbackStep(kind=FallbackKind.BASE_MODEL)
+        for step in written
+    )
+
+
+class FallbackSettings(Section):
+    """Who answers where an expert's backend is gone; see fallback.md."""
+
+    steps: tuple[Fallback, ...] = Field(
+        (),
+        description="Who is asked then, in order: base_model, expert: NAME, backend: NAME; none:"
+        " nobody. An expert may say otherwise.",
+    )
+    on_overload: bool = Field(
+        False, description="Also where its backend has more work than it can do."
+    )
+    within_s: Seconds = Field(
+        60, description="Time from asking the expert to the first word of who answers for it."
+    )
+    tenants: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Tenants whose questions may go to a backend in this way, by its name; '*':"
+        " all. One that is not named: of kind litellm nobody's, of kind vllm everybody's.",
+    )

@@ -15,6 +15,7 @@ pytest_plugins = (
     "tests.s3_fixture",
     "tests.router_fixture",
     "tests.replica_fixture",  # which imports it
+    "tests.fallback_fixture",  # which imports both
     "tests.registry_fixture",  # which imports both
     "tests.school",
     "tests.joined_fixture",  # builds on those before it

@@ -83,6 +83,16 @@ def test_a_fallback_that_is_no_expert_stops_the_start(settings: Settings, catalo
         build_router(wrong, catalog)
 
 
+@pytest.mark.anyio
+async def test_who_cannot_answer_for_others_stops_the_start(settings: Settings) -> None:
+    """Experts and backends that are not there are all named."""
+    steps = [{"expert": "oracle"}, {"backend": "delphi"}]
+    wrong = changed(settings, fallback={"steps": steps, "tenants": {"delphi": ["*"]}})
+    with pytest.raises(ConfigError, match=r"'delphi' is configured[\s\S]*'oracle'[\s\S]*tenants"):
+        async with app.running(wrong):
+            pass
+
+
 def test_teaching_lines_that_cannot_be_read_stop_the_start(
     settings: Settings, tmp_path: Path
 ) -> None:

@@ -22,6 +22,7 @@ from tame_router.answering.roster import NO_FAILURES
 from tame_router.catalog.expert import Catalog
 from tame_router.catalog.live import LiveCatalog
 from tame_router.chat import Message
+from tame_router.config_backends import FallbackSettings
 from tame_router.errors import OverloadedError, PermissionDeniedError, TameError
 from tame_router.registry.canary.testimony import SILENT
 from tame_router.registry.canary.witness import Witness
@@ -40,6 +41,7 @@ class Desk:
         books: Where use is counted, recorded and receipted.
         witness: Sees what becomes of answers, for the sake of canaries; None: nobody does.
         policy: The operator's rules of routing, for their digest.
+        fallback: The operator's rules of who answers where a backend is gone, likewise.
         max_answers: Answers under way at once; more are refused.
         reserved_completion_tokens: Tokens reserved where the caller names no `max_tokens`.
     """
@@ -52,6 +54,7 @@ class Desk:
         witness: Witness | None = None,
         *,
         policy: SelectionPolicy | None = None,
+        fallback: FallbackSettings | None = None,
         max_answers: int = 1024,
         reserved_completion_tokens: int = 512,
     ) -> None:
@@ -60,6 +63,7 @@ class Desk:
         self._books = books or Books()
         self._witness = witness or Witness()
         self._policy = policy or SelectionPolicy()
+        self._fallback = fallback or FallbackSettings()
         self._max_answers = max_answers
         self._answers = 0
         self._reserved = reserved_completion_tokens
@@ -202,7 +206,9 @@ class Desk:
         known = self._known.get(tenant.name)
         catalog = self._live.current
         if known is None or known.tenant is not tenant or known.source is not catalog:
-            known = standing_of(tenant, catalog, self._policy, everything=tenant is EVERYONE)
+            known = standing_of(
+                tenant, catalog, self._policy, self._fallback, everything=tenant is EVERYONE
+            )
             self._known[tenant.name] = known
         return known
 

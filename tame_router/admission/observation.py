@@ -11,6 +11,7 @@ from tame_router.answering.event import (
     Event,
     ExpertFinish,
     ExpertStart,
+    Fallback,
     Note,
     Part,
     PlannedStep,
@@ -18,7 +19,7 @@ from tame_router.answering.event import (
 from tame_router.answering.roster import NOT_WAITED_FOR, TOO_LONG, UNREADABLE
 from tame_router.audit.record import AuditRecord, Step
 from tame_router.catalog.expert import Catalog
-from tame_router.chat import Usage
+from tame_router.chat import FallbackKind, Usage
 from tame_router.errors import DeadlineExceededError
 from tame_router.receipt.digest import AnswerDigest
 from tame_router.routing.decision import Decision
@@ -57,6 +58,7 @@ class Observation:
         "_catalog",
         "_decision",
         "_drafted",
+        "_fallback",
         "_first_s",
         "_keep_text",
         "_open",
@@ -94,6 +96,7 @@ class Observation:
         self._first_s: float | None = None
         self._decision: Decision | None = None
         self._steps: list[Step] = []
+        self._fallback = ""  # what the one that answers is, where it was not selected
 
     @property
     def wrote(self) -> bool:
@@ -154,6 +157,8 @@ class Observation:
                 self._open[step.expert, step.part] = 0
         self._planned = ()
         self._open.setdefault((event.expert, event.part), 0)
+        if event.fallback is not None:
+            self._fallback = _named(event.fallback)
 
     def _end(self, event: ExpertFinish | Note) -> None:
         """Take note of how an expert ended, or left."""
@@ -241,4 +246,12 @@ class Observation:
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
             finish_reason=end,
+            fallback=self._fallback,
         )
+
+
+def _named(fallback: Fallback) -> str:
+    """Name what answers in an expert's place; where questions went is what records are read for."""
+    if fallback.kind is FallbackKind.BACKEND:
+        return f"{fallback.kind}:{fallback.backend}"
+    return fallback.kind.value

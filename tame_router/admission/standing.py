@@ -6,6 +6,7 @@ from typing import Any
 
 from tame_router.canonical_json import digest
 from tame_router.catalog.expert import Catalog
+from tame_router.config_backends import FallbackSettings
 from tame_router.routing.selection import SelectionPolicy
 from tame_router.tenancy.tenant import Tenant
 
@@ -19,7 +20,8 @@ class Standing:
         source: All experts, as they stood.
         catalog: The experts that exist for it.
         visible: Their names; None: there is nobody it does not see.
-        policy_digest: SHA-256 of the routing policy and the tenant's own, hexadecimal.
+        policy_digest: SHA-256 of the policies of routing and fallback and the tenant's own,
+            hexadecimal.
     """
 
     tenant: Tenant
@@ -30,7 +32,12 @@ class Standing:
 
 
 def standing_of(
-    tenant: Tenant, catalog: Catalog, policy: SelectionPolicy, *, everything: bool
+    tenant: Tenant,
+    catalog: Catalog,
+    policy: SelectionPolicy,
+    fallback: FallbackSettings,
+    *,
+    everything: bool,
 ) -> Standing:
     """Work out what holds for a tenant.
 
@@ -38,6 +45,7 @@ def standing_of(
         tenant: The tenant.
         catalog: All experts.
         policy: The operator's rules of routing.
+        fallback: Those of who answers where a backend is gone.
         everything: It sees every expert, private ones too.
     """
     experts = {
@@ -50,7 +58,13 @@ def standing_of(
         source=catalog,
         catalog=Catalog(experts),
         visible=None if everything else frozenset(experts),
-        policy_digest=digest({"routing": _plain(policy), "tenant": _plain(tenant)}),
+        policy_digest=digest(
+            {
+                "fallback": fallback.model_dump(mode="json"),
+                "routing": _plain(policy),
+                "tenant": _plain(tenant),
+            }
+        ),
     )
 
 

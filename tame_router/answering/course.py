@@ -1,14 +1,72 @@
-"""The course of one expert's answer, from asking to its end."""
+"""The course of one expert's answer, from asking to its end, and whether there were words."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 from tame_router.answering.dispatch import Dispatch
-from tame_router.answering.event import ExpertFinish
+from tame_router.answering.event import Delta, DraftDelta, Event, ExpertFinish
+from tame_router.answering.join import Emit
 from tame_router.answering.question import Question
 from tame_router.backends.backend import Piece
 from tame_router.catalog.expert import Expert
 from tame_router.chat import FinishReason, Usage
+
+_WORDS = (Delta, DraftDelta)
+
+
+class Voice:
+    """Sends the words of one who answers alone, as they come.
+
+    Args:
+        expert: Who answers.
+        emit: Where events go.
+
+    Attributes:
+        spoke: Something of the answer has been given out.
+    """
+
+    __slots__ = ("_emit", "_expert", "_revision", "spoke")
+
+    def __init__(self, expert: Expert, emit: Emit) -> None:
+        self._expert, self._revision = expert.name, expert.live_revision
+        self._emit = emit
+        self.spoke = False
+
+    async def take(self, piece: Piece) -> None:
+        """Send a piece."""
+        self.spoke = True
+        await self._emit(
+            Delta(
+                expert=self._expert,
+                revision=self._revision,
+                text=piece.text,
+                choice=piece.choice,
+                tool_calls=piece.tool_calls,
+                logprobs=piece.logprobs,
+            )
+        )
+
+
+class Spoken:
+    """Passes the events of an answer of several on, and remembers whether it has words.
+
+    Args:
+        emit: Where events go.
+
+    Attributes:
+        anything: Words have been given out, those of drafts included.
+    """
+
+    __slots__ = ("_emit", "anything")
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self.anything = False
+
+    async def emit(self, event: Event) -> None:
+        """Pass an event on."""
+        self.anything = self.anything or isinstance(event, _WORDS)
+        await self._emit(event)
 
 
 async def follow(

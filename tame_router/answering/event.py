@@ -8,7 +8,7 @@ once their events mix; those of each keep this order.
 import enum
 from dataclasses import dataclass
 
-from tame_router.chat import FinishReason, ToolCallDelta, Usage
+from tame_router.chat import FallbackKind, FinishReason, ToolCallDelta, Usage
 from tame_router.routing.decision import Decision
 
 
@@ -61,6 +61,27 @@ class DecisionMade:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fallback:
+    """What answers does so in place of the expert that was selected.
+
+    Attributes:
+        kind: What it is.
+        instead_of: Name of the expert that was selected.
+        revision: The adapter revision of that expert that was to answer; empty: none.
+        reason: Why it does not: an error's reason.
+        backend: Name of the backend that writes instead.
+        external: That is a provider's, by way of LiteLLM.
+    """
+
+    kind: FallbackKind
+    instead_of: str
+    revision: str
+    reason: str
+    backend: str
+    external: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExpertStart:
     """An expert was asked.
 
@@ -71,6 +92,7 @@ class ExpertStart:
         part: What its words are to the answer.
         probability: That it is the right one, in [0, 1]; where several are asked.
         title: Its title, to label its words with; where several are asked.
+        fallback: Whose place it takes; None: it was selected itself.
     """
 
     expert: str
@@ -79,6 +101,7 @@ class ExpertStart:
     part: Part = Part.LEAD
     probability: float = 0.0
     title: str = ""
+    fallback: Fallback | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +199,7 @@ class ExpertFinish:
         simplified: Simplified characters that the guard found in its words; for judging
             canaries, not sent.
         looked_at: Characters that the guard has looked at; 0: it did not look.
+        fallback: Whose place it took; None: it was selected itself.
     """
 
     expert: str
@@ -189,6 +213,7 @@ class ExpertFinish:
     part: Part = Part.LEAD
     simplified: int = 0
     looked_at: int = 0
+    fallback: Fallback | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
+from tame_router.answering.course import Spoken
 from tame_router.answering.ensemble import Ensemble
 from tame_router.answering.event import DecisionMade, ExpertFinish, Final
 from tame_router.answering.guard import Guard, prepare
@@ -11,10 +13,11 @@ from tame_router.answering.join import Emit
 from tame_router.answering.join import Join as LeadAlone
 from tame_router.answering.plan import Plan, make_plan
 from tame_router.answering.question import Question, may_use
+from tame_router.answering.substitution import Substitution, Vacancy
 from tame_router.answering.transcript import Transcript
 from tame_router.catalog.expert import Catalog
 from tame_router.catalog.live import LiveCatalog
-from tame_router.chat import Format, Guarding, Message, Shape, Usage
+from tame_router.chat import FinishReason, Format, Guarding, Message, Shape, Usage
 from tame_router.errors import TameError
 from tame_router.routing.decision import Constraints, Decision, Join
 from tame_router.routing.joining import JoinRules
@@ -35,6 +38,7 @@ class Pipeline:
         ensemble: Makes one answer of several experts'; None: the lead always answers alone.
         log_texts: Write questions and answers to the log.
         guarding: What is done about Simplified Chinese in answers.
+        substitution: Has others answer where none of several experts did; None: nobody does.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class Pipeline:
         *,
         log_texts: bool = False,
         guarding: Guarding = Guarding.OFF,
+        substitution: Substitution | None = None,
     ) -> None:
         self._live = live
         self._router = router
@@ -53,6 +58,7 @@ class Pipeline:
         self._ensemble = ensemble
         self._log_texts = log_texts
         self._guarding = guarding
+        self._substitution = substitution
         prepare(guarding, live.current)
 
     def adopt(self, router: Router) -> None:
@@ -122,6 +128,7 @@ class Pipeline:
             shape=question.shape,
             catalog=catalog,
         )
+        question = replace(question, catalog=catalog)
         plan = self._plan(catalog, decision, question, clock())
         if self._log_texts:
             emit = Transcript(question, emit).emit
@@ -133,7 +140,9 @@ class Pipeline:
         finishes: Sequence[ExpertFinish]
         try:
             if plan and self._ensemble:
-                finishes, reason = await self._ensemble.run(plan, question, decision.language, emit)
+                finishes, reason = await self._several(
+                    self._ensemble, plan, question, decision.language, emit
+                )
             else:
                 finishes = await self._join.run(experts, question, decision.language, emit)
                 reason = finishes[0].finish_reason
@@ -150,6 +159,33 @@ class Pipeline:
         )
         await emit(final)
         _log(question, decision, finishes, final)
+
+    async def _several(
+        self, ensemble: Ensemble, plan: Plan, question: Question, language: str, emit: Emit
+    ) -> tuple[Sequence[ExpertFinish], FinishReason]:
+        """Have several experts answer; where all their backends are gone, another for the lead.
+
+        Raises:
+            TameError: When nobody answers.
+        """
+        begun = asyncio.get_running_loop().time()
+        spoken = Spoken(emit)
+        try:
+            return await ensemble.run(plan, question, language, spoken.emit)
+        except TameError as error:
+            if spoken.anything or self._substitution is None:
+                raise
+            vacancy = Vacancy(
+                lead=plan.steps[0].expert,
+                error=error,
+                question=question,
+                language=language,
+                emit=emit,
+                begun=begun,
+                noted=True,
+            )
+            finish = await self._substitution.fill(vacancy)
+            return (finish,), finish.finish_reason
 
     def _rules(self, joins: frozenset[str], shape: Shape) -> JoinRules:
         """Say what holds for the joins of a question."""
@@ -215,4 +251,5 @@ def _log(
         ttft_ms=None if first is None else round(first * 1e3, 1),
         elapsed_ms=round(final.elapsed_s * 1e3, 1),
         **({} if len(finishes) == 1 else {"join": decision.join, "steps": len(finishes)}),
+        **({"instead_of": lead.fallback.instead_of} if lead and lead.fallback else {}),
     )

@@ -1,7 +1,8 @@
 """Turn what happens among several experts into what callers receive."""
 
-from tame_router.answering.event import DraftDelta, Note, Part, PlannedStep, Tally
+from tame_router.answering.event import DraftDelta, Fallback, Note, Part, PlannedStep, Tally
 from tame_router.api.grpc_duration import duration
+from tame_router.chat import FallbackKind
 from tame_router.v1 import router_service_pb2
 
 _PARTS = {
@@ -13,6 +14,24 @@ _PARTS = {
     Part.LABEL: router_service_pb2.PART_LABEL,
     Part.JUDGE: router_service_pb2.PART_JUDGE,
 }
+
+_FALLBACKS = {
+    FallbackKind.BASE_MODEL: router_service_pb2.FALLBACK_KIND_BASE_MODEL,
+    FallbackKind.EXPERT: router_service_pb2.FALLBACK_KIND_EXPERT,
+    FallbackKind.BACKEND: router_service_pb2.FALLBACK_KIND_BACKEND,
+}
+
+
+def write_fallback(fallback: Fallback) -> router_service_pb2.Fallback:
+    """Write that another answers in an expert's place."""
+    return router_service_pb2.Fallback(
+        kind=_FALLBACKS[fallback.kind],
+        instead_of=fallback.instead_of,
+        revision=fallback.revision,
+        reason=fallback.reason,
+        backend=fallback.backend,
+        external=fallback.external,
+    )
 
 
 def write_part(part: Part) -> router_service_pb2.Part.ValueType:

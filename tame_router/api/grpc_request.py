@@ -112,6 +112,7 @@ def read_constraints(proto: decision_pb2.Constraints) -> Constraints:
         revision=proto.revision,
         order=_ORDERS[proto.order],
         drafts=proto.drafts,
+        no_fallback=proto.no_fallback,
     )
 
 

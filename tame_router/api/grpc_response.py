@@ -13,7 +13,14 @@ from tame_router.answering.event import (
     Tally,
 )
 from tame_router.api.grpc_duration import duration
-from tame_router.api.grpc_joined import write_draft, write_note, write_part, write_step, write_tally
+from tame_router.api.grpc_joined import (
+    write_draft,
+    write_fallback,
+    write_note,
+    write_part,
+    write_step,
+    write_tally,
+)
 from tame_router.api.grpc_logprobs import write_logprobs
 from tame_router.catalog.expert import Expert
 from tame_router.chat import FinishReason, Sampling, Usage
@@ -92,6 +99,8 @@ def write_finish(finish: ExpertFinish) -> router_service_pb2.ExpertFinish:
         proto.part = write_part(finish.part)
     if finish.usage.failovers:
         proto.failovers = finish.usage.failovers
+    if finish.fallback:
+        proto.fallback.CopyFrom(write_fallback(finish.fallback))
     if finish.time_to_first_token_s is not None:
         proto.time_to_first_token.CopyFrom(duration(finish.time_to_first_token_s))
     return proto
@@ -131,6 +140,8 @@ def _write_start(start: ExpertStart) -> router_service_pb2.StreamChatResponse:
     if start.title:  # one of several
         proto.part = write_part(start.part)
         proto.probability, proto.title = start.probability, start.title
+    if start.fallback:
+        proto.fallback.CopyFrom(write_fallback(start.fallback))
     return response
 
 

@@ -1,5 +1,8 @@
 """The gRPC port: our services, health and reflection, and an orderly end."""
 
+import socket
+from typing import cast
+
 import grpc
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -9,17 +12,19 @@ from tame_router.api.admin_servicer import AdminServicer
 from tame_router.api.expert_servicer import ExpertServicer
 from tame_router.api.feedback_servicer import FeedbackServicer
 from tame_router.api.grpc_edge import EdgeInterceptor
-from tame_router.api.grpc_tls import server_credentials
+from tame_router.api.grpc_tls import add_port
 from tame_router.api.health_servicer import SERVICE_NAME as HEALTH_SERVICE
 from tame_router.api.health_servicer import HealthServicer
-from tame_router.api.listening import cannot_listen
+from tame_router.api.listening import bind, cannot_listen
 from tame_router.api.registry_servicer import RegistryServicer
 from tame_router.api.router_servicer import RouterServicer
 from tame_router.config import ServerSettings
 from tame_router.config_access import TlsSettings
+from tame_router.errors import ConfigError
 from tame_router.host_port import host_port
-from tame_router.identity.tls_files import TlsMaterial, read_material, tls_paths
-from tame_router.identity.watched_files import WatchedFiles
+from tame_router.http2.limits import Limits
+from tame_router.http2.server import Http2Server
+from tame_router.identity.http_tls import grpc_context
 from tame_router.telemetry.recorder import Recorder
 from tame_router.v1 import (
     adapter_registry_service_pb2,
@@ -44,6 +49,9 @@ OWN_SERVICES = (
 
 LOOKAHEAD_BYTES = 4 * 2**20
 """Bytes of a stream that may be under way, unread: 40 MB/s where an answer takes 100 ms."""
+
+METADATA_BYTES = 12 * 2**10
+"""Bytes of metadata: tokens have up to 8 KiB, and others stand beside them."""
 
 
 class GrpcServer:
@@ -80,9 +88,9 @@ class GrpcServer:
         self._tls = tls or TlsSettings()
         self.certificate_port: int | None = None
         self._health = HealthServicer(OWN_SERVICES)
-        self._server = grpc.aio.server(
-            interceptors=[EdgeInterceptor(reception, recorder)], options=_options(settings)
-        )
+        self._transport = _transport(settings, EdgeInterceptor(reception, recorder))
+        # What registers services knows of the library's own alone.
+        self._server = cast("grpc.aio.Server", self._transport)
         router_service_pb2_grpc.add_RouterServiceServicer_to_server(router, self._server)
         expert_service_pb2_grpc.add_ExpertServiceServicer_to_server(experts, self._server)
         feedback_service_pb2_grpc.add_FeedbackServiceServicer_to_server(feedback, self._server)
@@ -102,40 +110,60 @@ class GrpcServer:
         Raises:
             ConfigError: When the address cannot be listened on, or TLS's files cannot be used.
         """
-        tls, files = self._tls, None
-        if tls.certificate and not tls.terminated_elsewhere:
-            files = WatchedFiles(tls_paths(tls), lambda: read_material(tls))
-        required = tls.require_client_certificate
-        port = self._listen("server.port", self._settings.port, files, certificates=required)
-        if files and tls.grpc_certificate_port is not None:
-            self.certificate_port = self._listen(
-                "tls.grpc_certificate_port", tls.grpc_certificate_port, files, certificates=True
-            )
-        await self._server.start()
+        required = self._tls.require_client_certificate
+        port = self._listen("server.port", self._settings.port, certificates=required)
+        further = self._tls.grpc_certificate_port
+        if self._tls.certificate and not self._tls.terminated_elsewhere and further is not None:
+            setting = "tls.grpc_certificate_port"
+            self.certificate_port = self._listen(setting, further, certificates=True)
+        await self._transport.start()
         return port
 
-    def _listen(
-        self,
-        setting: str,
-        port: int,
-        files: WatchedFiles[TlsMaterial] | None,
-        *,
-        certificates: bool,
-    ) -> int:
+    def _listen(self, setting: str, port: int, *, certificates: bool) -> int:
         """Take a port, and give its number."""
+        if isinstance(self._transport, Http2Server):
+            context = grpc_context(self._tls, certificates=certificates)
+            try:
+                listener = _bound(setting, self._settings, port)
+            except ConfigError:
+                self._transport.close()
+                raise
+            self._transport.listen(listener, context)
+            return int(listener.getsockname()[1])
         address = host_port(self._settings.host, port)
         try:
-            if files is None:
-                return self._server.add_insecure_port(address)
-            credentials = server_credentials(files, certificates=certificates)
-            return self._server.add_secure_port(address, credentials)
+            return add_port(self._transport, address, self._tls, certificates=certificates)
         except RuntimeError:
             raise cannot_listen(setting, self._settings.host, port) from None
 
     async def stop(self) -> None:
         """Say NOT_SERVING, take no new call, and let answers under way finish within the grace."""
         self._health.drain()
-        await self._server.stop(self._settings.grace_s)
+        await self._transport.stop(self._settings.grace_s)
+
+
+def _transport(
+    settings: ServerSettings, interceptor: EdgeInterceptor
+) -> "Http2Server | grpc.aio.Server":
+    """Give what speaks HTTP/2."""
+    if settings.transport == "grpcio":
+        return grpc.aio.server(interceptors=[interceptor], options=_options(settings))
+    limits = Limits(
+        max_streams=settings.max_streams_per_connection,
+        max_header_bytes=METADATA_BYTES,
+        keepalive_s=settings.keepalive_s,
+    )
+    return Http2Server(limits, settings.max_message_bytes, [interceptor])
+
+
+def _bound(setting: str, settings: ServerSettings, port: int) -> socket.socket:
+    try:
+        listener = bind(settings.host, port, shared=settings.reuse_port)
+    except OSError as error:
+        why = str(error.strerror or error)
+        raise cannot_listen(setting, settings.host, port, why=why) from None
+    listener.setblocking(False)
+    return listener
 
 
 def _options(settings: ServerSettings) -> list[tuple[str, int]]:
@@ -148,8 +176,7 @@ def _options(settings: ServerSettings) -> list[tuple[str, int]]:
         # Left on, a second server on the same port starts without a word.
         ("grpc.so_reuseport", int(settings.reuse_port)),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
-        # Tokens have up to 8 KiB, and other metadata stands beside them.
-        ("grpc.max_metadata_size", 12 * 2**10),
+        ("grpc.max_metadata_size", METADATA_BYTES),
         # Uploads in frames of 16 KiB, the usual size, cost who sends them much more.
         ("grpc.http2.max_frame_size", 2**20),
         ("grpc.max_concurrent_streams", settings.max_streams_per_connection),

@@ -6,8 +6,30 @@ they are welcome and not required, a second port requires them (`tls.grpc_certif
 
 import grpc
 
-from tame_router.identity.tls_files import TlsMaterial
+from tame_router.config_access import TlsSettings
+from tame_router.identity.tls_files import TlsMaterial, read_material, tls_paths
 from tame_router.identity.watched_files import WatchedFiles
+
+
+def add_port(server: grpc.aio.Server, address: str, tls: TlsSettings, *, certificates: bool) -> int:
+    """Take a port for gRPC's own library, and give its number.
+
+    Args:
+        server: The library's server.
+        address: `host:port`.
+        tls: The files; without any the port does no TLS.
+        certificates: Require client certificates; otherwise none is asked for.
+
+    Raises:
+        ConfigError: When the files cannot be used.
+        RuntimeError: When the port is not to be had.
+    """
+    if not tls.certificate or tls.terminated_elsewhere:
+        return int(server.add_insecure_port(address))
+    files = WatchedFiles(tls_paths(tls), lambda: read_material(tls))
+    return int(
+        server.add_secure_port(address, server_credentials(files, certificates=certificates))
+    )
 
 
 def server_credentials(

@@ -12,7 +12,6 @@ from tame_router.answering.event import (
     DraftDelta,
     Event,
     ExpertFinish,
-    ExpertStart,
     Final,
 )
 from tame_router.answering.question import Question
@@ -94,13 +93,12 @@ class StreamedAnswer:
         request: What was asked.
     """
 
-    __slots__ = ("_call", "_finish", "_joined", "_made", "_request", "_start", "_writer")
+    __slots__ = ("_call", "_finish", "_joined", "_made", "_request", "_writer")
 
     def __init__(self, call: HttpCall, request: ChatRequest) -> None:
         self._call = call
         self._request = request
         self._made: DecisionMade | None = None
-        self._start: ExpertStart | None = None
         self._finish: ExpertFinish | None = None
         self._writer: ChunkWriter | None = None
         self._joined = JoinedFacts()
@@ -123,8 +121,6 @@ class StreamedAnswer:
         match event:
             case DecisionMade():
                 self._made = event
-            case ExpertStart():
-                self._start = self._start or event
             case ExpertFinish():
                 self._finish = self._finish or event
             case DraftDelta():
@@ -153,12 +149,12 @@ class StreamedAnswer:
         self._writer = ChunkWriter(
             self._made,
             self._joined.revision(revision),
-            self._start.notice if self._start else "",
+            self._joined.start.notice if self._joined.start else "",
             created=int(time.time()),
             include_usage=self._request.include_usage,
             joined=self._joined,
         )
-        await self._call.begin_stream(decision_headers(self._made))
+        await self._call.begin_stream(decision_headers(self._made, self._joined.start))
         return self._writer.begin(self._request.shape.choices)
 
     async def _end(self, final: Final) -> None:

@@ -125,6 +125,7 @@ class Extras(msgspec.Struct, forbid_unknown_fields=True):
     max_experts: Whole | None = None
     order: str | None = None
     drafts: bool | None = None
+    no_fallback: bool | None = None
 
 
 class ChatBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -9,7 +9,6 @@ from tame_router.answering.event import (
     Delta,
     Event,
     ExpertFinish,
-    ExpertStart,
     Final,
 )
 from tame_router.api.openai_decision import decision_document, decision_headers
@@ -85,7 +84,6 @@ class Completion:
         self._choices = [_Choice() for _ in range(choices)]
         self._created = created
         self._made: DecisionMade | None = None
-        self._start: ExpertStart | None = None
         self._finish: ExpertFinish | None = None
         self._final: Final | None = None
         self._joined = JoinedFacts()
@@ -101,8 +99,6 @@ class Completion:
                     self._joined.add_part(event)
             case DecisionMade():
                 self._made = event
-            case ExpertStart():
-                self._start = self._start or event
             case ExpertFinish():
                 self._finish = self._finish or event
             case Final():
@@ -111,7 +107,7 @@ class Completion:
     @property
     def headers(self) -> dict[str, str]:
         """Headers that tell who answered."""
-        return decision_headers(self._made) if self._made else {}
+        return decision_headers(self._made, self._joined.start) if self._made else {}
 
     def body(self) -> bytes:
         """Write the answer.
@@ -123,7 +119,7 @@ class Completion:
         if made is None or final is None:
             raise RuntimeError("the answer ended without its decision or its final event")
         revision = self._joined.revision(self._finish.revision if self._finish else "")
-        notice = self._start.notice if self._start else ""
+        notice = self._joined.start.notice if self._joined.start else ""
         tame = decision_document(made, revision, notice)
         tame |= {"elapsed_s": round(final.elapsed_s, 6), "receipt": final.receipt or None}
         tame |= self._joined.document() | failovers_document(final.usage)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tame_router.answering.event import DecisionMade
+from tame_router.answering.event import DecisionMade, ExpertStart, Fallback
 from tame_router.routing.decision import Decision
 
 
@@ -38,10 +38,31 @@ def _describe(decision: Decision) -> dict[str, Any]:
     }
 
 
-def decision_headers(made: DecisionMade) -> dict[str, str]:
-    """Give the headers that tell who answers."""
+def fallback_document(fallback: Fallback) -> dict[str, Any]:
+    """Describe that another answers in the place of the expert that was selected."""
     return {
+        "kind": fallback.kind.value,
+        "instead_of": fallback.instead_of,
+        "revision": fallback.revision,
+        "reason": fallback.reason,
+        "backend": fallback.backend,
+        "external": fallback.external,
+    }
+
+
+def decision_headers(made: DecisionMade, start: ExpertStart | None = None) -> dict[str, str]:
+    """Give the headers that tell who answers.
+
+    Args:
+        made: The decision.
+        start: Who has been asked last; None: nobody yet.
+    """
+    headers = {
         "x-tame-answer-id": made.answer_id,
         "x-tame-expert": made.decision.lead,
         "x-tame-decision-reason": made.decision.reason.value,
     }
+    if start is not None and start.fallback is not None:
+        headers["x-tame-expert"] = start.expert
+        headers["x-tame-fallback"] = start.fallback.kind.value
+    return headers

@@ -1,4 +1,4 @@
-"""What happened among several experts, as HTTP callers read it in the `tame` field."""
+"""What happened among experts beside their words, as HTTP callers read it in the `tame` field."""
 
 from typing import Any
 
@@ -13,22 +13,24 @@ from tame_router.answering.event import (
     Part,
     Tally,
 )
+from tame_router.api.openai_decision import fallback_document
 from tame_router.api.openai_model import model_id
 from tame_router.chat import Usage
 
 
 class JoinedFacts:
-    """Gathers what an answer of several experts has to tell beside its text.
+    """Gathers what an answer of several experts, or of another in one's place, has to tell.
 
     Attributes:
         several: Several experts are asked.
     """
 
-    __slots__ = ("_notes", "_parts", "_starts", "_steps", "_tally", "several")
+    __slots__ = ("_notes", "_parts", "_stand_in", "_starts", "_steps", "_tally", "several")
 
     def __init__(self) -> None:
         self.several = False
         self._starts: list[ExpertStart] = []
+        self._stand_in: ExpertStart | None = None
         self._steps: list[ExpertFinish] = []
         self._notes: list[Note] = []
         self._tally: Tally | None = None
@@ -41,6 +43,7 @@ class JoinedFacts:
                 self.several = bool(event.steps)
             case ExpertStart():
                 self._starts.append(event)
+                self._stand_in = event if event.fallback else None
             case ExpertFinish():
                 self._steps.append(event)
             case Note():
@@ -60,20 +63,33 @@ class JoinedFacts:
 
     def model(self, lead: str, revision: str) -> str:
         """Name who answered, so that the same can be asked again."""
+        if self._stand_in is not None:
+            return model_id(self._stand_in.expert, self._stand_in.revision)
         return AUTO if self.several else model_id(lead, revision)
+
+    @property
+    def start(self) -> ExpertStart | None:
+        """Who answers: the one that was asked first, or who is in its place; None: nobody yet."""
+        return self._stand_in or (self._starts[0] if self._starts else None)
 
     def revision(self, revision: str) -> str:
         """Give the lead's revision: where several answer, the first word may be another's."""
+        if self._stand_in is not None:
+            return self._stand_in.revision
         return self._starts[0].revision if self.several and self._starts else revision
 
+    def fallback(self) -> dict[str, Any]:
+        """Say who answers in whose place; nothing where nobody does."""
+        fallback = self._stand_in.fallback if self._stand_in else None
+        return {"fallback": fallback_document(fallback)} if fallback else {}
+
     def document(self) -> dict[str, Any]:
-        """Describe it; empty where one expert was asked."""
+        """Describe it; empty where one expert was asked, and answered."""
+        found: dict[str, Any] = self.fallback()
         if not self.several:
-            return {}
-        found: dict[str, Any] = {
-            "steps": [_step(step) for step in self._steps],
-            "notes": [_note(note) for note in self._notes],
-        }
+            return found and {**found, "notes": [_note(note) for note in self._notes]}
+        found["steps"] = [_step(step) for step in self._steps]
+        found["notes"] = [_note(note) for note in self._notes]
         if self._tally:
             found["tally"] = _tally(self._tally)
         if self._parts:

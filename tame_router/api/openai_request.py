@@ -196,4 +196,5 @@ def _read_extras(given: Extras | None, *, stream: bool) -> Constraints:
         # One message has no columns.
         order=_ORDERS[given.order] if given.order and stream else Order.LEAD_FIRST,
         drafts=bool(given.drafts),
+        no_fallback=bool(given.no_fallback),
     )

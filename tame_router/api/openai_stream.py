@@ -80,6 +80,7 @@ class ChunkWriter:
     def begin(self, choices: int) -> bytes:
         """Write the first chunk of each answer; the very first holds the decision."""
         tame = decision_document(self._made, self._revision, self._notice)
+        tame |= self._joined.fallback()
         extra = b'"tame":' + _ENCODE(tame) + b","
         parts = []
         for choice in range(choices):

@@ -28,8 +28,8 @@ def _form(keys: Sequence[str]) -> str:
 _LINE = _form(_KEYS)
 _STEP = _form(
     (
-        *("adapter_digest", "completion_tokens", "expert", "finish_reason", "prompt_tokens"),
-        "revision",
+        *("adapter_digest", "completion_tokens", "expert", "fallback", "finish_reason"),
+        *("prompt_tokens", "revision"),
     )
 )
 _EXPERT = _form(("expert", "probability"))
@@ -105,6 +105,7 @@ def _step(step: Step) -> str:
         _text(step.adapter_digest),
         int.__repr__(step.completion_tokens),
         _text(step.expert),
+        _text(step.fallback),
         _text(step.finish_reason),
         int.__repr__(step.prompt_tokens),
         _text(step.revision),

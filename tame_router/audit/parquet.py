@@ -85,6 +85,7 @@ def _schema(pyarrow: Any) -> Any:
             "prompt_tokens": count,
             "completion_tokens": count,
             "finish_reason": text,
+            "fallback": text,
         }
     )
     return pyarrow.schema(

@@ -16,6 +16,8 @@ class Step:
         completion_tokens: Tokens written.
         finish_reason: Why it ended, as on the wire; of one that left an answer of several
             experts, the reason of its note, and no tokens, since nobody told them.
+        fallback: What it was in place of the expert that was selected: `base_model`, `expert`, or
+            `backend:` and the backend's name; empty: that expert itself.
     """
 
     expert: str
@@ -24,6 +26,7 @@ class Step:
     prompt_tokens: int
     completion_tokens: int
     finish_reason: str
+    fallback: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,8 @@ class AuditRecord:
         join: How answers were joined; empty as above.
         language: Language the question was read as; empty as above.
         classifier_digest: SHA-256 of the trained classifier, hexadecimal; empty as above.
-        policy_digest: SHA-256 of the routing policy and the tenant's, hexadecimal.
+        policy_digest: SHA-256 of the policies of routing and fallback and the tenant's,
+            hexadecimal.
         steps: What each expert that was asked did.
         time_to_first_token_s: To the first character; None: nothing was written.
         request_digest: SHA-256 of the request, hexadecimal; see `receipt.digest`.

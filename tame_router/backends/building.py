@@ -13,13 +13,19 @@ from tame_router.backends.queueing.spec import QueueSpec, QueueWitness
 from tame_router.backends.replicas.breaker import BreakerRules
 from tame_router.backends.replicas.dns_source import DnsSource
 from tame_router.backends.replicas.file_source import FileSource
+from tame_router.backends.replicas.hedge import HedgeRules
 from tame_router.backends.replicas.pool import ReplicaPool
 from tame_router.backends.replicas.pool_spec import PoolSpec, Witness
 from tame_router.backends.replicas.replica import PREPARE_S
 from tame_router.backends.replicas.source import Source
 from tame_router.backends.vllm.backend import VllmBackend, VllmSpec
 from tame_router.config import Settings
-from tame_router.config_backends import LitellmSettings, QueueSettings, VllmSettings
+from tame_router.config_backends import (
+    HedgeSettings,
+    LitellmSettings,
+    QueueSettings,
+    VllmSettings,
+)
 from tame_router.config_file import secret
 from tame_router.errors import ConfigError
 
@@ -96,7 +102,10 @@ def queued(
         wait_s=settings.wait_s,
         weights=settings.weights,
     )
-    return QueuedBackend(backend, spec, witness)
+    made = QueuedBackend(backend, spec, witness)
+    if isinstance(backend, ReplicaPool):
+        backend.spare = lambda: made.places.spare
+    return made
 
 
 @asynccontextmanager
@@ -208,8 +217,21 @@ def build_backend(
             probe_timeout_s=rules.probe_timeout_s,
             prepare_timeout_s=prepare_timeout_s,
             resume_wait_s=rules.resume_wait_s,
+            hedge=_hedge_rules(settings.hedge),
         ),
         witness,
+    )
+
+
+def _hedge_rules(settings: HedgeSettings) -> HedgeRules | None:
+    if not settings.enabled:
+        return None
+    return HedgeRules(
+        after_s=settings.after_s,
+        quantile=settings.quantile,
+        most_prompt_chars=settings.max_prompt_chars,
+        share=settings.share,
+        burst=settings.burst,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tame_router.catalog.revision import Revision
-from tame_router.chat import Guarding, Sampling
+from tame_router.chat import FallbackStep, Guarding, Sampling
 from tame_router.errors import ExpertNotFoundError, RevisionNotFoundError
 
 LANGUAGES = ("zh-TW", "en")
@@ -53,6 +53,7 @@ class Expert:
             in the wording for all experts.
         guarding: What is done about Simplified Chinese in its answers; None: as for all experts.
         canary: The adapter that is tried on a share of the conversations; None: there is none.
+        fallback: Who answers where its backend is gone, in order; None: as for all experts.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Expert:
     documents: str = ""
     guarding: Guarding | None = None
     canary: Canary | None = None
+    fallback: tuple[FallbackStep, ...] | None = None
 
     @property
     def live_revision(self) -> str:

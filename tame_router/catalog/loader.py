@@ -22,10 +22,12 @@ from pydantic import (
 
 from tame_router.catalog.base_model_name import canonical_name
 from tame_router.catalog.expert import DOCUMENTS, LANGUAGES, Catalog, Expert
+from tame_router.catalog.fallback_steps import step_faults
 from tame_router.catalog.problem import Problem
 from tame_router.catalog.revision import ADAPTER_FILES, Revision, read_revision
 from tame_router.chat import Guarding, Sampling
 from tame_router.config_access import said_off
+from tame_router.config_backends import Fallback, read_steps
 from tame_router.errors import CatalogError
 from tame_router.located_yaml import Located, parse
 
@@ -59,6 +61,7 @@ class _Document(BaseModel):
     private: StrictBool = False
     documents: Text = ""
     simplified: Annotated[Guarding, BeforeValidator(said_off)] | None = None
+    fallback: tuple[Fallback, ...] | None = None
 
 
 def load_catalog(folder: Path, base_models: Mapping[str, str]) -> Catalog:
@@ -99,8 +102,10 @@ def read_catalog(folder: Path, base_models: Mapping[str, str]) -> tuple[Catalog,
 
 def document_problems(
     text: str, path: Path, base_models: Mapping[str, str]
-) -> tuple[list[Problem], bool]:
-    """List what is wrong with an `expert.yaml` by itself, and tell whether it names adapters.
+) -> tuple[list[Problem], frozenset[str]]:
+    """List what is wrong with an `expert.yaml` by itself, and name the operator's keys in it.
+
+    Those are `adapters` and `fallback`: what only who runs the router can know.
 
     Args:
         text: What stands in it.
@@ -109,14 +114,14 @@ def document_problems(
     """
     located, problems = _parse_text(path, text)
     if located is None:
-        return problems, False
+        return problems, frozenset()
     try:
         document = _Document.model_validate(located.value)
     except ValidationError as error:
-        return problems + _validation_problems(path, located, error), False
-    return problems + _meaning_problems(path, located, document, base_models), bool(
-        document.adapters
-    )
+        return problems + _validation_problems(path, located, error), frozenset()
+    theirs = {"adapters": bool(document.adapters), "fallback": document.fallback is not None}
+    problems += _meaning_problems(path, located, document, base_models)
+    return problems, frozenset(key for key, given in theirs.items() if given)
 
 
 def schema() -> str:
@@ -164,6 +169,7 @@ def _read_expert(
             private=document.private,
             documents=document.documents,
             guarding=document.simplified,
+            fallback=None if document.fallback is None else read_steps(document.fallback),
         ),
         problems,
     )
@@ -246,6 +252,11 @@ def _meaning_problems(
             found.append(((key,), f"{key} lacks {' and '.join(missing)}"))
     if document.documents and document.documents.count(DOCUMENTS) != 1:
         found.append((("documents",), f"documents must hold {DOCUMENTS} once, where they stand"))
+    steps = read_steps(document.fallback or ())
+    found += [
+        (("fallback", index), message)
+        for index, message in step_faults(steps, document.name, base_models)
+    ]
     return [Problem(path=path, line=located.line(place), message=text) for place, text in found]
 
 

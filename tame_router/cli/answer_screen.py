@@ -9,7 +9,14 @@ from tame_router.cli.voices import Voices
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tame_router.client.event import DecisionMade, Delta, Event, ExpertFinish, ExpertStart
+    from tame_router.client.event import (
+        DecisionMade,
+        Delta,
+        Event,
+        ExpertFinish,
+        ExpertStart,
+        Fallback,
+    )
     from tame_router.client.joined import Note, Tally
 
 
@@ -132,6 +139,8 @@ class AnswerScreen:
         match event:
             case ExpertStart():
                 self._start(event)
+                if event.fallback is not None:
+                    self._stand_in(event.expert, event.fallback)
             case Draft():
                 self._drafts.setdefault(event.expert, []).append(event.text)
             case Note():
@@ -146,6 +155,16 @@ class AnswerScreen:
             self.break_off()
         self._console.print(
             f"{note.expert}: {note.reason}: {note.message}", style="yellow", markup=False
+        )
+
+    def _stand_in(self, expert: str, fallback: "Fallback") -> None:
+        """Say, before its words, that another answers for an expert."""
+        self.break_off()
+        where = f"{fallback.backend}, an external provider" if fallback.external else ""
+        who = expert if expert != fallback.instead_of else "its base model, no adapter"
+        told = f"in place of {fallback.instead_of} answers {who}"
+        self._console.print(
+            f"{told} (on {where or fallback.backend})", style="bold yellow", markup=False
         )
 
     def _tally(self, tally: "Tally") -> None:

@@ -50,6 +50,11 @@ def add(commands: Commands) -> None:
     )
     _add_wishes(parser)
     parser.add_argument(
+        "--no-fallback",
+        action="store_true",
+        help="fail rather than have another answer for an expert whose server is gone",
+    )
+    parser.add_argument(
         "--document",
         type=Path,
         action="append",
@@ -151,6 +156,7 @@ def run(arguments: argparse.Namespace) -> int:
         "max_experts": arguments.experts,
         "interleaved": arguments.interleaved,
         "drafts": arguments.drafts,
+        "no_fallback": arguments.no_fallback,
         "sampling": Sampling(max_tokens=arguments.max_tokens),
         "documents": [_document(path) for path in arguments.document],
         "response_format": _schema(arguments.json_schema) if arguments.json_schema else None,

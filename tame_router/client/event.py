@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from tame_router.chat import FinishReason, ToolCall, ToolCallDelta, Usage
+from tame_router.chat import FallbackKind, FinishReason, ToolCall, ToolCallDelta, Usage
 from tame_router.client.joined import AnswerPart, Draft, Note, Part, PlannedStep, Tally
 
 
@@ -74,6 +74,27 @@ class DecisionMade:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fallback:
+    """What answers does so in place of the expert that was selected, whose backend is gone.
+
+    Attributes:
+        kind: What it is; None: something that this SDK does not know yet.
+        instead_of: Name of the expert that was selected.
+        revision: The adapter revision of that expert that was to answer; empty: none.
+        reason: Why it did not, in UPPER_SNAKE: the reason of an error.
+        backend: Name of the backend that writes instead.
+        external: That is a provider outside of the service.
+    """
+
+    kind: FallbackKind | None
+    instead_of: str
+    revision: str
+    reason: str
+    backend: str
+    external: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExpertStart:
     """An expert was asked.
 
@@ -84,6 +105,7 @@ class ExpertStart:
         part: What its words are to the answer.
         probability: That it is the right one; 0 where one expert is asked.
         title: Its title, to label its words with; empty where one expert is asked.
+        fallback: Whose place it takes; None: it was selected itself.
     """
 
     expert: str
@@ -92,6 +114,7 @@ class ExpertStart:
     part: Part = Part.LEAD
     probability: float = 0.0
     title: str = ""
+    fallback: Fallback | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +146,7 @@ class ExpertFinish:
 
     `finish_reason` is of the first answer, `other_reasons` of the further ones. `failovers`
     says how often it began anew, or went on, on another server; `usage` counts tokens once.
+    `fallback` says whose place it took; None: it was selected itself.
     """
 
     expert: str
@@ -135,6 +159,7 @@ class ExpertFinish:
     other_reasons: tuple[FinishReason, ...] = ()
     part: Part = Part.LEAD
     failovers: int = 0
+    fallback: Fallback | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +228,11 @@ class Answer:
             logprobs=self.logprobs,
         )
         return (first, *self.other_choices)
+
+    @property
+    def fallback(self) -> Fallback | None:
+        """Whose place the one that answered took; None: that of nobody."""
+        return next((one.fallback for one in self.experts if one.fallback), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tame_router.chat import FinishReason, ToolCall, ToolCallDelta, Usage
+from tame_router.chat import FallbackKind, FinishReason, ToolCall, ToolCallDelta, Usage
 from tame_router.client.event import (
     Answer,
     Choice,
@@ -13,6 +13,7 @@ from tame_router.client.event import (
     Expert,
     ExpertFinish,
     ExpertStart,
+    Fallback,
     Final,
     TokenLogprob,
 )
@@ -42,6 +43,12 @@ _PARTS = {
     router_service_pb2.PART_DRAFT: Part.DRAFT,
     router_service_pb2.PART_LABEL: Part.LABEL,
     router_service_pb2.PART_JUDGE: Part.JUDGE,
+}
+
+_FALLBACKS = {
+    router_service_pb2.FALLBACK_KIND_BASE_MODEL: FallbackKind.BASE_MODEL,
+    router_service_pb2.FALLBACK_KIND_EXPERT: FallbackKind.EXPERT,
+    router_service_pb2.FALLBACK_KIND_BACKEND: FallbackKind.BACKEND,
 }
 
 
@@ -116,6 +123,18 @@ def _read_start(proto: router_service_pb2.ExpertStart) -> ExpertStart:
         part=_read_part(proto.part),
         probability=proto.probability,
         title=proto.title,
+        fallback=_read_fallback(proto.fallback) if proto.HasField("fallback") else None,
+    )
+
+
+def _read_fallback(proto: router_service_pb2.Fallback) -> Fallback:
+    return Fallback(
+        kind=_FALLBACKS.get(proto.kind),
+        instead_of=proto.instead_of,
+        revision=proto.revision,
+        reason=proto.reason,
+        backend=proto.backend,
+        external=proto.external,
     )
 
 
@@ -238,6 +257,7 @@ def _read_finish(proto: router_service_pb2.ExpertFinish) -> ExpertFinish:
         other_reasons=tuple(map(_read_reason, proto.other_reasons)),
         part=_read_part(proto.part),
         failovers=proto.failovers,
+        fallback=_read_fallback(proto.fallback) if proto.HasField("fallback") else None,
     )
 
 

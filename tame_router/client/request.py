@@ -34,6 +34,7 @@ class Choice(TypedDict, total=False):
         max_experts: How many experts are asked, with a join of several; at most so many without.
         interleaved: A panel's parts come all at once, for showing columns.
         drafts: Drafts that the answer is made from are sent too.
+        no_fallback: Nobody may answer in the place of an expert whose backend is gone.
     """
 
     expert: str
@@ -44,6 +45,7 @@ class Choice(TypedDict, total=False):
     max_experts: int | None
     interleaved: bool
     drafts: bool
+    no_fallback: bool
 
 
 class Options(Choice, total=False):
@@ -163,6 +165,7 @@ def _constraints(choice: Choice) -> decision_pb2.Constraints:
             if choice.get("interleaved")
             else decision_pb2.ORDER_UNSPECIFIED,
             drafts=choice.get("drafts", False),
+            no_fallback=choice.get("no_fallback", False),
         )
 
 

@@ -66,6 +66,7 @@ def write_claims(record: AuditRecord, issued_at: int) -> dict[str, Any]:
                 "prompt_tokens": step.prompt_tokens,
                 "completion_tokens": step.completion_tokens,
                 "finish_reason": step.finish_reason,
+                "fallback": step.fallback,
             }
             for step in record.steps
         ],

@@ -119,6 +119,7 @@ class Constraints:
             live one.
         order: In which order a panel's parts are sent.
         drafts: Also send the drafts that an answer is made from.
+        no_fallback: Nobody answers in the place of an expert whose backend is gone.
     """
 
     pin: str = ""
@@ -129,6 +130,7 @@ class Constraints:
     revision: str = ""
     order: Order = Order.LEAD_FIRST
     drafts: bool = False
+    no_fallback: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

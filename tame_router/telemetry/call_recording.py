@@ -56,6 +56,7 @@ class CallRecording(Recording):
         "_backend_span",
         "_edge",
         "_exemplar",
+        "_fell_back",
         "_ledger",
         "_method",
         "_models",
@@ -78,6 +79,7 @@ class CallRecording(Recording):
         self._told = True  # until an answer is asked for, there is nothing to tell of one
         self._models = (_OPERATION, PROVIDER, AUTO, "")
         self._backend_span: CallSpan | None = None
+        self._fell_back = False
         trace_id = span.trace_id
         self._exemplar = {TRACE_LABEL: trace_id} if trace_id else None
         self.trace: dict[str, str] = {}
@@ -139,6 +141,19 @@ class CallRecording(Recording):
         """Note that one of several experts failed."""
         self._ledger.metrics.add(instrument.BACKEND_ERRORS, (expert, reason))
 
+    def fell_back(
+        self, lead: str, kind: str, reason: str, *, expert: str, revision: str, backend: str
+    ) -> None:
+        """Note that another is asked in the place of an expert: the backend's span begins anew."""
+        self._fell_back = True
+        self._ledger.metrics.add(instrument.FALLBACKS, (lead, kind, reason))
+        self._end_backend(reason)
+        self._models = (*self._models[:3], expert)
+        if self._span.kept:
+            self._span.put({"tame.fallback": kind, "tame.fallback.reason": reason})
+        if not self._told and not self._span.silent:
+            self._ask_backend(revision or expert, backend)
+
     def guarded(self, expert: str, action: str, *, seen: int, simplified: int) -> None:
         """Note what the guard of Traditional Chinese found."""
         metrics = self._ledger.metrics
@@ -169,7 +184,8 @@ class CallRecording(Recording):
         elif isinstance(error, AdmissionError):
             why = words.bounded(self._why or error.reason.lower())
             metrics.add(instrument.IDENTITIES_REFUSED, (self._edge, why))
-        elif isinstance(error, BackendError):
+        elif isinstance(error, BackendError) and "fallback_1" not in error.metadata:
+            # Where nobody answered for an expert, it and they were counted as they left.
             metrics.add(instrument.BACKEND_ERRORS, (self._models[3], error.reason))
 
     def cancelled(self) -> None:
@@ -211,12 +227,18 @@ class CallRecording(Recording):
         if span is not self._span:
             span.end()
 
+    def _model(self, facts: Answered) -> str:
+        """Name the adapter revision that answered; empty: none did."""
+        if not facts.steps:
+            return ""
+        return facts.steps[-1 if self._fell_back else 0].revision
+
     def _put_answer(self, facts: Answered, read: int, written: int) -> None:
         found: dict[str, Attribute] = {
             "gen_ai.usage.input_tokens": read,
             "gen_ai.usage.output_tokens": written,
             "gen_ai.response.finish_reasons": tuple(step.finish_reason for step in facts.steps),
-            "gen_ai.response.model": _model(facts) or self._models[3],
+            "gen_ai.response.model": self._model(facts) or self._models[3],
         }
         if facts.time_to_first_token_s is not None:
             found["gen_ai.response.time_to_first_chunk"] = facts.time_to_first_token_s
@@ -241,8 +263,3 @@ class CallRecording(Recording):
         if written > 1:
             each = (facts.elapsed_s - first) / (written - 1)
             metrics.observe(instrument.PER_TOKEN_SECONDS, models, each)
-
-
-def _model(facts: Answered) -> str:
-    """Name the adapter revision that answered; empty: none did."""
-    return facts.steps[0].revision if facts.steps else ""

@@ -110,6 +110,13 @@ BACKEND_ERRORS: Final = Instrument(
     help="Experts' answers that a backend did not finish, by the error's reason.",
     labels=("expert", "reason"),
 )
+FALLBACKS: Final = Instrument(
+    name="tame.fallbacks",
+    kind=Kind.COUNTER,
+    help="Times another was asked in the place of the expert that was selected: the base model,"
+    " an expert or a backend, and how the one asked before failed.",
+    labels=("expert", "kind", "reason"),
+)
 GUARD_CHARACTERS: Final = Instrument(
     name="tame.guard.characters",
     kind=Kind.COUNTER,
@@ -128,6 +135,13 @@ FAILOVERS: Final = Instrument(
     kind=Kind.COUNTER,
     help="Times an answer left a replica: why, and whether it was retried or continued elsewhere.",
     labels=("backend", "failure", "how"),
+)
+HEDGES: Final = Instrument(
+    name="tame.hedges",
+    kind=Kind.COUNTER,
+    help="First words that were late: which replica of the two that were asked gave them, or why"
+    " no second was asked.",
+    labels=("backend", "outcome"),
 )
 REPLICAS: Final = Instrument(
     name="tame.replicas",
@@ -251,9 +265,11 @@ INSTRUMENTS: Final = (
     QUOTA_DEGRADED,
     AUDIT_QUEUE,
     BACKEND_ERRORS,
+    FALLBACKS,
     GUARD_CHARACTERS,
     GUARD_SIMPLIFIED,
     FAILOVERS,
+    HEDGES,
     REPLICAS,
     REPLICAS_OUT,
     BACKEND_LIMIT,

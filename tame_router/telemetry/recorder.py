@@ -113,6 +113,16 @@ class Recorder:
         """
         self._metrics.add(instrument.FAILOVERS, (backend, why, how))
 
+    def hedge(self, backend: str, outcome: str) -> None:
+        """Count a first word that was late.
+
+        Args:
+            backend: Its backend, as the settings name it.
+            outcome: What became of it: `first`, `second`, `neither` or `left` where a second
+                replica was asked, `unpaid` or `no_room` where none was.
+        """
+        self._metrics.add(instrument.HEDGES, (backend, outcome))
+
     def replicas(self, backend: str, counts: Mapping[str, int]) -> None:
         """Say how many replicas of a backend are in each state."""
         for state, count in counts.items():

@@ -115,6 +115,20 @@ class Recording:
     def left(self, expert: str, reason: str) -> None:
         """Note that one of several experts failed, and the answer goes on without it."""
 
+    def fell_back(
+        self, lead: str, kind: str, reason: str, *, expert: str, revision: str, backend: str
+    ) -> None:
+        """Note that another is asked in the place of an expert.
+
+        Args:
+            lead: The expert that was selected.
+            kind: `base_model`, `expert` or `backend`.
+            reason: How the one that was asked before failed, an error's reason.
+            expert: Who is asked now.
+            revision: Its adapter revision; empty: none.
+            backend: Name of its backend.
+        """
+
     def guarded(self, expert: str, action: str, *, seen: int, simplified: int) -> None:
         """Note what the guard of Traditional Chinese found in what an expert wrote.
 

@@ -58,6 +58,7 @@ class AuditStep(_message.Message):
     PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
     COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
     FINISH_REASON_FIELD_NUMBER: _builtins.int
+    FALLBACK_FIELD_NUMBER: _builtins.int
     expert: _builtins.str
     """Name of the expert."""
     revision: _builtins.str
@@ -70,6 +71,10 @@ class AuditStep(_message.Message):
     """Tokens written."""
     finish_reason: _builtins.str
     """Why it ended."""
+    fallback: _builtins.str
+    """What answered in place of the expert that was selected: `base_model`, `expert`, or
+    `backend:` and the backend's name. Empty: that expert itself.
+    """
     def __init__(
         self,
         *,
@@ -79,10 +84,11 @@ class AuditStep(_message.Message):
         prompt_tokens: _builtins.int = ...,
         completion_tokens: _builtins.int = ...,
         finish_reason: _builtins.str = ...,
+        fallback: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter_digest", b"adapter_digest", "completion_tokens", b"completion_tokens", "expert", b"expert", "finish_reason", b"finish_reason", "prompt_tokens", b"prompt_tokens", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter_digest", b"adapter_digest", "completion_tokens", b"completion_tokens", "expert", b"expert", "fallback", b"fallback", "finish_reason", b"finish_reason", "prompt_tokens", b"prompt_tokens", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -142,7 +148,7 @@ class AuditRecord(_message.Message):
     classifier_digest: _builtins.str
     """SHA-256 of the trained classifier, hexadecimal. Empty as above."""
     policy_digest: _builtins.str
-    """SHA-256 of the routing policy and the tenant's, hexadecimal."""
+    """SHA-256 of the policies of routing and fallback and the tenant's, hexadecimal."""
     line: _builtins.str
     """The record as it was chained: canonical JSON in ASCII, which holds all of the
     above, its chain, its number in it, and the digest of the record before.

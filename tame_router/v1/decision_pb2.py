@@ -25,25 +25,25 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtame_router/v1/decision.proto\x12\x0etame_router.v1\x1a\x1egoogle/protobuf/duration.proto\"\xcd\x01\n\x0b\x43onstraints\x12\x0b\n\x03pin\x18\x01 \x01(\t\x12\r\n\x05\x61llow\x18\x02 \x03(\t\x12\x0c\n\x04\x64\x65ny\x18\x03 \x03(\t\x12\x18\n\x0bmax_experts\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\"\n\x04join\x18\x05 \x01(\x0e\x32\x14.tame_router.v1.Join\x12\x10\n\x08revision\x18\x06 \x01(\t\x12$\n\x05order\x18\x07 \x01(\x0e\x32\x15.tame_router.v1.Order\x12\x0e\n\x06\x64rafts\x18\x08 \x01(\x08\x42\x0e\n\x0c_max_experts\"K\n\x11\x45xpertProbability\x12\x0e\n\x06\x65xpert\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x01\x12\x11\n\trelevance\x18\x03 \x01(\x01\"\'\n\x07\x46\x65\x61ture\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x01\"\x82\x03\n\x08\x44\x65\x63ision\x12\x32\n\x07\x65xperts\x18\x01 \x03(\x0b\x32!.tame_router.v1.ExpertProbability\x12\x38\n\rprobabilities\x18\x02 \x03(\x0b\x32!.tame_router.v1.ExpertProbability\x12$\n\x05stage\x18\x03 \x01(\x0e\x32\x15.tame_router.v1.Stage\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\"\n\x04join\x18\x05 \x01(\x0e\x32\x14.tame_router.v1.Join\x12\x10\n\x08language\x18\x06 \x01(\t\x12*\n\x07\x65lapsed\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x08\x66\x65\x61tures\x18\x08 \x03(\x0b\x32\x17.tame_router.v1.Feature\x12\x19\n\x11\x63lassifier_digest\x18\t \x01(\t\x12\x15\n\rconformal_set\x18\n \x03(\t\x12\x13\n\x0bjoin_reason\x18\x0b \x01(\t*\x86\x01\n\x04Join\x12\x14\n\x10JOIN_UNSPECIFIED\x10\x00\x12\x0f\n\x0bJOIN_SINGLE\x10\x01\x12\x0e\n\nJOIN_PANEL\x10\x02\x12\x17\n\x13JOIN_SECOND_OPINION\x10\x03\x12\r\n\tJOIN_FUSE\x10\x04\x12\r\n\tJOIN_VOTE\x10\x05\x12\x10\n\x0cJOIN_BEST_OF\x10\x06*K\n\x05Order\x12\x15\n\x11ORDER_UNSPECIFIED\x10\x00\x12\x14\n\x10ORDER_LEAD_FIRST\x10\x01\x12\x15\n\x11ORDER_INTERLEAVED\x10\x02*S\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTAGE_FAST\x10\x01\x12\x11\n\rSTAGE_ENCODER\x10\x02\x12\x10\n\x0cSTAGE_PINNED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtame_router/v1/decision.proto\x12\x0etame_router.v1\x1a\x1egoogle/protobuf/duration.proto\"\xe2\x01\n\x0b\x43onstraints\x12\x0b\n\x03pin\x18\x01 \x01(\t\x12\r\n\x05\x61llow\x18\x02 \x03(\t\x12\x0c\n\x04\x64\x65ny\x18\x03 \x03(\t\x12\x18\n\x0bmax_experts\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\"\n\x04join\x18\x05 \x01(\x0e\x32\x14.tame_router.v1.Join\x12\x10\n\x08revision\x18\x06 \x01(\t\x12$\n\x05order\x18\x07 \x01(\x0e\x32\x15.tame_router.v1.Order\x12\x0e\n\x06\x64rafts\x18\x08 \x01(\x08\x12\x13\n\x0bno_fallback\x18\t \x01(\x08\x42\x0e\n\x0c_max_experts\"K\n\x11\x45xpertProbability\x12\x0e\n\x06\x65xpert\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x01\x12\x11\n\trelevance\x18\x03 \x01(\x01\"\'\n\x07\x46\x65\x61ture\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x01\"\x82\x03\n\x08\x44\x65\x63ision\x12\x32\n\x07\x65xperts\x18\x01 \x03(\x0b\x32!.tame_router.v1.ExpertProbability\x12\x38\n\rprobabilities\x18\x02 \x03(\x0b\x32!.tame_router.v1.ExpertProbability\x12$\n\x05stage\x18\x03 \x01(\x0e\x32\x15.tame_router.v1.Stage\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\"\n\x04join\x18\x05 \x01(\x0e\x32\x14.tame_router.v1.Join\x12\x10\n\x08language\x18\x06 \x01(\t\x12*\n\x07\x65lapsed\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x08\x66\x65\x61tures\x18\x08 \x03(\x0b\x32\x17.tame_router.v1.Feature\x12\x19\n\x11\x63lassifier_digest\x18\t \x01(\t\x12\x15\n\rconformal_set\x18\n \x03(\t\x12\x13\n\x0bjoin_reason\x18\x0b \x01(\t*\x86\x01\n\x04Join\x12\x14\n\x10JOIN_UNSPECIFIED\x10\x00\x12\x0f\n\x0bJOIN_SINGLE\x10\x01\x12\x0e\n\nJOIN_PANEL\x10\x02\x12\x17\n\x13JOIN_SECOND_OPINION\x10\x03\x12\r\n\tJOIN_FUSE\x10\x04\x12\r\n\tJOIN_VOTE\x10\x05\x12\x10\n\x0cJOIN_BEST_OF\x10\x06*K\n\x05Order\x12\x15\n\x11ORDER_UNSPECIFIED\x10\x00\x12\x14\n\x10ORDER_LEAD_FIRST\x10\x01\x12\x15\n\x11ORDER_INTERLEAVED\x10\x02*S\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTAGE_FAST\x10\x01\x12\x11\n\rSTAGE_ENCODER\x10\x02\x12\x10\n\x0cSTAGE_PINNED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tame_router.v1.decision_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_JOIN']._serialized_start=797
-  _globals['_JOIN']._serialized_end=931
-  _globals['_ORDER']._serialized_start=933
-  _globals['_ORDER']._serialized_end=1008
-  _globals['_STAGE']._serialized_start=1010
-  _globals['_STAGE']._serialized_end=1093
+  _globals['_JOIN']._serialized_start=818
+  _globals['_JOIN']._serialized_end=952
+  _globals['_ORDER']._serialized_start=954
+  _globals['_ORDER']._serialized_end=1029
+  _globals['_STAGE']._serialized_start=1031
+  _globals['_STAGE']._serialized_end=1114
   _globals['_CONSTRAINTS']._serialized_start=82
-  _globals['_CONSTRAINTS']._serialized_end=287
-  _globals['_EXPERTPROBABILITY']._serialized_start=289
-  _globals['_EXPERTPROBABILITY']._serialized_end=364
-  _globals['_FEATURE']._serialized_start=366
-  _globals['_FEATURE']._serialized_end=405
-  _globals['_DECISION']._serialized_start=408
-  _globals['_DECISION']._serialized_end=794
+  _globals['_CONSTRAINTS']._serialized_end=308
+  _globals['_EXPERTPROBABILITY']._serialized_start=310
+  _globals['_EXPERTPROBABILITY']._serialized_end=385
+  _globals['_FEATURE']._serialized_start=387
+  _globals['_FEATURE']._serialized_end=426
+  _globals['_DECISION']._serialized_start=429
+  _globals['_DECISION']._serialized_end=815
 # @@protoc_insertion_point(module_scope)

@@ -135,6 +135,7 @@ class Constraints(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
     DRAFTS_FIELD_NUMBER: _builtins.int
+    NO_FALLBACK_FIELD_NUMBER: _builtins.int
     pin: _builtins.str
     """The one expert that must answer. Empty: the router decides."""
     max_experts: _builtins.int
@@ -156,6 +157,10 @@ class Constraints(_message.Message):
     """How a panel's parts follow each other in a stream. With another join it says nothing."""
     drafts: _builtins.bool
     """Whether drafts that an answer is made from are sent too, as events of their own."""
+    no_fallback: _builtins.bool
+    """Whether nobody may answer in the place of an expert whose backend is gone: the call
+    fails then, whatever the operator has others do. False: as the operator has it.
+    """
     @_builtins.property
     def allow(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Experts that may answer. Empty: all."""
@@ -177,10 +182,11 @@ class Constraints(_message.Message):
         revision: _builtins.str = ...,
         order: Global___Order.ValueType = ...,
         drafts: _builtins.bool = ...,
+        no_fallback: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_experts", b"_max_experts", "max_experts", b"max_experts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_experts", b"_max_experts", "allow", b"allow", "deny", b"deny", "drafts", b"drafts", "join", b"join", "max_experts", b"max_experts", "order", b"order", "pin", b"pin", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_experts", b"_max_experts", "allow", b"allow", "deny", b"deny", "drafts", b"drafts", "join", b"join", "max_experts", b"max_experts", "no_fallback", b"no_fallback", "order", b"order", "pin", b"pin", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_experts: _TypeAlias = _typing.Literal["max_experts"]  # noqa: Y015
     _WhichOneofArgType__max_experts: _TypeAlias = _typing.Literal["_max_experts", b"_max_experts"]  # noqa: Y015

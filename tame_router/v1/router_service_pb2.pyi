@@ -66,6 +66,34 @@ PART_JUDGE: Part.ValueType  # 7
 """A judge's verdict on the drafts: it starts and ends, but its words are not sent."""
 Global___Part: _TypeAlias = Part  # noqa: Y015
 
+class _FallbackKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FallbackKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FallbackKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FALLBACK_KIND_UNSPECIFIED: _FallbackKind.ValueType  # 0
+    """Not set. Never sent."""
+    FALLBACK_KIND_BASE_MODEL: _FallbackKind.ValueType  # 1
+    """The same expert's prompt and base model, without its adapter."""
+    FALLBACK_KIND_EXPERT: _FallbackKind.ValueType  # 2
+    """Another expert."""
+    FALLBACK_KIND_BACKEND: _FallbackKind.ValueType  # 3
+    """The same expert's prompt, without its adapter, on another backend."""
+
+class FallbackKind(_FallbackKind, metaclass=_FallbackKindEnumTypeWrapper):
+    """FallbackKind says what answers in place of the expert that was selected."""
+
+FALLBACK_KIND_UNSPECIFIED: FallbackKind.ValueType  # 0
+"""Not set. Never sent."""
+FALLBACK_KIND_BASE_MODEL: FallbackKind.ValueType  # 1
+"""The same expert's prompt and base model, without its adapter."""
+FALLBACK_KIND_EXPERT: FallbackKind.ValueType  # 2
+"""Another expert."""
+FALLBACK_KIND_BACKEND: FallbackKind.ValueType  # 3
+"""The same expert's prompt, without its adapter, on another backend."""
+Global___FallbackKind: _TypeAlias = FallbackKind  # noqa: Y015
+
 @_typing.final
 class RouteRequest(_message.Message):
     """RouteRequest holds a conversation to decide on."""
@@ -748,6 +776,52 @@ class DecisionMade(_message.Message):
 Global___DecisionMade: _TypeAlias = DecisionMade  # noqa: Y015
 
 @_typing.final
+class Fallback(_message.Message):
+    """Fallback tells that what answers does so in place of the expert that was selected, whose
+    backend is gone. The `notice` beside it says so to the reader.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    INSTEAD_OF_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    BACKEND_FIELD_NUMBER: _builtins.int
+    EXTERNAL_FIELD_NUMBER: _builtins.int
+    kind: Global___FallbackKind.ValueType
+    """What it is."""
+    instead_of: _builtins.str
+    """Name of the expert that was selected."""
+    revision: _builtins.str
+    """The adapter revision of that expert that was to answer. Empty: the base model without
+    adapter.
+    """
+    reason: _builtins.str
+    """Why it did not, in UPPER_SNAKE: the reason of an error. New reasons may be added."""
+    backend: _builtins.str
+    """Name of the backend that writes instead, as in `Expert.backend`."""
+    external: _builtins.bool
+    """Whether that is a provider outside of this service."""
+    def __init__(
+        self,
+        *,
+        kind: Global___FallbackKind.ValueType = ...,
+        instead_of: _builtins.str = ...,
+        revision: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        backend: _builtins.str = ...,
+        external: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "external", b"external", "instead_of", b"instead_of", "kind", b"kind", "reason", b"reason", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Fallback: _TypeAlias = Fallback  # noqa: Y015
+
+@_typing.final
 class ExpertStart(_message.Message):
     """ExpertStart tells that an expert was asked."""
 
@@ -759,6 +833,7 @@ class ExpertStart(_message.Message):
     PART_FIELD_NUMBER: _builtins.int
     PROBABILITY_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
+    FALLBACK_FIELD_NUMBER: _builtins.int
     expert: _builtins.str
     """Name of the expert."""
     revision: _builtins.str
@@ -775,6 +850,10 @@ class ExpertStart(_message.Message):
     """The expert's title in the question's language, to label its words with. Empty where
     one expert is asked.
     """
+    @_builtins.property
+    def fallback(self) -> Global___Fallback:
+        """Whose place it takes. Absent: it was selected itself."""
+
     def __init__(
         self,
         *,
@@ -784,10 +863,11 @@ class ExpertStart(_message.Message):
         part: Global___Part.ValueType = ...,
         probability: _builtins.float = ...,
         title: _builtins.str = ...,
+        fallback: Global___Fallback | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fallback", b"fallback"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expert", b"expert", "notice", b"notice", "part", b"part", "probability", b"probability", "revision", b"revision", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expert", b"expert", "fallback", b"fallback", "notice", b"notice", "part", b"part", "probability", b"probability", "revision", b"revision", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -861,6 +941,7 @@ class ExpertFinish(_message.Message):
     OTHER_REASONS_FIELD_NUMBER: _builtins.int
     PART_FIELD_NUMBER: _builtins.int
     FAILOVERS_FIELD_NUMBER: _builtins.int
+    FALLBACK_FIELD_NUMBER: _builtins.int
     expert: _builtins.str
     """Name of the expert."""
     revision: _builtins.str
@@ -891,6 +972,10 @@ class ExpertFinish(_message.Message):
     def other_reasons(self) -> _containers.RepeatedScalarFieldContainer[_chat_pb2.FinishReason.ValueType]:
         """Why the second and further answers ended, in their order, where several were wanted."""
 
+    @_builtins.property
+    def fallback(self) -> Global___Fallback:
+        """Whose place it took. Absent: it was selected itself."""
+
     def __init__(
         self,
         *,
@@ -904,10 +989,11 @@ class ExpertFinish(_message.Message):
         other_reasons: _abc.Iterable[_chat_pb2.FinishReason.ValueType] | None = ...,
         part: Global___Part.ValueType = ...,
         failovers: _builtins.int = ...,
+        fallback: Global___Fallback | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "fallback", b"fallback", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "expert", b"expert", "failovers", b"failovers", "finish_reason", b"finish_reason", "notice", b"notice", "other_reasons", b"other_reasons", "part", b"part", "revision", b"revision", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "expert", b"expert", "failovers", b"failovers", "fallback", b"fallback", "finish_reason", b"finish_reason", "notice", b"notice", "other_reasons", b"other_reasons", "part", b"part", "revision", b"revision", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

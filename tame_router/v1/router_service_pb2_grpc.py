@@ -81,7 +81,8 @@ class RouterServiceServicer:
     def StreamChat(self, request, context):
         """StreamChat answers while the answer is being written. Events come in this
         order: one decision; for each expert that is asked, in each part that it is asked for, one
-        start, its deltas or drafts, and one finish, or a note that it failed; then what was made of their words; one final. The
+        start, its deltas or drafts, and one finish, or a note that it failed; then what was made of their words; one final.
+        Where another answers in an expert's place, that one's start says so. The
         call's own status tells how it ended: a stream without a final event did not finish.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -45,7 +45,8 @@ class RouterServiceStub:
     StreamChat: _grpc.UnaryStreamMultiCallable[_router_service_pb2.StreamChatRequest, _router_service_pb2.StreamChatResponse]
     """StreamChat answers while the answer is being written. Events come in this
     order: one decision; for each expert that is asked, in each part that it is asked for, one
-    start, its deltas or drafts, and one finish, or a note that it failed; then what was made of their words; one final. The
+    start, its deltas or drafts, and one finish, or a note that it failed; then what was made of their words; one final.
+    Where another answers in an expert's place, that one's start says so. The
     call's own status tells how it ended: a stream without a final event did not finish.
     """
 
@@ -66,7 +67,8 @@ class RouterServiceAsyncStub(RouterServiceStub):
     StreamChat: _aio.UnaryStreamMultiCallable[_router_service_pb2.StreamChatRequest, _router_service_pb2.StreamChatResponse]  # type: ignore[assignment]
     """StreamChat answers while the answer is being written. Events come in this
     order: one decision; for each expert that is asked, in each part that it is asked for, one
-    start, its deltas or drafts, and one finish, or a note that it failed; then what was made of their words; one final. The
+    start, its deltas or drafts, and one finish, or a note that it failed; then what was made of their words; one final.
+    Where another answers in an expert's place, that one's start says so. The
     call's own status tells how it ended: a stream without a final event did not finish.
     """
 
@@ -102,7 +104,8 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_router_service_pb2.StreamChatResponse], _abc.AsyncIterator[_router_service_pb2.StreamChatResponse]]:
         """StreamChat answers while the answer is being written. Events come in this
         order: one decision; for each expert that is asked, in each part that it is asked for, one
-        start, its deltas or drafts, and one finish, or a note that it failed; then what was made of their words; one final. The
+        start, its deltas or drafts, and one finish, or a note that it failed; then what was made of their words; one final.
+        Where another answers in an expert's place, that one's start says so. The
         call's own status tells how it ended: a stream without a final event did not finish.
         """
 

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from tame_router.backends.backend import Backend, Generation
 from tame_router.backends.building import build_backend, queued_backends, watching
 from tame_router.backends.queueing.queued import QueuedBackend
+from tame_router.backends.replicas.choice import Ask
 from tame_router.backends.replicas.pool import ReplicaPool
 from tame_router.backends.replicas.state import ReplicaState
 from tame_router.backends.vllm.backend import VllmBackend, VllmSpec
@@ -80,6 +81,35 @@ async def test_servers_that_are_named_elsewhere_are_a_pool(
         one.standing.name for one in pool.replicas if one.state is ReplicaState.READY
     }
     await pool.close()
+
+
+async def test_a_pool_asks_twice_where_it_is_wanted() -> None:
+    """It is off by default; then it has no more room than the queue before it has free places."""
+    urls = ("http://10.0.0.1:8100/v1", "http://10.0.0.2:8100/v1")
+    plain = VllmSettings.model_validate({"base_urls": urls})
+    wanted = VllmSettings.model_validate(
+        {"base_urls": urls, "hedge": {"enabled": True}, "queue": {"limit": {"start": 9}}}
+    )
+    made = [build_backend(section, BASE_MODEL, "") for section in (plain, wanted)]
+    settings = Settings.model_validate({"backends": {"a": plain, "b": wanted}})
+    queued = queued_backends(settings, dict(zip("ab", made, strict=True)))["b"]
+    without, pool = made
+    assert isinstance(without, ReplicaPool)
+    assert isinstance(pool, ReplicaPool)
+    assert isinstance(queued, QueuedBackend)
+    short = Ask(revision="", head=1, tokens=1, chars=1)
+    generation = Generation(
+        revision="",
+        messages=(Message(role=Role.USER, content="?"),),
+        sampling=Sampling(),
+        request_id="r",
+    )
+    assert without.hedge_after_s(generation, short) is None
+    assert pool.spare() == 9
+    assert queued.places.free()
+    assert pool.spare() == 8
+    for backend in made:
+        await backend.close()
 
 
 async def test_what_goes_wrong_inside_is_not_hidden() -> None:

@@ -13,6 +13,7 @@ from tests.cli.conftest import Result, Tame
 from tests.cli.terminal import Terminal
 from tests.fakes.vllm import FakeVllm
 from tests.fakes.vllm_script import Cut, Pace, Raw, Refuse, Silence
+from tests.fallback_fixture import Servers
 from tests.scripted_service import serving
 from tests.small_experts import NOTICES, QUESTIONS
 
@@ -264,3 +265,25 @@ async def test_a_router_that_is_not_there_is_said_so(tame: Tame) -> None:
     assert result.code == 1
     assert "the router cannot be reached" in result.err
     assert "check its address" in result.err
+
+
+async def test_tame_ask_says_it_beside_the_answer(servers: Servers, tame: Tame) -> None:
+    """The words alone go to standard output; who wrote them to standard error, before and after."""
+    servers.kill()
+    async with servers.asking({"expert": "general"}):
+        address = servers.grpc[-1]
+
+        def ask(*arguments: str) -> Result:
+            return tame("ask", "--server", address, *arguments, LEGAL)
+
+        result = await anyio.to_thread.run_sync(ask)
+        refused = await anyio.to_thread.run_sync(ask, "--no-fallback")
+        lines = await anyio.to_thread.run_sync(ask, "--json")
+    assert result.out == "由別人回答。\n"
+    assert "legal: BACKEND_UNAVAILABLE" in result.err
+    assert "in place of legal answers general (on second)" in result.err
+    assert "本回答由「一般」專家撰寫" in result.err
+    assert (refused.code, refused.out) == (1, "")
+    events = [json.loads(line) for line in lines.out.splitlines()]
+    (finish,) = [event for event in events if event["event"] == "expert_finish"]
+    assert finish["fallback"]["instead_of"] == "legal"

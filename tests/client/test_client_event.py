@@ -6,7 +6,7 @@ import pytest
 from tame_router.chat import FinishReason
 from tame_router.client.async_client import AsyncClient
 from tame_router.client.client import Client
-from tame_router.client.event import Delta, Event, Final
+from tame_router.client.event import Delta, Event, ExpertStart, Final
 from tame_router.client.reading import read_event
 from tame_router.v1 import router_service_pb2
 from tests.scripted_service import Scripted, serving
@@ -29,6 +29,16 @@ def test_an_unknown_reason_is_an_end() -> None:
     final = read_event(FINAL)
     assert isinstance(final, Final)
     assert final.finish_reason is FinishReason.STOP
+
+
+def test_an_unknown_fallback_is_one_all_the_same() -> None:
+    """What a later server has answer in an expert's place is still not that expert."""
+    place = router_service_pb2.Fallback(kind=99, instead_of="legal")  # type: ignore[arg-type]
+    start = router_service_pb2.ExpertStart(expert="x", fallback=place)
+    event = read_event(router_service_pb2.StreamChatResponse(expert_start=start))
+    assert isinstance(event, ExpertStart)
+    assert event.fallback
+    assert (event.fallback.kind, event.fallback.instead_of) == (None, "legal")
 
 
 @pytest.mark.anyio

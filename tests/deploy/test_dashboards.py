@@ -174,6 +174,10 @@ async def traffic(client: AsyncClient, fake: FakeVllm, telemetry: Telemetry) -> 
     recorder.adapter_changed("active")
     recorder.adapter_label_moved("rollback", by_router=True)
     recorder.adapter_copied("dropped")
+    recording = recorder.begin("http", "chat", {})
+    facts = {"expert": "legal", "revision": "", "backend": "local"}
+    recording.fell_back("legal", "base_model", "ADAPTER_NOT_LOADED", **facts)
+    recorder.finish(recording)
     errors = (
         UnauthenticatedError("x"),
         QuotaExceededError("x", metadata={"limit": "day"}),

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
@@ -17,6 +18,7 @@ from tests.fakes.vllm_script import (
     Fault,
     Garble,
     HangUp,
+    Late,
     Pace,
     Raw,
     Received,
@@ -72,6 +74,8 @@ class ChatEndpoint:
             return
         own = self._fake.case_of(body["messages"]).paces
         pace = own.get(body["model"]) or self._fake.paces.get(body["model"], self._fake.pace)
+        if isinstance(fault, Late):
+            pace = replace(pace, first_token_s=fault.first_token_s, hold=fault.hold)
         slots = self._fake.slots
         finished = self._fake.finished  # a reset begins another count, and this answer is not in it
         self._fake.running += 1
@@ -93,7 +97,7 @@ class ChatEndpoint:
         """Refuse what vLLM refuses before it begins a stream."""
         if isinstance(fault, Refuse):
             return Response(fault.body, fault.status, dict(fault.headers), "application/json")
-        if fault is not None:
+        if fault is not None and not isinstance(fault, Late):
             return None
         fake = self._fake
         if body.get("continue_final_message") and body.get("add_generation_prompt", True):
@@ -186,6 +190,8 @@ class _Answer:
 
     async def _stream(self, events: Sequence[bytes], pace: Pace) -> None:
         await self._start()
+        if pace.hold is not None:
+            await asyncio.to_thread(pace.hold.wait, 10)
         if pace.first_token_s:
             await asyncio.sleep(pace.first_token_s)
         if pace.burst:

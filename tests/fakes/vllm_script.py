@@ -12,6 +12,7 @@ class Pace:
 
     Attributes:
         first_token_s: Time to the first token.
+        hold: Waited for before that.
         token_s: Time between events; 0: one after the other without a wait.
         tokens_per_event: Tokens that one event carries, as under speculative decoding.
         burst: The whole answer in one write.
@@ -19,6 +20,7 @@ class Pace:
     """
 
     first_token_s: float = 0.0
+    hold: threading.Event | None = None
     token_s: float = 0.0
     tokens_per_event: int = 1
     burst: bool = False
@@ -81,6 +83,19 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """Send the right answer, but late.
+
+    Attributes:
+        first_token_s: Time to its first token.
+        hold: Waited for before that.
+    """
+
+    first_token_s: float = 0.0
+    hold: threading.Event | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HangUp:
     """Close the connection before any header."""
 
@@ -99,7 +114,7 @@ class Garble:
     after_events: int
 
 
-Fault = Refuse | Raw | Cut | Truncate | Silence | HangUp | Split | Garble
+Fault = Refuse | Raw | Cut | Truncate | Silence | Late | HangUp | Split | Garble
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

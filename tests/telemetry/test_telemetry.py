@@ -16,6 +16,7 @@ from tame_router.telemetry.telemetry import Telemetry, build_telemetry
 from tame_router.v1 import chat_pb2, router_service_pb2, router_service_pb2_grpc
 from tests.fakes.vllm import FakeVllm
 from tests.fakes.vllm_script import Pace, Refuse
+from tests.fallback_fixture import Servers
 from tests.otlp_collector import OtlpCollector, attributes
 from tests.router_fixture import changed
 from tests.small_experts import QUESTIONS
@@ -257,3 +258,25 @@ async def test_every_call_is_counted_by_its_end(
     text = built[0].render("")[0].decode()
     assert "tame_calls_under_way 0.0" in text
     assert 'tame_tenant_answers_total{outcome="cancelled",tenant="local"} 1.0' in text
+
+
+async def test_who_answers_for_another_has_a_span_of_its_own(
+    servers: Servers, collector: OtlpCollector
+) -> None:
+    """The expert's says why it failed; the call's says what answered; the engine's hang below."""
+    servers.kill()
+    sections = {"telemetry": {"otlp_endpoint": collector.endpoint}}
+    async with servers.asking({"expert": "general"}, sections=sections) as client:
+        await client.chat(QUESTION)
+    assert await until_spans(collector, 3)
+    (server,) = [span for span in collector.spans if span.kind is Kind.SPAN_KIND_SERVER]
+    clients = [span for span in collector.spans if span.kind is Kind.SPAN_KIND_CLIENT]
+    facts = attributes(server)
+    assert facts["tame.fallback"] == "expert"
+    assert facts["tame.fallback.reason"] == "BACKEND_UNAVAILABLE"
+    assert facts["gen_ai.response.model"] == "general"
+    failed, wrote = sorted(clients, key=lambda span: span.start_time_unix_nano)
+    assert attributes(failed)["error.type"] == "BACKEND_UNAVAILABLE"
+    assert attributes(wrote)["tame.backend"] == "second"
+    (received,) = servers.second.chats
+    assert received.headers["traceparent"].split("-")[2] == wrote.span_id.hex()

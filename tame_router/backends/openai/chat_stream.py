@@ -95,6 +95,15 @@ class ChatStream:
                 return pieces[0]
         raise decoder.failure
 
+    async def begin(self) -> None:
+        """Wait for the first piece; it is read as if nobody had waited for it.
+
+        Raises:
+            BackendError: When it does not come.
+        """
+        with contextlib.suppress(StopAsyncIteration):
+            self._pieces.appendleft(await self.__anext__())
+
     def close(self) -> None:
         """Stop watching and let the connection go: closed at once if the answer is not over."""
         self._unwatch()

@@ -59,6 +59,11 @@ class Places:
         """Whether all places are taken."""
         return self.under_way >= self.adaptive.value
 
+    @property
+    def spare(self) -> float:
+        """Places that nobody has and nobody waits for."""
+        return 0.0 if self._queue else self.adaptive.value - self.under_way
+
     def free(self) -> bool:
         """Take a place where one is free and nobody waits for it; tell whether that was so."""
         if self.under_way >= self.adaptive.value or self._queue:

@@ -26,6 +26,11 @@ _LOADING: Final = 8.0
 _CROWDED: Final = 16.0
 _FULL_CACHE: Final = 8.0
 _ROOMY: Final = 0.8
+_ERROR: Final = 4.0
+_MOST_ERRORS: Final = 16.0
+_DOUBLING: Final = 4.0
+_NOT_CLEARLY: Final = 0.5
+_MOST_LATE: Final = 8.0
 _GOLDEN: Final = 0x9E3779B1
 _MASK: Final = 0xFFFFFFFF
 
@@ -38,11 +43,13 @@ class Ask:
         revision: The adapter it needs; empty: none.
         head: Hash of how its prompt begins, 32 bits: turns of one conversation have the same.
         tokens: Tokens it may come to, prompt included; a guess.
+        chars: Length of its prompt.
     """
 
     revision: str
     head: int
     tokens: int
+    chars: int = 0
 
     @classmethod
     def of(cls, generation: Generation) -> "Ask":
@@ -56,9 +63,8 @@ class Ask:
             head = zlib.crc32(message.content[:_HEAD_CHARS].encode("utf-8", "replace"), head)
         chars = sum(len(message.content) for message in generation.messages)
         wanted = generation.sampling.max_tokens or _TOKENS_UNKNOWN
-        return cls(
-            revision=generation.revision, head=head, tokens=chars // _CHARS_PER_TOKEN + wanted
-        )
+        tokens = chars // _CHARS_PER_TOKEN + wanted
+        return cls(revision=generation.revision, head=head, tokens=tokens, chars=chars)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +75,13 @@ class Moment:
         ask: The answer.
         now: The time, in seconds.
         home: Name of the replica its conversation is at home on.
+        least_late: How late the first words are of the replica of the few whose come soonest.
     """
 
     ask: Ask
     now: float
     home: str
+    least_late: float = 0.0
 
 
 Scorer = Callable[[Standing, Moment], float]
@@ -102,7 +110,13 @@ def cache(standing: Standing, moment: Moment) -> float:
 def trouble(standing: Standing, moment: Moment) -> float:
     """Cost of errors of the last seconds, and of its having said that it is busy."""
     busy = 32.0 if standing.busy_until > moment.now else 0.0
-    return 4.0 * standing.errors(moment.now) + busy
+    return min(_ERROR * standing.errors(moment.now), _MOST_ERRORS) + busy
+
+
+def lag(standing: Standing, moment: Moment) -> float:
+    """Cost of first words that come clearly later than those of the best of the few."""
+    later = standing.lateness(moment.now) - moment.least_late - _NOT_CLEARLY
+    return min(_DOUBLING * later, _MOST_LATE) if later > 0 else 0.0
 
 
 def adapter(standing: Standing, moment: Moment) -> float:
@@ -120,7 +134,7 @@ def prefix(standing: Standing, moment: Moment) -> float:
     return -4.0 if standing.name == moment.home else 0.0
 
 
-SCORERS: Final[tuple[Scorer, ...]] = (load, queue, cache, trouble, adapter, prefix)
+SCORERS: Final[tuple[Scorer, ...]] = (load, queue, cache, trouble, lag, adapter, prefix)
 """All there are; their costs are added."""
 
 
@@ -152,8 +166,10 @@ def choose(standings: Sequence[Standing], ask: Ask, *, now: float, draw: Random)
     home = at_home(among, ask.head)
     few.append(home)
     few += [among[int(draw.random() * len(among))] for _ in range(_DRAWN)]
-    moment = Moment(ask=ask, now=now, home=home.name)
-    return min(dict.fromkeys(few), key=lambda standing: cost(standing, moment))
+    different = dict.fromkeys(few)
+    least_late = min(one.lateness(now) for one in different)
+    moment = Moment(ask=ask, now=now, home=home.name, least_late=least_late)
+    return min(different, key=lambda standing: cost(standing, moment))
 
 
 def at_home(standings: Sequence[Standing], key: int) -> Standing:

@@ -1,20 +1,26 @@
 """Several vLLM servers behind one backend: who gets an answer, and what becomes of the others."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import math
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from random import Random
+from typing import Final
 
 from tame_router.backends.backend import RETRY_AFTER_S, Generation
 from tame_router.backends.patience import too_late
 from tame_router.backends.replicas.choice import Ask, choose
 from tame_router.backends.replicas.failure import Failure
+from tame_router.backends.replicas.hedge import HedgeOutcome, Hedging, hedgeable, roomy
 from tame_router.backends.replicas.pool_spec import PoolSpec, Witness
 from tame_router.backends.replicas.replica import Replica
 from tame_router.backends.replicas.retry_budget import RetryBudget
 from tame_router.backends.replicas.roster import ROUSE_S, Roster, either
 from tame_router.backends.replicas.stream import ReplicaStream
+from tame_router.backends.replicas.usual_times import UsualTimes
 from tame_router.errors import BackendUnavailableError, TameError
+
+_TWO: Final = 2
 
 
 class ReplicaPool:
@@ -29,6 +35,7 @@ class ReplicaPool:
         budget: What second tries are paid from.
         most_failovers: Replicas that one answer may leave.
         resume_wait_s: As the spec says.
+        spare: Gives how many answers more there is room for before callers have to wait.
     """
 
     def __init__(
@@ -41,6 +48,9 @@ class ReplicaPool:
         self.budget = RetryBudget(share=spec.retry_share, most=spec.retry_burst)
         self.most_failovers = spec.most_failovers
         self.resume_wait_s = spec.resume_wait_s
+        self.spare: Callable[[], float] = lambda: math.inf
+        self._usual = UsualTimes()
+        self._hedging = None if spec.hedge is None else Hedging(spec.hedge)
 
     @property
     def replicas(self) -> Sequence[Replica]:
@@ -145,9 +155,7 @@ class ReplicaPool:
             if until is None or now >= until:
                 raise self._told(error) if error else self._dead()
             await either(news, min(until, now + ROUSE_S, deadline or until))
-        standings = [replica.standing for replica in found]
-        chosen = choose(standings, ask, now=loop.time(), draw=self._draw)
-        return found[standings.index(chosen)]
+        return self._cheapest(found, ask, loop.time())
 
     def failed(self, replica: Replica, failure: Failure, error: TameError, revision: str) -> None:
         """Take note that a replica failed an answer."""
@@ -159,6 +167,70 @@ class ReplicaPool:
         if self._witness is not None:
             how = "continued" if begun else "retried"
             self._witness.failover(self._name, failure.kind, how)
+
+    def heard(self, replica: Replica, ask: Ask, first_s: float, *, at_least: bool = False) -> None:
+        """Take note how long a replica's first words took.
+
+        Args:
+            replica: The replica; it had the adapter.
+            ask: The answer.
+            first_s: Time from asking it.
+            at_least: It was left by then, without a word.
+        """
+        late = self._usual.take(ask.chars, first_s)
+        if late is not None:
+            now = asyncio.get_running_loop().time()
+            replica.standing.spoke(late, now, at_least=at_least)
+
+    def hedge_after_s(self, generation: Generation, ask: Ask) -> float | None:
+        """Tell how long one replica alone is waited for; None: as long as it takes."""
+        hedging = self._hedging
+        if hedging is None or len(self._roster.ready) < _TWO:
+            return None
+        if not hedgeable(generation, ask, hedging.rules):
+            return None
+        hedging.budget.earn()
+        return hedging.after_s(self._usual.late_s(ask.chars, hedging.rules.quantile))
+
+    def second(self, ask: Ask, first: Replica, tried: Mapping[Replica, Failure]) -> Replica | None:
+        """Choose a second replica for an answer whose first word is late; `hedged` must follow.
+
+        Args:
+            ask: The answer.
+            first: The one that is late.
+            tried: Those that failed it.
+        """
+        hedging, now = self._hedging, asyncio.get_running_loop().time()
+        if hedging is None:
+            return None
+        others = [
+            one
+            for one in self._roster.ready
+            if one is not first and one not in tried and roomy(one.standing, ask, now)
+        ]
+        if not others or self.spare() <= hedging.under_way:
+            self._told_hedge(HedgeOutcome.NO_ROOM)
+            return None
+        if not hedging.budget.spend():
+            self._told_hedge(HedgeOutcome.UNPAID)
+            return None
+        hedging.under_way += 1
+        having = [one for one in others if one.standing.resident(ask.revision)] or others
+        return self._cheapest(having, ask, now)
+
+    def hedged(self, outcome: HedgeOutcome) -> None:
+        """Take note of what became of an answer for which a second was chosen."""
+        if self._hedging is not None:
+            self._hedging.under_way -= 1
+        self._told_hedge(outcome)
+
+    def _told_hedge(self, outcome: HedgeOutcome) -> None:
+        if self._witness is not None:
+            self._witness.hedge(self._name, outcome)
+
+    def _cheapest(self, replicas: Sequence[Replica], ask: Ask, now: float) -> Replica:
+        standings = [replica.standing for replica in replicas]
+        return replicas[standings.index(choose(standings, ask, now=now, draw=self._draw))]
 
     def _eligible(self, tried: Mapping[Replica, Failure], *, again: bool) -> list[Replica]:
         if not tried:

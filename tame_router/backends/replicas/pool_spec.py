@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tame_router.backends.replicas.breaker import BreakerRules
+from tame_router.backends.replicas.hedge import HedgeRules
 from tame_router.backends.replicas.source import Source
 from tame_router.backends.vllm.backend import VllmSpec
 
@@ -28,6 +29,7 @@ class PoolSpec:
         probe_timeout_s: Longest time that the one token of a probe may take.
         prepare_timeout_s: Longest time that a replica may take to load one revision.
         resume_wait_s: How long an answer that has begun waits for a replica where none is ready.
+        hedge: When an answer is asked of a second replica too; None: never.
     """
 
     replicas: tuple[VllmSpec, ...]
@@ -44,6 +46,7 @@ class PoolSpec:
     probe_timeout_s: float = 10.0
     prepare_timeout_s: float = 60.0
     resume_wait_s: float = 10.0
+    hedge: HedgeRules | None = None
 
 
 class Witness(Protocol):
@@ -51,6 +54,9 @@ class Witness(Protocol):
 
     def failover(self, backend: str, why: str, how: str) -> None:
         """Take note that an answer left a replica: why, and whether it was begun anew."""
+
+    def hedge(self, backend: str, outcome: str) -> None:
+        """Take note of what became of a first word that was late; see `HedgeOutcome`."""
 
     def replicas(self, backend: str, counts: Mapping[str, int]) -> None:
         """Take note how many replicas are in each state."""

@@ -1,4 +1,4 @@
-"""What is known of one replica when an answer looks for a place: load, errors, adapters.
+"""What is known of one replica when an answer looks for a place: load, speed, errors, adapters.
 
 Kept by the pool, read by the choice. No clock: points in time come in, in seconds.
 """
@@ -13,11 +13,19 @@ from tame_router.backends.vllm.metrics import EngineMetrics
 ERROR_HALF_LIFE_S: Final = 10.0
 """Time after which an error counts half."""
 
+LATE_HALF_LIFE_S: Final = 10.0
+"""Time after which it counts half that first words came late, where none have come since."""
+
+MOST_LATE: Final = 3.0
+"""Doublings that one answer counts at most: a single one that stood still is no slow replica."""
+
 ABSENT_S: Final = 30.0
 """How long a replica that did not know an adapter is believed not to know it."""
 
 MOST_ADAPTERS: Final = 256
 """Adapters remembered of one replica; the one used longest ago is forgotten first."""
+
+_NEWEST: Final = 0.25
 
 
 class Standing:
@@ -46,6 +54,8 @@ class Standing:
         "_absent",
         "_errors",
         "_errors_at",
+        "_late",
+        "_late_at",
         "adapters",
         "answers",
         "busy_until",
@@ -74,6 +84,8 @@ class Standing:
         self.using: dict[str, int] = {}
         self._errors = 0.0
         self._errors_at = 0.0
+        self._late = 0.0
+        self._late_at = 0.0
         self._absent: dict[str, float] = {}
         self.adapters: OrderedDict[str, None] = OrderedDict()
 
@@ -97,12 +109,39 @@ class Standing:
 
     def errors(self, now: float) -> float:
         """Give the errors so far, recent ones counting more, ≥ 0."""
+        if not self._errors:
+            return 0.0
         return self._errors * math.exp2((self._errors_at - now) / ERROR_HALF_LIFE_S)
 
     def erred(self, now: float) -> None:
         """Take note of an error."""
         self._errors = self.errors(now) + 1
         self._errors_at = now
+
+    def lateness(self, now: float) -> float:
+        """Give how late its first words have been lately, in doublings of the usual time.
+
+        Returns:
+            In [-3, 3]; 0: as usual, or nothing is known.
+        """
+        if not self._late:
+            return 0.0
+        return self._late * math.exp2((self._late_at - now) / LATE_HALF_LIFE_S)
+
+    def spoke(self, late: float, now: float, *, at_least: bool = False) -> None:
+        """Take note of the first words of an answer; each counts a quarter of what is known.
+
+        Args:
+            late: How late they came, in doublings of the usual time.
+            now: When.
+            at_least: They were given up by then: it would have been later.
+        """
+        known = self.lateness(now)
+        told = max(-MOST_LATE, min(MOST_LATE, late))
+        if at_least:
+            told = max(told, known)
+        self._late = known + _NEWEST * (told - known)
+        self._late_at = now
 
     def busy(self, until: float) -> None:
         """Take note that it has too much work."""
@@ -139,6 +178,7 @@ class Standing:
 
     def forget(self) -> None:
         """Forget its adapters and its figures: it may have been started anew."""
+        self._late = 0.0
         self.adapters.clear()
         self._absent.clear()
         self.told_until = -math.inf

@@ -14,6 +14,7 @@ from tame_router.backends.openai.chat_stream import ChatStream
 from tame_router.backends.replicas.choice import Ask
 from tame_router.backends.replicas.delivered import Delivered, continuable
 from tame_router.backends.replicas.failure import Failure, failure_of
+from tame_router.backends.replicas.race import Attempt, Race, Seconds
 from tame_router.backends.replicas.replica import Replica
 from tame_router.backends.replicas.retry_budget import RetryBudget
 from tame_router.chat import FinishReason
@@ -23,7 +24,7 @@ _FAIR_SHARE: Final = 0.25
 _SHORTEST_S: Final = 0.001
 
 
-class Replicas(Protocol):
+class Replicas(Seconds, Protocol):
     """What an answer asks of the replicas' pool.
 
     Attributes:
@@ -52,6 +53,9 @@ class Replicas(Protocol):
     def moved(self, failure: Failure, *, begun: bool) -> None:
         """Take note that an answer is asked of another replica; `begun`: in its middle."""
 
+    def hedge_after_s(self, generation: Generation, ask: Ask) -> float | None:
+        """Tell how long one replica alone is waited for; None: as long as it takes."""
+
 
 class ReplicaStream:
     """The pieces of one answer.
@@ -74,6 +78,7 @@ class ReplicaStream:
         self._failovers = 0
         self._given = False  # words have been handed out
         self._heard = False  # words have come from this replica
+        self._asked_at: float | None = None  # this replica; None: it loads the adapter first
         self._over = False
 
     def __aiter__(self) -> "ReplicaStream":
@@ -94,7 +99,8 @@ class ReplicaStream:
             except TameError as error:
                 shown = await self._go_on(error)
             else:
-                self._heard = True
+                if not self._heard:
+                    self._hear()
                 shown = self._show(piece)
             if shown is not None:
                 self._given = self._given or bool(shown.text or shown.tool_calls or shown.logprobs)
@@ -131,6 +137,12 @@ class ReplicaStream:
             self._succeed()
             self.close()  # it knows nothing of stop strings, and would write on
         return shown
+
+    def _hear(self) -> None:
+        """Take note of this replica's first words."""
+        self._heard = True
+        if self._replica is not None and self._asked_at is not None:
+            self._pool.heard(self._replica, self._ask, self._loop.time() - self._asked_at)
 
     def _finish(self) -> Piece:
         """Tell the tokens, once, and then that it is over."""
@@ -180,13 +192,35 @@ class ReplicaStream:
                 self._pay(error, failure)
             self._heard = False
             try:
-                stream = await replica.start(self._request(), self._ask.tokens)
+                begun = await self._begin(replica)
             except TameError as failed:
-                self._leave(replica, failed)
                 error = self._meant(failed, error)
                 continue
-            self._replica, self._stream = replica, stream
+            self._replica, self._stream = begun.replica, begun.stream
+            self._asked_at = begun.begun_at if begun.warm else None
+            if begun.spoke:
+                self._hear()
             return
+
+    async def _begin(self, replica: Replica) -> Attempt:
+        """Have a replica begin, or where its first word is late the sooner of two."""
+        attempt = Attempt(replica, self._request(), self._ask, self._loop.time())
+        after_s = None
+        if not self._tried and not self._given:
+            after_s = self._pool.hedge_after_s(self._generation, self._ask)
+        if after_s is None:
+            try:
+                await attempt.start()
+            except TameError as error:
+                self._leave(replica, error)
+                raise
+            return attempt
+        race = Race(self._pool, attempt, lambda: self._request(late=True), self._leave)
+        attempt = await race.run(after_s, self._tried)
+        if attempt.error is not None:
+            self._leave(attempt.replica, attempt.error)
+            raise attempt.error
+        return attempt
 
     def _meant(self, failed: TameError, before: TameError | None) -> TameError:
         """Give the error that the caller is told: what it asked was right when it began."""
@@ -229,13 +263,13 @@ class ReplicaStream:
             self._tried[replica] = failure
             self._pool.failed(replica, failure, error, self._generation.revision)
 
-    def _request(self) -> Generation:
-        """Give what the next replica is asked."""
+    def _request(self, *, late: bool = False) -> Generation:
+        """Give what the next replica is asked; late: another is asked already."""
         asked = self._generation if self._delivered is None else self._delivered.request()
         left_s = self._left_s()
         if self._given:
             return replace(asked, begin_by=None)  # it has begun
-        if left_s is None or not self._tried:
+        if left_s is None or not (self._tried or late):
             return asked
         return replace(asked, first_token_timeout_s=max(left_s, _SHORTEST_S))
 

@@ -48,6 +48,7 @@ class Heard(Testimony):
     __slots__ = (
         "_catalog",
         "_decision",
+        "_left",
         "_now",
         "_offer",
         "_question",
@@ -75,6 +76,7 @@ class Heard(Testimony):
         self._decision: Decision | None = None  # where one expert answers alone
         self._shadow: Expert | None = None
         self._texts: list[str] = []
+        self._left: set[tuple[str, str]] = set()  # of these a note has told
 
     def see(self, event: Event) -> None:
         """Take an event; of an answer that is copied its words too."""
@@ -84,11 +86,16 @@ class Heard(Testimony):
         elif isinstance(event, DecisionMade):
             self._decided(event.decision)
         elif isinstance(event, ExpertFinish):
+            if event.fallback is not None:
+                # Of the revision that did not answer its note has told.
+                self._shadow = None
+                return
             outcome = outcome_of(event)
             self._watch.observe(event.expert, event.revision, outcome)
             self._remember(event)
             self._copy(outcome)
         elif isinstance(event, Note) and event.reason not in _NO_FAULT:
+            self._left.add((event.expert, event.revision))
             self._watch.observe(event.expert, event.revision, FAILED)
 
     def failed(self, error: BaseException) -> None:
@@ -104,7 +111,7 @@ class Heard(Testimony):
         if not isinstance(error, BackendError) or isinstance(error, BackendOverloadedError):
             return
         expert, revision = error.metadata.get("expert"), error.metadata.get("revision", "")
-        if expert:
+        if expert and (expert, revision) not in self._left:
             self._watch.observe(expert, revision, FAILED)
         if blames_revision(error, begun=bool(self._texts)):
             self._copy(FAILED)

@@ -78,10 +78,13 @@ def _check_expert(text: str, expert: str, backends: Mapping[str, str]) -> Iterat
     if risk:
         yield found(Reason.EXPERT_MALFORMED, f"{EXPERT}: {risk}", EXPERT)
         return
-    problems, adapters = document_problems(text, Path(expert) / EXPERT, backends)
+    problems, theirs = document_problems(text, Path(expert) / EXPERT, backends)
     yield from _from_problems(Reason.EXPERT_MALFORMED, EXPERT, problems)
-    if adapters:
+    if "adapters" in theirs:
         message = f"{EXPERT}: `adapters` names folders of the router's machine; leave it out"
+        yield found(Reason.EXPERT_MALFORMED, message, EXPERT)
+    if "fallback" in theirs:
+        message = f"{EXPERT}: who answers in its place is the router's to say; leave `fallback` out"
         yield found(Reason.EXPERT_MALFORMED, message, EXPERT)
 
 

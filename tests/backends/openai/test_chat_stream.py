@@ -57,6 +57,25 @@ async def test_silence_is_given_up(
     assert await disconnected(fake_vllm.chats[0])
 
 
+@pytest.mark.parametrize(
+    "pace", [Pace(answer_tokens=6), Pace(burst=True, answer_tokens=6)], ids=str
+)
+async def test_a_first_piece_can_be_waited_for(
+    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm, pace: Pace
+) -> None:
+    """It is then read like all others, and so is the end of an answer without words."""
+    fake_vllm.pace = pace
+    backend = connect()
+    whole = text_of(await read(backend, generation()))
+    async with backend.open(generation()) as stream:
+        await stream.begin()
+        assert text_of([piece async for piece in stream]) == whole
+    fake_vllm.next(Truncate(events=0))
+    async with backend.open(generation()) as stream:
+        with pytest.raises(StreamBrokenError):
+            await stream.begin()
+
+
 async def test_short_stall_after_a_long_first_wait_is_noticed(
     connect: Callable[..., VllmBackend], fake_vllm: FakeVllm
 ) -> None:

@@ -45,7 +45,9 @@ async def test_who_waits_goes_by_tenant_and_priority(
 ) -> None:
     """First what an answer under way needs, then the higher priority, then each its share."""
     backend = queued(1)
+    assert backend.places.spare == 1
     first = await held.enter_async_context(backend.open(of("x")))
+    assert backend.places.spare == 0
     asked = [
         of("greedy", request_id="g0"),
         of("greedy", request_id="g1"),

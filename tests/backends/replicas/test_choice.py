@@ -4,9 +4,19 @@ import zlib
 from collections import Counter
 from random import Random
 
+import pytest
+
 from tame_router.backends.backend import Generation
-from tame_router.backends.replicas.choice import Ask, at_home, choose
-from tame_router.backends.replicas.standing import ABSENT_S, Standing
+from tame_router.backends.replicas.choice import (
+    Ask,
+    Moment,
+    at_home,
+    choose,
+    cost,
+    lag,
+    trouble,
+)
+from tame_router.backends.replicas.standing import ABSENT_S, LATE_HALF_LIFE_S, Standing
 from tame_router.backends.vllm.metrics import EngineMetrics
 from tame_router.chat import Message, Role, Sampling
 
@@ -146,3 +156,73 @@ def test_a_crowded_device_is_no_place_for_another_adapter() -> None:
     assert home.name not in chosen
     home.end(1, "medical--fedcba9876543210")
     assert not home.crowded
+
+
+def late(doublings: float, name: str = "a") -> Standing:
+    """Give a replica whose first words have been so late for a while."""
+    standing = Standing(name)
+    for _ in range(60):
+        standing.spoke(doublings, now=0)
+    return standing
+
+
+@pytest.mark.parametrize(
+    ("doublings", "least", "costs"),
+    [
+        (0.0, 0.0, 0.0),
+        (0.5, 0.0, 0.0),  # not clearly later
+        (1.0, 0.0, 2.0),  # twice the time
+        (2.0, 0.0, 6.0),
+        (3.0, 0.0, 8.0),  # and never more
+        (3.0, -3.0, 8.0),
+        (0.0, -1.0, 2.0),  # it has most of the answers, so that what is usual is its own
+        (2.0, 2.0, 0.0),  # all are as late: there is no better one
+        (-2.0, -2.0, 0.0),
+    ],
+)
+def test_what_late_first_words_cost(doublings: float, least: float, costs: float) -> None:
+    """Only what is clearly later than with the best of the few, four a doubling, eight at most."""
+    moment = Moment(ask=ask(), now=0, home="", least_late=least)
+    assert round(lag(late(doublings), moment), 3) == costs
+
+
+def test_errors_and_lateness_outweigh_not_everything() -> None:
+    """However slow and faulty a replica is, one that is much fuller still is left for it."""
+    bad, full = late(3.0), Standing("full")
+    for _ in range(50):
+        bad.erred(0)
+        full.begin(0)
+    moment = Moment(ask=ask(), now=0, home="")
+    assert trouble(bad, moment) == 16
+    assert cost(bad, moment) < 25 < cost(full, moment)
+
+
+def test_a_slow_replica_gets_less_and_recovers_by_itself() -> None:
+    """It loses its conversations, some of them come back after a while, all when it is mended."""
+
+    def share(now: float) -> float:
+        chosen = Counter(choose(pool, ask(f"{n}"), now=now, draw=draw).name for n in range(300))
+        return chosen[slow.name] / 300
+
+    pool, draw = standings(3), Random(9)
+    slow = pool[1]
+    assert 0.2 < share(0) < 0.45
+    for _ in range(12):
+        slow.spoke(3.0, now=0)
+    assert 0 < share(0) < 0.1  # where it is drawn each time
+    assert share(3 * LATE_HALF_LIFE_S) > 0.2  # nobody has heard of it since
+    for _ in range(12):
+        slow.spoke(0.0, now=0)
+    assert 0.2 < share(0) < 0.45
+
+
+def test_a_slow_replica_gets_a_trickle() -> None:
+    """Where there is much to do it has a share of it, from which its recovery can be seen."""
+    pool, draw = standings(3), Random(10)
+    for _ in range(12):
+        pool[1].spoke(3.0, now=0)
+    for number in range(60):
+        choose(pool, ask(f"{number}"), now=0, draw=draw).begin(1_024)
+    quick = pool[0].answers + pool[2].answers
+    assert 0 < 2 * pool[1].answers < quick
+    assert abs(pool[0].answers - pool[2].answers) <= 6

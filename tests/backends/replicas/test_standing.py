@@ -3,7 +3,7 @@
 from random import Random
 
 from tame_router.backends.replicas.choice import Ask, Moment, cache, choose, queue
-from tame_router.backends.replicas.standing import Standing
+from tame_router.backends.replicas.standing import LATE_HALF_LIFE_S, MOST_LATE, Standing
 from tame_router.backends.vllm.metrics import EngineMetrics
 
 ASK = Ask(revision="", head=1, tokens=10)
@@ -58,3 +58,38 @@ def test_old_figures_count_for_nothing() -> None:
     assert "b" in chosen
     moment = Moment(ask=ASK, now=6, home="")
     assert queue(full, moment) == cache(full, moment) == 0
+
+
+def test_lateness_fades_and_one_answer_is_no_slow_replica() -> None:
+    """Each answer counts a quarter, at most three doublings; what is old counts less and less."""
+    standing = Standing("a")
+    standing.spoke(10.0, now=0)
+    assert standing.lateness(0) == MOST_LATE / 4
+    for _ in range(40):
+        standing.spoke(10.0, now=0)
+    assert standing.lateness(0) > 0.99 * MOST_LATE
+    assert standing.lateness(LATE_HALF_LIFE_S) == standing.lateness(0) / 2
+    for _ in range(8):
+        standing.spoke(0.0, now=0)
+    assert standing.lateness(0) < 0.4
+
+
+def test_an_answer_that_was_left_makes_nothing_better() -> None:
+    """It would have come later still: it can show that a replica is slow, never that it is not."""
+    standing = Standing("a")
+    for _ in range(40):
+        standing.spoke(3.0, now=0)
+    before = standing.lateness(0)
+    standing.spoke(1.0, now=0, at_least=True)
+    assert standing.lateness(0) == before
+    fresh = Standing("b")
+    fresh.spoke(2.0, now=0, at_least=True)
+    assert fresh.lateness(0) == 0.5
+
+
+def test_another_process_is_not_slow() -> None:
+    """What the one before it took says nothing of it."""
+    standing = Standing("a")
+    standing.spoke(3.0, now=0)
+    standing.forget()
+    assert standing.lateness(0) == 0

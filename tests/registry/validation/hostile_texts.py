@@ -81,6 +81,10 @@ CASES: dict[str, tuple[Callable[[], Upload], Reason]] = {
         ),
         Reason.EXPERT_MALFORMED,
     ),
+    "an expert that says who answers for it": (
+        lambda: new_expert(expert__yaml=(EXPERT_YAML + "fallback: [base_model]").encode()),
+        Reason.EXPERT_MALFORMED,
+    ),
     "an expert with a key unknown": (
         lambda: new_expert(expert__yaml=(EXPERT_YAML + "root: true").encode()),
         Reason.EXPERT_MALFORMED,

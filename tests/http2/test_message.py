@@ -1,0 +1,72 @@
+"""Messages are the same, wherever the stream of bytes is cut; what cannot be read is said."""
+
+import gzip
+import zlib
+
+import grpc
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tame_router.http2.message import MessageFault, MessageReader, packed
+
+MOST = 100_000
+
+
+@given(st.lists(st.binary(max_size=200)), st.data())
+def test_messages_are_the_same_however_they_are_cut(
+    messages: list[bytes], data: st.DataObject
+) -> None:
+    """Each once, whole and in order."""
+    sent, reader, read, at = b"".join(map(packed, messages)), MessageReader(MOST, ""), [], 0
+    while at < len(sent):
+        size = data.draw(st.integers(1, 60))
+        read += reader.feed(sent[at : at + size])
+        at += size
+    assert read == messages
+    assert reader.whole
+
+
+def test_a_message_that_is_not_ended_is_known() -> None:
+    """The caller is told when its request ends there."""
+    reader = MessageReader(MOST, "")
+    assert reader.feed(packed(b"abc")[:-1]) == []
+    assert not reader.whole
+
+
+@pytest.mark.parametrize(("name", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_packed_messages_are_unpacked(name: str, pack: object) -> None:
+    """Where they say that they are; a call may mix both."""
+    body: bytes = pack("問題".encode() * 100)  # type: ignore[operator]
+    sent = b"\x01" + len(body).to_bytes(4, "big") + body
+    assert MessageReader(MOST, name).feed(sent + packed(b"a")) == ["問題".encode() * 100, b"a"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "encoding", "code", "word"),
+    [
+        (b"\x02\0\0\0\0", "", grpc.StatusCode.INTERNAL, "none of gRPC"),
+        (b"\x00\x7f\xff\xff\xff", "", grpc.StatusCode.RESOURCE_EXHAUSTED, "2147483647 vs. 100000"),
+        (b"\x01\0\0\0\x01a", "snappy", grpc.StatusCode.UNIMPLEMENTED, "'snappy'"),
+        (b"\x01\0\0\0\x01a", "identity", grpc.StatusCode.UNIMPLEMENTED, "gzip"),
+        (b"\x01\0\0\0\x01a", "gzip", grpc.StatusCode.INTERNAL, "not packed by gzip"),
+    ],
+)
+def test_what_cannot_be_read_is_said(
+    sent: bytes, encoding: str, code: grpc.StatusCode, word: str
+) -> None:
+    """With the code that gRPC has for it."""
+    with pytest.raises(MessageFault) as raised:
+        MessageReader(MOST, encoding).feed(sent)
+    assert raised.value.code is code
+    assert word in raised.value.why
+
+
+def test_a_bomb_is_not_unpacked() -> None:
+    """A gigabyte of zeros in a megabyte: no more of it than what is read at most."""
+    bomb = gzip.compress(b"\0" * 50_000_000)
+    assert len(bomb) < MOST
+    with pytest.raises(MessageFault) as raised:
+        MessageReader(MOST, "gzip").feed(b"\x01" + len(bomb).to_bytes(4, "big") + bomb)
+    assert raised.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert raised.value.why.endswith("(100001 vs. 100000)")
