@@ -12,10 +12,8 @@ and its tokens. Ends with 1 where an answer failed or differs.
 
 import argparse
 import asyncio
-import contextlib
 import json
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -29,19 +27,18 @@ from tame_router.client.async_client import AsyncClient
 from tame_router.client.event import Delta, ExpertFinish
 from tame_router.config import Settings
 from tame_router.errors import TameError
-from tame_router.trained_router import plan_lesson, train_router
 
 # Run by path, Python puts this folder on its path and not the repository.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.fakes.vllm import BASE_MODEL, FakeVllm
+from bench.small_site import small_site
+from tests.fakes.vllm import FakeVllm
 from tests.fakes.vllm_script import Cut, HangUp, Pace, Refuse
-from tests.small_experts import QUESTIONS, write_experts
+from tests.small_experts import QUESTIONS
 
 REPLICAS: Final = 3
 PACE: Final = Pace(first_token_s=0.05, token_s=0.05, answer_tokens=32)
 BACKEND: Final[dict[str, Any]] = {
-    "base_model": BASE_MODEL,
     "first_token_timeout_s": 4,
     "stall_timeout_s": 2,
     "replicas": {"health_interval_s": 0.5, "cool_down_s": 0.25, "max_cool_down_s": 1},
@@ -237,25 +234,8 @@ async def run(
 
 def measure(seconds: float, seed: int, streams: int) -> Tally:
     """Set everything up in a folder of its own, run, and give what became of the answers."""
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        root = Path(folder)
-        fakes = [stack.enter_context(FakeVllm()) for _ in range(REPLICAS)]
-        settings = Settings.model_validate(
-            {
-                "state_dir": root / "state",
-                "experts_dir": write_experts(root),
-                "server": {"port": 0, "insecure": True},
-                "http": {"port": 0},
-                "log": {"level": "error"},
-                "backends": {"local": {**BACKEND, "base_urls": [fake.base_url for fake in fakes]}},
-            }
-        )
-        catalog = app.build_catalog(settings)
-        train_router(plan_lesson(settings, catalog), lambda _: None)
-        revisions = [catalog.expert(name).live_revision for name in catalog.names]
-        for fake in fakes:
-            fake.pace = PACE
-            fake.adapters = tuple(filter(None, revisions))
+    with small_site(REPLICAS, PACE, BACKEND) as site:
+        settings, fakes = site.settings, site.fakes
         tally = asyncio.run(run(settings, fakes, seconds=seconds, seed=seed, streams=streams))
         for fake in fakes:
             mend(fake, fake.adapters)

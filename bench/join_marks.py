@@ -29,7 +29,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 # Run by path, Python puts this folder on its path and not the repository.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.join_table import fill
+from bench.kept_replies import read_replies
+from bench.page_place import Place
 from bench.pair_question import ROOT, PairQuestion, read_pair_questions
 from tame_router.errors import TameError
 from tame_router.evaluation.bootstrap import Estimate, difference, estimate, mean
@@ -38,8 +39,7 @@ MARKS = ROOT / "experts" / "pairs.marks.jsonl"
 SINGLE = "join single"
 """What every other way is compared with."""
 
-START = "<!-- marks: written by bench/join_marks.py -->"
-END = "<!-- /marks -->"
+PLACE = Place(begin="<!-- marks: written by bench/join_marks.py -->", end="<!-- /marks -->")
 HEAD = (
     "| way | answers read | sides | right | readable | in all | beside `single` "
     "| both sides, nothing wrong |\n|---|" + "--:|" * 7
@@ -143,11 +143,7 @@ def others(marks: Iterable[Mark], replies: Path) -> int:
         ValueError: When the file holds something else than replies.
         OSError: When it cannot be read.
     """
-    try:
-        rows = [json.loads(line) for line in replies.read_text(encoding="utf-8").splitlines()]
-        kept = {(row["question"], row["way"], digest(row["text"])) for row in rows}
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{replies}: holds something else than replies: {error}") from error
+    kept = {(reply.question, reply.way, digest(reply.text)) for reply in read_replies(replies)}
     return sum((mark.question, mark.way, mark.text) not in kept for mark in marks)
 
 
@@ -162,8 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             told = f"{others(marks, options.replies)} of {len(marks)} marks are of other answers"
             print(told, file=sys.stderr)
         if options.fill:
-            page = options.fill.read_text(encoding="utf-8")
-            options.fill.write_text(fill(page, drawn, START, END), encoding="utf-8")
+            PLACE.fill_file(options.fill, drawn)
     except (TameError, ValueError, OSError) as error:
         print(f"bench/join_marks.py: {error}", file=sys.stderr)
         return 1

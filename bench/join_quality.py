@@ -25,7 +25,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -33,8 +33,9 @@ import grpc
 # Run by path, Python puts this folder on its path and not the repository.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.join_table import document, fill, markdown, pages
+from bench.join_table import PLACE, document, markdown
 from bench.join_ways import TIMEOUT_S, Asker, Way, ways
+from bench.kept_replies import keep, read_replies
 from bench.merged_ways import Merge, MergedAsker, read_merge
 from bench.pair_question import QUESTIONS, PairQuestion, read_pair_questions
 from bench.pair_score import Reply
@@ -56,7 +57,7 @@ def main() -> int:
         questions = choose(read_pair_questions(options.questions), options.pair, options.per_pair)
         merges = [read_merge(folder) for folder in options.merged]
         if options.fill:  # a page without a place is told before an hour of asking
-            fill(options.fill.read_text(encoding="utf-8"), "")
+            PLACE.fill(options.fill.read_text(encoding="utf-8"), "")
         replies = [reply for path in options.scored for reply in read_replies(path)]
         if not options.scored:
             replies = _ask(options, questions, merges)
@@ -70,8 +71,7 @@ def main() -> int:
     drawn = markdown(found)
     print(drawn)
     if options.fill:
-        page = options.fill.read_text(encoding="utf-8")
-        options.fill.write_text(fill(page, drawn), encoding="utf-8")
+        PLACE.fill_file(options.fill, drawn)
     if options.json:
         print(json.dumps(found, ensure_ascii=False))
     return 0
@@ -122,28 +122,6 @@ def ask_router(
         calls += [(way, question) for way in (*asked[turn:], *asked[:turn])]
     with ThreadPoolExecutor(at_once) as threads:
         yield from threads.map(lambda call: asker.ask(*call), calls)
-
-
-def read_replies(path: Path) -> list[Reply]:
-    """Read replies that were kept.
-
-    Raises:
-        ValueError: When a line is none.
-        OSError: When the file cannot be read.
-    """
-    try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        return [Reply(**{**row, "experts": tuple(row["experts"])}) for row in rows]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: holds something else than replies: {error}") from error
-
-
-def keep(folder: Path, questions: Sequence[PairQuestion], replies: Sequence[Reply]) -> None:
-    """Write answers for programs and for people."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps(asdict(reply), ensure_ascii=False) + "\n" for reply in replies]
-    (folder / "replies.jsonl").write_text("".join(lines), encoding="utf-8")
-    (folder / "answers.md").write_text(pages(questions, replies), encoding="utf-8")
 
 
 @contextlib.contextmanager

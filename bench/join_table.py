@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bench.join_ways import FIRST, SECOND
+from bench.page_place import Place
 from bench.pair_question import PairQuestion, normalise
 from bench.pair_score import Figures, Reply, gain, together, weigh
 from tame_router.evaluation.bootstrap import Estimate
@@ -18,9 +19,7 @@ TWICE = "both experts, one after the other"
 ALL = "all"
 """Heading of the figures over all pairs."""
 
-START = "<!-- joins: written by bench/join_quality.py -->"
-END = "<!-- /joins -->"
-"""Between these two a page holds the tables."""
+PLACE = Place(begin="<!-- joins: written by bench/join_quality.py -->", end="<!-- /joins -->")
 
 HEAD = (
     "| way | questions | failed | facts found | beside the first expert alone | lead side "
@@ -67,25 +66,6 @@ def markdown(found: Mapping[str, Any]) -> str:
         rows = [_row(way, figures, gains.get(way)) for way, figures in ways.items()]
         parts.append(f"### {group}\n\n{HEAD}\n" + "\n".join(rows))
     return "\n\n".join(parts)
-
-
-def fill(page: str, drawn: str, begin: str = START, close: str = END) -> str:
-    """Put tables between two marks of a page, in place of what stands there.
-
-    Args:
-        page: The page.
-        drawn: The tables.
-        begin: The first mark.
-        close: The second.
-
-    Raises:
-        ValueError: When the page has no marks.
-    """
-    before, start, rest = page.partition(begin)
-    _, end, after = rest.partition(close)
-    if not (start and end):
-        raise ValueError(f"the page has no place for tables; write {begin} and {close} into it")
-    return f"{before}{start}\n\n{drawn}\n\n{end}{after}"
 
 
 def pages(questions: Sequence[PairQuestion], replies: Iterable[Reply]) -> str:

@@ -15,12 +15,10 @@ Clients and fakes live in this process too, so a leak of theirs would be seen he
 
 import argparse
 import asyncio
-import contextlib
 import gc
 import json
 import os
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -34,17 +32,21 @@ import aiohttp
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.overhead import resident_mb
+from bench.small_site import small_site
 from tame_router import app
 from tame_router.client.async_client import AsyncClient
 from tame_router.config import Settings
 from tame_router.errors import TameError
-from tame_router.telemetry import log
-from tame_router.trained_router import plan_lesson, train_router
-from tests.fakes.vllm import BASE_MODEL, FakeVllm
+from tests.fakes.vllm import FakeVllm
 from tests.fakes.vllm_script import Cut, Fault, Garble, HangUp, Pace, Raw, Refuse, Split, Truncate
-from tests.small_experts import QUESTIONS, write_experts
+from tests.small_experts import QUESTIONS
 
 PACE: Final = Pace(first_token_s=0.002, token_s=0.001, answer_tokens=12)
+BACKEND: Final = {
+    "replicas": {"health_interval_s": 60, "metrics_interval_s": 0, "cool_down_s": 0.05}
+}
+"""Looks at servers so far apart that none of them is under way when it is counted: each leaves a
+connection open for a while, and those of several servers would never all be closed at once."""
 ASKED: Final = tuple(text for texts in QUESTIONS.values() for text in texts)
 FAULTS: Final[tuple[Fault, ...]] = (
     HangUp(),
@@ -242,34 +244,10 @@ async def run(
 
 def measure(requests: int, seed: int, at_once: int) -> Found:
     """Set everything up in a folder of its own, run, and give what was found."""
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        root = Path(folder)
-        fakes = [stack.enter_context(FakeVllm()) for _ in range(2)]
-        settings = Settings.model_validate(
-            {
-                "state_dir": root / "state",
-                "experts_dir": write_experts(root),
-                "server": {"port": 0, "insecure": True},
-                "http": {"port": 0},
-                "log": {"level": "error"},
-                "backends": {
-                    "local": {
-                        "base_model": BASE_MODEL,
-                        "base_urls": [fake.base_url for fake in fakes],
-                        # So far apart that none of them is under way when it is counted.
-                        "replicas": {"health_interval_s": 60, "cool_down_s": 0.05},
-                    }
-                },
-            }
+    with small_site(2, PACE, BACKEND) as site:
+        return asyncio.run(
+            run(site.settings, site.fakes, requests=requests, seed=seed, at_once=at_once)
         )
-        log.configure(settings.log)
-        catalog = app.build_catalog(settings)
-        train_router(plan_lesson(settings, catalog), lambda _: None)
-        revisions = [catalog.expert(name).live_revision for name in catalog.names]
-        for fake in fakes:
-            fake.pace = PACE
-            fake.adapters = tuple(filter(None, revisions))
-        return asyncio.run(run(settings, fakes, requests=requests, seed=seed, at_once=at_once))
 
 
 def main() -> int:

@@ -37,7 +37,7 @@ from bench.overhead import child
 from bench.own_sentences import SENTENCES
 from bench.relay_figures import DIRECT, Turns, figures
 from bench.relay_load import Crowd, Outcome, Pairs, Way, resident_mb, run, timed_cpu
-from bench.relay_page import fill, table, write_plot
+from bench.relay_page import PLACE, table, write_plot
 from bench.relay_routers import PEERS, fast_questions, grpc_way, http_way, tame
 from deploy.local.logged_command import InstallError
 from tame_router import app
@@ -238,8 +238,7 @@ def main() -> int:
     drawn = table(found)
     print(drawn)
     if options.fill:
-        page = options.fill.read_text(encoding="utf-8")
-        options.fill.write_text(fill(page, drawn), encoding="utf-8")
+        PLACE.fill_file(options.fill, drawn)
     if options.plot:
         write_plot(options.plot, found)
     if options.json:

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.joins_plot import ACCENT, MUTED, STYLE
+from bench.page_place import Place
 
-START, END = "<!-- relay: begin -->", "<!-- relay: end -->"
+PLACE = Place(begin="<!-- relay: begin -->", end="<!-- relay: end -->")
 TITLES = {
     "tame": "ours, gRPC",
     "tame_http": "ours, HTTP",
@@ -66,19 +67,6 @@ def _row(title: str, values: Mapping[str, float | None], names: Sequence[str], f
         value = values.get(name)
         cells.append(NONE if value is None else form.format(value))
     return f"| {title} | " + " | ".join(cells) + " |"
-
-
-def fill(page: str, drawn: str) -> str:
-    """Put the table between the two marks of a page, in place of what stands there.
-
-    Raises:
-        ValueError: When the page has no marks.
-    """
-    before, start, rest = page.partition(START)
-    _, end, after = rest.partition(END)
-    if not (start and end):
-        raise ValueError(f"the page has no place for the table; write {START} and {END} into it")
-    return f"{before}{start}\n\n{drawn}\n\n{end}{after}"
 
 
 def write_plot(file: Path, found: Mapping[str, Any]) -> None:

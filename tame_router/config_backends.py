@@ -192,7 +192,9 @@ class LitellmSettings(Section):
         "",
         description="Name for an adapter revision, holding {revision}; empty: base_model.",
     )
-    api_base: str = Field("", description="Address of the provider, where LiteLLM needs one.")
+    api_base: Annotated[str, AfterValidator(_usable)] = Field(
+        "", description="Address of the provider, where LiteLLM needs one."
+    )
     api_key: SecretStr = Field(SecretStr(""), description="Key of the provider; empty: none.")
     api_key_file: Path | None = Field(None, description="File that holds the key instead.")
     context_tokens: int | None = Field(None, ge=1, description="Context length, where known.")

@@ -19,6 +19,10 @@ def address_fault(url: str) -> str | None:
         return "its host is no name: a part of it is empty, or longer than 63 characters"
     except ValueError:
         return "its port is no number from 1 to 65535, or its brackets are not closed"
+    if parts.scheme not in {"http", "https"}:
+        return "it begins neither with http:// nor with https://"
+    if any(map(str.isspace, url)):
+        return "it has white space in it"
     if not host:
         return "it names no host"
     if port == 0:

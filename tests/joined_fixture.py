@@ -1,4 +1,4 @@
-"""What tests of several experts share: two of them with words of their own, and the end of all."""
+"""What tests of several experts share: some with words of their own, and the end of all."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +16,7 @@ from tests.small_experts import QUESTIONS
 
 JOINS = ["panel", "second_opinion", "fuse", "vote", "best_of"]
 LEGAL = QUESTIONS["legal"][0]
+EXPERTS = ("legal", "medical", "electronics")
 BOTH: dict[str, Any] = {"allow": ["legal", "medical"], "max_experts": 2}
 
 
@@ -32,12 +33,13 @@ async def asking(settings: Settings, **joins: Any) -> AsyncIterator[AsyncClient]
 
 @pytest.fixture
 def names(catalog: Catalog, fake_vllm: FakeVllm) -> dict[str, str]:
-    """Give what the fake knows two experts and the base model as, each with words of its own."""
-    found = {name: catalog.expert(name).live_revision for name in ("legal", "medical")}
+    """Give what the fake knows experts and the base model as, each with words of its own."""
+    found = {name: catalog.expert(name).live_revision for name in EXPERTS}
     found["general"] = BASE_MODEL
     fake_vllm.texts = {
         found["legal"]: "依勞基法。",
         found["medical"]: "先冰敷。",
+        found["electronics"]: "量電壓。",
         BASE_MODEL: "都要。",
     }
     return found

@@ -59,6 +59,9 @@ def test_backends_are_of_two_kinds(tmp_path: Path) -> None:
     assert isinstance(backends["b"], LitellmSettings)
 
 
+LITELLM = "backends: {{a: {{kind: litellm, base_model: openai/m, api_base: '{}'}}}}"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -77,6 +80,9 @@ def test_backends_are_of_two_kinds(tmp_path: Path) -> None:
         ("backends: {a: {base_urls: ['http://h/v1#b']}}", "it has a query or a fragment"),
         (f"backends: {{a: {{base_url: 'http://{'a' * 64}/v1'}}}}", "longer than 63 characters"),
         ("backends: {a: {base_url_dns: 'http://h:99999/v1'}}", "its port is no number"),
+        (LITELLM.format("nowhere"), "begins neither with http:// nor"),
+        (LITELLM.format("https://h:0/v1"), "its port is 0; expected an address like http"),
+        (LITELLM.format("https://a b/v1"), "it has white space in it"),
         (
             "backends: {a: {base_url_dns: 'https://engines/v1'}}",
             "behind https are listed in base_u",

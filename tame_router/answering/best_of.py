@@ -11,11 +11,14 @@ from collections.abc import Collection
 from tame_router.answering.ballot import confidence
 from tame_router.answering.draft import Draft
 from tame_router.answering.event import ExpertFinish, Part, Tally, TallyEntry
-from tame_router.answering.happening import Command, Happening
-from tame_router.answering.roster import UNREADABLE, Roster
+from tame_router.answering.happening import Command, Happening, Stop
+from tame_router.answering.plan import JUDGE_CHARS
+from tame_router.answering.roster import TOO_LONG, UNREADABLE, Roster
 from tame_router.answering.writing import judge_step
 from tame_router.backends.backend import Piece
 from tame_router.chat import FinishReason, Message
+
+_INSTEAD = "log-probabilities rank the drafts"
 
 
 class BestOf:
@@ -81,25 +84,30 @@ class BestOf:
             return []
         # A blank draft is the best one of nobody; what broke off is better than nothing.
         whole = [i for i in said if i in roster.finished] or said or whole
-        if not roster.plan.judged or len(whole) == 1:
+        if not roster.plan.judged or len(whole) == 1 or not said:
             return self._rank(whole)
         self._judged = whole
-        drafts = [(roster.title(i), self._drafts[i].text) for i in whole]
+        drafts = [(roster.title(i), _shown(self._drafts[i])) for i in whole]
         step = judge_step(
             roster.plan.writer, self._messages, drafts, roster.language, self._documents
         )
         return list(roster.ask(step))
 
     def _take_verdict(self, index: int, happening: Happening) -> list[Command]:
+        roster, verdict = self._roster, self._verdict
         if isinstance(happening, Piece):
-            self._verdict.add(happening)
-            return []
-        told: list[Command] = [self._roster.over(index, happening)]
-        best = read_verdict(self._verdict.text, len(self._judged))
+            verdict.add(happening)
+            if verdict.size <= JUDGE_CHARS:
+                return []
+            message = f"the judge wrote on after {JUDGE_CHARS} characters; {_INSTEAD}"
+            left = roster.stop(index, TOO_LONG, message)
+            return [Stop(index), left, *self._rank(self._judged)]
+        told: list[Command] = [roster.over(index, happening)]
+        best = read_verdict(verdict.text, len(self._judged))
         if best is None:
-            if index in self._roster.finished:
-                message = "the judge's verdict cannot be read; log-probabilities rank the drafts"
-                told.append(self._roster.remark(index, UNREADABLE, message))
+            if index in roster.finished:
+                message = f"the judge's verdict cannot be read; {_INSTEAD}"
+                told.append(roster.remark(index, UNREADABLE, message))
             return told + self._rank(self._judged)
         winner = self._judged[best - 1]
         return told + self._give(winner, [(i, float(i == winner)) for i in self._judged])
@@ -127,6 +135,11 @@ class BestOf:
         return told
 
 
+def _shown(draft: Draft) -> str:
+    """Give a draft as the judge reads it: its words, and the calls it wants made."""
+    return f"{draft.text}\n{draft.said}".strip() if draft.tool_calls else draft.text
+
+
 def read_verdict(verdict: str, drafts: int) -> int | None:
     """Read the number of the best draft.
 
@@ -142,4 +155,6 @@ def read_verdict(verdict: str, drafts: int) -> int | None:
     except ValueError:
         return None
     best = value.get("best") if isinstance(value, dict) else None
-    return best if isinstance(best, int) and 1 <= best <= drafts else None
+    if not isinstance(best, int) or isinstance(best, bool):  # `true` is a number to Python
+        return None
+    return best if 1 <= best <= drafts else None

@@ -1,5 +1,6 @@
 """A draft: what one expert wrote, kept until it is known what becomes of it."""
 
+import json
 from dataclasses import dataclass, field
 
 from tame_router.backends.backend import Piece
@@ -52,6 +53,23 @@ class Draft:
         return tuple(call for _, call in sorted(self._calls.items()))
 
     @property
+    def said(self) -> str:
+        """What it says as one text: calls as JSON, without the names they have as calls."""
+        if not self._calls:
+            return self.text
+        calls = [[call.name, _value(call.arguments)] for call in self.tool_calls]
+        return json.dumps(calls, ensure_ascii=False)
+
+    @property
     def logprobs(self) -> list[bytes]:
         """JSON texts of OpenAI's `logprobs.content` lists, in their order."""
         return self._logprobs
+
+
+def _value(arguments: str) -> object:
+    """Give the arguments of a call; as they stand where they are no JSON."""
+    try:
+        value: object = json.loads(arguments)
+    except ValueError:
+        return arguments
+    return value

@@ -45,6 +45,8 @@ _FIRST_S = 0.4
 
 JUDGE_TOKENS = 16
 """Longest verdict: one number in JSON. It is no part of the caller's `max_tokens`."""
+JUDGE_CHARS = 16 * JUDGE_TOKENS
+"""Characters of a verdict that are read: a server that writes on all the same is stopped."""
 
 VOTE_LOGPROBS = 10
 """Tokens listed in the place of a vote's choice."""
@@ -143,7 +145,7 @@ def make_plan(
             ),
             first_token_timeout_s=settings.first_token_timeout_s,
             begin_within_s=_share(left_s, _FIRST_S),
-            shape=_shape(join, question.shape, judged=bool(settings.judge)),
+            shape=_shape(join, question.shape),
             draft_timeout_s=_operators(join, left_s, settings),
         )
         for index, (expert, probability) in enumerate(experts)
@@ -255,9 +257,10 @@ def _share(left_s: float | None, share: float) -> float | None:
     return None if left_s is None else left_s * share
 
 
-def _shape(join: Join, shape: Shape, *, judged: bool) -> Shape:
+def _shape(join: Join, shape: Shape) -> Shape:
     if join is Join.VOTE:
         return replace(shape, top_logprobs=VOTE_LOGPROBS)
-    if join is Join.BEST_OF and not judged:
+    if join is Join.BEST_OF:
+        # A judge may fail when the drafts are written, and then these are what ranks them.
         return replace(shape, top_logprobs=0)
     return shape

@@ -5,7 +5,6 @@ the probability that the expert gives the choice. On a tie the lead's choice win
 cannot change the outcome any longer are stopped.
 """
 
-import json
 import math
 from collections.abc import Collection
 
@@ -56,7 +55,7 @@ class Vote:
             return told if index in roster.open else told + self._go_on()
         told = [roster.over(index, happening)]
         if index in roster.finished:
-            self._ballots[index] = dict(votes(_said(draft), draft.logprobs))
+            self._ballots[index] = dict(votes(draft.said, draft.logprobs))
         return told + self._go_on()
 
     def outcome(self) -> FinishReason:
@@ -135,19 +134,3 @@ class Vote:
     def _own(self, index: int) -> str:
         """Give the choice that an expert wrote; empty: none."""
         return next(iter(self._ballots[index]), "")
-
-
-def _said(draft: Draft) -> str:
-    """Give what a draft says as one text: calls too, without the names they have as calls."""
-    if not draft.tool_calls:
-        return draft.text
-    calls = [[call.name, _value(call.arguments)] for call in draft.tool_calls]
-    return json.dumps(calls, ensure_ascii=False)
-
-
-def _value(arguments: str) -> object:
-    try:
-        value: object = json.loads(arguments)
-    except ValueError:
-        return arguments
-    return value

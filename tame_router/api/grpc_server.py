@@ -15,6 +15,7 @@ from tame_router.api.grpc_edge import EdgeInterceptor
 from tame_router.api.grpc_tls import add_port
 from tame_router.api.health_servicer import SERVICE_NAME as HEALTH_SERVICE
 from tame_router.api.health_servicer import HealthServicer
+from tame_router.api.listening import bind, cannot_listen
 from tame_router.api.registry_servicer import RegistryServicer
 from tame_router.api.router_servicer import RouterServicer
 from tame_router.config import ServerSettings
@@ -134,7 +135,7 @@ class GrpcServer:
         try:
             return add_port(self._transport, address, self._tls, certificates=certificates)
         except RuntimeError:
-            raise _taken(setting, self._settings.host, port) from None
+            raise cannot_listen(setting, self._settings.host, port) from None
 
     async def stop(self) -> None:
         """Say NOT_SERVING, take no new call, and let answers under way finish within the grace."""
@@ -157,29 +158,13 @@ def _transport(
 
 
 def _bound(setting: str, settings: ServerSettings, port: int) -> socket.socket:
-    """Take a port."""
-    host = settings.host
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # uvloop and asyncio turn Nagle's algorithm off only where the protocol is named.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if settings.reuse_port:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listener.bind((host.strip("[]"), port))
-    except OSError:
-        listener.close()
-        raise _taken(setting, host, port) from None
+        listener = bind(settings.host, port, shared=settings.reuse_port)
+    except OSError as error:
+        why = str(error.strerror or error)
+        raise cannot_listen(setting, settings.host, port, why=why) from None
     listener.setblocking(False)
     return listener
-
-
-def _taken(setting: str, host: str, port: int) -> ConfigError:
-    return ConfigError(
-        f"server.host and {setting}: cannot listen on {host_port(host, port)}: the port is in use"
-        " or the address is not this machine's; stop the other program or set"
-        f" TAME_{setting.upper().replace('.', '__')}"
-    )
 
 
 def _options(settings: ServerSettings) -> list[tuple[str, int]]:

@@ -15,9 +15,9 @@ from tame_router.api.http_endpoints import HealthEndpoint
 from tame_router.api.http_protocol import for_settings
 from tame_router.api.http_recording import HttpRecording
 from tame_router.api.http_surface import Metrics, build_surface
+from tame_router.api.listening import bind, cannot_listen
 from tame_router.config import Settings
 from tame_router.config_access import HttpSettings
-from tame_router.errors import ConfigError
 from tame_router.identity.http_tls import http_context
 from tame_router.telemetry.telemetry import Telemetry
 
@@ -119,23 +119,12 @@ async def _finished(tasks: Collection[asyncio.Task[None]], within_s: float) -> N
 
 
 def _listen(host: str, port: int, *, reuse: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bare = host.strip("[]")
-    # uvloop and asyncio turn Nagle's algorithm off only where the protocol is named.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if reuse:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listener.bind((bare, port))
+        listener = bind(host, port, shared=reuse)
     except OSError as error:
-        listener.close()
-        raise ConfigError(
-            f"http.host and http.port: cannot listen on {host}:{port}"
-            f" ({error.strerror or error}): the port is in use or the address is not this"
-            " machine's; stop the other program, set TAME_HTTP__PORT, or switch HTTP off with"
-            " TAME_HTTP__ENABLED=false"
-        ) from None
+        instead = "switch HTTP off with TAME_HTTP__ENABLED=false"
+        why = str(error.strerror or error)
+        raise cannot_listen("http.port", host, port, why=why, instead=instead) from None
     listener.setblocking(False)
     return listener
 

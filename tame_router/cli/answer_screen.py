@@ -1,12 +1,22 @@
 """An answer shown to a person while it is written: words, and who says them."""
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from tame_router.cli.voices import Voices
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tame_router.client.event import DecisionMade, Delta, Event, ExpertFinish, Fallback
+    from tame_router.client.event import (
+        DecisionMade,
+        Delta,
+        Event,
+        ExpertFinish,
+        ExpertStart,
+        Fallback,
+    )
     from tame_router.client.joined import Note, Tally
 
 
@@ -14,15 +24,20 @@ class AnswerScreen:
     """Shows events to a person: the answer on standard output, all else on standard error.
 
     Where several experts answer, what each did is told at the end, and on a terminal the
-    headings of parts have colour.
+    headings of parts have colour. Where they speak at the same time, each sentence has its
+    expert's title in front.
 
     Args:
         console: Writes to standard error.
+        interleaved: A panel's parts were asked for all at once.
     """
 
-    def __init__(self, console: "Console") -> None:
+    def __init__(self, console: "Console", *, interleaved: bool = False) -> None:
         self._console = console
+        self._interleaved = interleaved
+        self._voices: Voices | None = None
         self._several = False
+        self._language = ""
         self._finishes: list[ExpertFinish] = []
         self._drafts: dict[str, list[str]] = {}
         self._line_open = False
@@ -36,23 +51,47 @@ class AnswerScreen:
                 self._write(event)
             case DecisionMade():
                 self._several = bool(event.steps)
+                self._language = event.decision.language
+                if self._interleaved and event.decision.join == "panel":
+                    self._voices = Voices()
                 self._decide(event)
             case ExpertFinish():
-                if self._several:
-                    self._finishes.append(event)
-                else:
-                    self._end_line()
-                    self._finish(event)
+                self._end(event)
             case Final():
                 if self._several:
-                    self._end_line()
                     self._close()
             case _:
                 self._between(event)
 
+    def _end(self, finish: "ExpertFinish") -> None:
+        if self._voices:
+            self._say(self._voices.end(finish.expert))
+        if self._several:
+            self._finishes.append(finish)
+        else:
+            self._end_line()
+            self._finish(finish)
+
+    def _start(self, start: "ExpertStart") -> None:
+        """Let one of several that speak at the same time be told from the others."""
+        from tame_router.answering.label import heading
+
+        if self._voices:
+            label = heading(start.title, self._language, first=True).strip()
+            shown = f"\x1b[1;36m{label}\x1b[0m" if sys.stdout.isatty() else label
+            self._voices.begin(start.expert, f"{shown} ")
+
+    def _say(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
     def _write(self, delta: "Delta") -> None:
         from tame_router.client.joined import Part
 
+        if self._voices:
+            self._say(self._voices.add(delta.expert, delta.text))
+            return
         text = delta.text
         if delta.part is Part.LABEL and sys.stdout.isatty():
             text = f"\x1b[1;36m{text}\x1b[0m"
@@ -69,8 +108,10 @@ class AnswerScreen:
     def break_off(self) -> None:
         """Let what is told next begin a line of its own, where both streams are one terminal.
 
-        In a pipe nothing is written: standard output is the answer's alone.
+        In a pipe nothing is put between: standard output is the answer's alone.
         """
+        if self._voices:
+            self._say(self._voices.end_all())
         if self._line_open and sys.stdout.isatty() and self._console.is_terminal:
             self._console.print()
             self._line_open = False
@@ -97,6 +138,7 @@ class AnswerScreen:
 
         match event:
             case ExpertStart():
+                self._start(event)
                 if event.fallback is not None:
                     self._stand_in(event.expert, event.fallback)
             case Draft():
@@ -107,7 +149,10 @@ class AnswerScreen:
                 self._tally(event)
 
     def _note(self, note: "Note") -> None:
-        self.break_off()
+        if self._voices:
+            self._say(self._voices.end(note.expert))
+        else:
+            self.break_off()
         self._console.print(
             f"{note.expert}: {note.reason}: {note.message}", style="yellow", markup=False
         )
@@ -132,6 +177,8 @@ class AnswerScreen:
 
     def _close(self) -> None:
         """Tell what each of several experts did."""
+        if not self._voices:
+            self._end_line()
         for expert, texts in self._drafts.items():
             self._console.print(f"draft of {expert}: {''.join(texts)}", style="dim", markup=False)
         for finish in self._finishes:

@@ -26,6 +26,7 @@ examples:
   echo "什麼是 PID 控制？" | tame ask -
   tame ask --json "hello" | jq -r 'select(.event == "delta").text'
   tame ask --join fuse --experts 2 "手術失敗造成後遺症，可以告醫院求償嗎？"
+  tame ask --join panel --interleaved --deny general "被熱油燙傷，老闆要賠嗎？怎麼急救？"
   tame ask --document contract.txt "押金何時該退？"
   tame ask --key-file key --tls-ca ca.pem --server tame.example:50051 "hello"
 
@@ -47,21 +48,7 @@ def add(commands: Commands) -> None:
         metavar="NAME",
         help="which adapter revision of --expert must answer (default: the live one)",
     )
-    parser.add_argument(
-        "--join",
-        choices=JOINS,
-        default="",
-        help="how several experts' answers become one (default: the router decides)",
-    )
-    parser.add_argument(
-        "--experts",
-        type=int,
-        metavar="N",
-        help="how many experts are asked, with a --join of several; at most so many without",
-    )
-    parser.add_argument(
-        "--drafts", action="store_true", help="also show the drafts that an answer is made from"
-    )
+    _add_wishes(parser)
     parser.add_argument(
         "--no-fallback",
         action="store_true",
@@ -100,6 +87,44 @@ def add(commands: Commands) -> None:
     parser.set_defaults(run=run)
 
 
+def _add_wishes(parser: argparse.ArgumentParser) -> None:
+    """Let the caller say who of several experts answers, and how."""
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="an expert that may answer; may be given several times (default: all may)",
+    )
+    parser.add_argument(
+        "--deny",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="an expert that must not answer; may be given several times",
+    )
+    parser.add_argument(
+        "--join",
+        choices=JOINS,
+        default="",
+        help="how several experts' answers become one (default: the router decides)",
+    )
+    parser.add_argument(
+        "--experts",
+        type=int,
+        metavar="N",
+        help="how many experts are asked, with a --join of several; at most so many without",
+    )
+    parser.add_argument(
+        "--drafts", action="store_true", help="also show the drafts that an answer is made from"
+    )
+    parser.add_argument(
+        "--interleaved",
+        action="store_true",
+        help="show a panel's parts at the same time, each sentence with who says it",
+    )
+
+
 def _seconds(text: str) -> float:
     value = float(text)
     if not 0 < value <= LONGEST_TIMEOUT_S:
@@ -119,13 +144,17 @@ def run(arguments: argparse.Namespace) -> int:
     from tame_router.client.request import Options
 
     text = sys.stdin.read() if arguments.text == "-" else arguments.text
-    screen = AnswerScreen(Console(stderr=True, highlight=False))
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    screen = AnswerScreen(console, interleaved=arguments.interleaved)
     show = _write_json if arguments.json else screen
     options: Options = {
         "expert": arguments.expert,
         "revision": arguments.revision,
+        "allow": arguments.allow,
+        "deny": arguments.deny,
         "join": arguments.join,
         "max_experts": arguments.experts,
+        "interleaved": arguments.interleaved,
         "drafts": arguments.drafts,
         "no_fallback": arguments.no_fallback,
         "sampling": Sampling(max_tokens=arguments.max_tokens),

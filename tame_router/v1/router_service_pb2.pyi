@@ -756,7 +756,8 @@ class DecisionMade(_message.Message):
     @_builtins.property
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedStep]:
         """What each step of an answer of several experts may use. Empty where one is asked. Who
-        writes from their words, or judges them, is the last: it is asked only when there are words.
+        writes from their words, or judges them, is the last: it is asked only where two experts'
+        words have come.
         """
 
     def __init__(

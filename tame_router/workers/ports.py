@@ -4,8 +4,8 @@ import socket
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from tame_router.api.listening import bind, cannot_listen
 from tame_router.config import Settings
-from tame_router.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,28 +63,12 @@ class Ports:
 
 
 def _held(place: Place, *, shared: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
-    address = (place.host.strip("[]"), place.port)
     try:
         if not shared:
             # Alone first: whoever shares a port with workers would share it with strangers too.
-            with socket.socket(family, socket.SOCK_STREAM) as alone:
-                alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                alone.bind(address)
+            with bind(place.host, place.port, shared=False) as alone:
                 alone.listen()
-        held = socket.socket(family, socket.SOCK_STREAM)
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        try:
-            held.bind(address)
-        except OSError:
-            held.close()
-            raise
+        return bind(place.host, place.port, shared=True)
     except OSError as error:
-        raise ConfigError(
-            f"{place.setting}: cannot listen on {place.host}:{place.port}"
-            f" ({error.strerror or error}): the port is in use or the address is not this"
-            f" machine's; stop the other program or set"
-            f" TAME_{place.setting.upper().replace('.', '__')}"
-        ) from None
-    return held
+        why = str(error.strerror or error)
+        raise cannot_listen(place.setting, place.host, place.port, why=why) from None

@@ -1,15 +1,17 @@
 """Marks that a reader gave: what stands in the file, its table, and what is refused."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from bench import join_table
-from bench.join_marks import END, START, Mark, digest, document, main, markdown, read_marks
-from bench.join_quality import read_replies
+from bench.join_marks import PLACE, Mark, digest, document, main, markdown, read_marks
 from bench.join_ways import ways
+from bench.kept_replies import read_replies
 from bench.pair_question import read_pair_questions
+from bench.pair_score import Reply
 from tame_router.routing.decision import Join
 
 QUESTIONS = read_pair_questions()
@@ -61,7 +63,7 @@ def test_equal_answers_have_equal_marks() -> None:
 def test_the_page_has_the_table_of_the_marks() -> None:
     """What `docs/joins.md` shows is what the command makes of the file."""
     page = (Path(__file__).resolve().parents[2] / "docs/joins.md").read_text("utf-8")
-    shown = page.partition(START)[2].partition(END)[0].strip()
+    shown = page.partition(PLACE.begin)[2].partition(PLACE.end)[0].strip()
     assert shown == markdown(document(QUESTIONS, read_marks()))
 
 
@@ -79,7 +81,8 @@ def test_the_page_has_the_tables_of_the_answers() -> None:
     asked = {one.question for one in replies}
     questions = [one for one in QUESTIONS if one.id in asked]
     assert (
-        join_table.fill(page, join_table.markdown(join_table.document(questions, replies))) == page
+        join_table.PLACE.fill(page, join_table.markdown(join_table.document(questions, replies)))
+        == page
     )
 
 
@@ -110,19 +113,19 @@ def test_a_page_is_filled_and_other_answers_are_told(
     """The command fills in the tables, and counts marks of answers that are not those kept."""
     marks = write(tmp_path / "marks.jsonl", mark("join panel"), mark("join single"))
     page = tmp_path / "page.md"
-    page.write_text(f"a {START} b {END} c", "utf-8")
+    page.write_text(f"a {PLACE.begin} b {PLACE.end} c", "utf-8")
     replies = tmp_path / "replies.jsonl"
     rows = [("join panel", "an answer"), ("join single", "another answer")]
-    kept = [{"question": ENGLISH, "way": way, "text": text} for way, text in rows]
-    replies.write_text("".join(json.dumps(row) + "\n" for row in kept), "utf-8")
+    kept = [Reply(question=ENGLISH, way=way, text=text) for way, text in rows]
+    replies.write_text("".join(json.dumps(asdict(one)) + "\n" for one in kept), "utf-8")
     options = ["--marks", str(marks), "--fill", str(page), "--replies", str(replies), "--json"]
     assert main(options) == 0
     told = capsys.readouterr()
     assert "1 of 2 marks are of other answers" in told.err
     assert json.loads(told.out.splitlines()[-1])["all"]["join panel"]["read"] == 1
     filled = page.read_text("utf-8")
-    assert filled.startswith(f"a {START}\n\n### Read: all\n")
-    assert filled.endswith(f"\n\n{END} c")
+    assert filled.startswith(f"a {PLACE.begin}\n\n### Read: all\n")
+    assert filled.endswith(f"\n\n{PLACE.end} c")
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ import anyio.to_thread
 import grpc
 import pytest
 
-from bench.join_quality import ask_router, choose, keep, read_replies
+from bench.join_quality import ask_router, choose
 from bench.join_ways import BASE, FIRST, SECOND, Asker, ways
+from bench.kept_replies import keep, read_replies
 from bench.merged_ways import MergedAsker, read_merge
 from bench.pair_question import Fact, PairQuestion, read_pair_questions
 from bench.pair_score import Reply

@@ -18,7 +18,7 @@ async def test_nothing_stays_behind(pooled: Settings, replicas: tuple[FakeVllm, 
     """After cancels, deadlines and faults descriptors, tasks and connections are what they were."""
     for fake in replicas:
         fake.pace = leaks.PACE
-    settings = changed(pooled, local={"replicas": {"health_interval_s": 60, "cool_down_s": 0.05}})
+    settings = changed(pooled, local=leaks.BACKEND)
     found = await leaks.run(settings, replicas, requests=REQUESTS, seed=4, at_once=32)
     assert found.outcomes["whole"] > REQUESTS / 4
     assert found.outcomes["left"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.join_table import END, START, TWICE, document, fill, markdown, pages
+from bench.join_table import TWICE, document, markdown, pages
 from bench.join_ways import FIRST, SECOND
 from bench.pair_question import Fact, PairQuestion
 from bench.pair_score import Reply, gain, mark, together, weigh
@@ -124,12 +124,3 @@ def test_answers_can_be_read_beside_the_checklist() -> None:
     )
     assert "> go to\n> court\n\n- [ ] legal: two years\n- [x] legal: court" in shown
     assert "### join x (base model)\n\n> ABORTED: no" in shown
-
-
-def test_tables_stand_between_the_marks_of_a_page() -> None:
-    """Filling twice leaves one table; a page without marks is refused."""
-    once = fill(f"before {START} old {END} after", "new")
-    assert once == f"before {START}\n\nnew\n\n{END} after"
-    assert fill(once, "new") == once
-    with pytest.raises(ValueError, match="no place for tables"):
-        fill("a page", "new")

@@ -32,17 +32,11 @@ def test_load_and_fake_are_no_bottleneck(found: dict[str, object]) -> None:
 
 def test_a_page_gets_the_table_and_a_plot(found: dict[str, object], tmp_path: Path) -> None:
     """The table stands between the marks, in place of what stood there; the plot is an SVG."""
-    page = f"before\n{relay_page.START}\nold\n{relay_page.END}\nafter\n"
-    filled = relay_page.fill(page, relay_page.table(found))
+    page = f"before\n{relay_page.PLACE.begin}\nold\n{relay_page.PLACE.end}\nafter\n"
+    filled = relay_page.PLACE.fill(page, relay_page.table(found))
     assert filled.startswith("before\n")
     assert filled.endswith("\nafter\n")
     assert "old" not in filled
     assert "| CPU per answer, burst, ms |" in filled
     relay_page.write_plot(tmp_path / "relay.svg", found)
     assert "<svg" in (tmp_path / "relay.svg").read_text(encoding="utf-8")
-
-
-def test_a_page_without_a_place_is_refused() -> None:
-    """It is said which marks are missing."""
-    with pytest.raises(ValueError, match="relay: begin"):
-        relay_page.fill("nothing", "table")

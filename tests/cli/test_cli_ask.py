@@ -12,7 +12,7 @@ from tame_router.catalog.expert import Catalog
 from tests.cli.conftest import Result, Tame
 from tests.cli.terminal import Terminal
 from tests.fakes.vllm import FakeVllm
-from tests.fakes.vllm_script import Cut, Raw, Refuse, Silence
+from tests.fakes.vllm_script import Cut, Pace, Raw, Refuse, Silence
 from tests.fallback_fixture import Servers
 from tests.scripted_service import serving
 from tests.small_experts import NOTICES, QUESTIONS
@@ -120,6 +120,56 @@ async def test_what_is_told_on_a_terminal_begins_a_line(
     assert [line[:5] for line in lines if "STREAM_BROKEN" in line] == ["legal", "tame:"]
     piped = await ask(LEGAL)
     assert (piped.code, piped.out) == (1, "可以，")
+
+
+async def test_voices_are_told_apart(
+    ask: Ask, fake_vllm: FakeVllm, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interleaved, each sentence has its expert's title in front, whoever speaks when."""
+    legal, medical = (catalog.expert(name).live_revision for name in ("legal", "medical"))
+    fake_vllm.texts = {legal: "可以。\n\n他說「要賠。」再來", medical: "先冰敷。"}
+    fake_vllm.pace = Pace(token_s=0.01)
+    panel = ("--join", "panel", "--interleaved", "--allow", "legal", "--allow", "medical")
+    result = await ask(*panel, LEGAL)
+    assert result.code == 0
+    lines = result.out.splitlines()
+    assert [x for x in lines if "法律" in x] == [
+        "【法律】 可以。",
+        "【法律】 他說「要賠。」",
+        "【法律】 再來",
+    ]
+    assert [x for x in lines if "法律" not in x] == ["【醫療】 先冰敷。"]
+    assert "medical · expert · " in result.err
+    machine = await ask("--json", *panel, LEGAL)
+    speakers = [e["expert"] for e in map(json.loads, machine.out.splitlines()) if "text" in e]
+    assert speakers != sorted(speakers)
+    fake_vllm.faults = {legal: Cut(after_events=4)}
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    broken = await ask(*panel, LEGAL)
+    assert "\x1b[1;36m【法律】\x1b[0m 可以。" in terminal.getvalue()
+    assert "legal: STREAM_BROKEN: " in broken.err
+
+
+async def test_one_voice_needs_no_name(ask: Ask, fake_vllm: FakeVllm) -> None:
+    """Where one expert answers, or drafts are made one answer, words come as ever."""
+    fake_vllm.text = "可以。"
+    for more in ((), ("--join", "vote")):
+        result = await ask("--interleaved", *more, LEGAL)
+        assert result.out == "可以。\n"
+
+
+async def test_who_may_answer_is_named(ask: Ask) -> None:
+    """`--allow` and `--deny` are the API's, with its refusals."""
+    allowed = await ask("--allow", "medical", LEGAL)
+    assert allowed.err.startswith("medical 1.00 · ONLY_ALLOWED")
+    denied = await ask("--deny", "legal", LEGAL)
+    assert not denied.err.startswith("legal")
+    both = await ask("--expert", "legal", "--deny", "legal", LEGAL)
+    assert (both.code, both.out) == (2, "")
+    assert "expert 'legal' is pinned and may not answer by `allow` or `deny`" in both.err
+    unknown = await ask("--allow", "nobody", LEGAL)
+    assert "name expert 'nobody', which does not exist" in unknown.err
 
 
 async def test_drafts_notes_and_tallies_are_told(

@@ -24,12 +24,13 @@ from tests.fakes.vllm_chat import ChatEndpoint
 from tests.fakes.vllm_metrics import Figures, page
 from tests.fakes.vllm_resolver import Resolver
 from tests.fakes.vllm_scoring import complete
-from tests.fakes.vllm_script import Fault, Pace, Received
+from tests.fakes.vllm_script import Case, Fault, Pace, Received
 from tests.fakes.vllm_slots import Slots
 
 BASE_MODEL = "smollm2-135m-instruct"
 ADAPTERS = ("legal--0123456789abcdef", "medical--fedcba9876543210")
 MAX_MODEL_LEN = 2048
+_NO_CASE = Case()
 
 
 class FakeVllm:
@@ -41,6 +42,7 @@ class FakeVllm:
         texts: What the answers of some base models or adapters say, by name.
         paces: How some of them write, by name.
         faults: What goes wrong at some of them every time, by name.
+        cases: What holds for prompts in which a word stands, before all that, by this word.
         logprobs: Log-probability of each token of some of them, by name; else -0.25.
         worse: By how many nats some of them score words less well, by name.
         judge: Says of drafts, which it reads as the prompt has them, which is the best, from 1;
@@ -84,6 +86,7 @@ class FakeVllm:
         self.texts: dict[str, str] = {}
         self.paces: dict[str, Pace] = {}
         self.faults: dict[str, Fault] = {}
+        self.cases: dict[str, Case] = {}
         self.logprobs: dict[str, float] = {}
         self.worse: dict[str, float] = {}
         self.judge: Callable[[str], int] | None = None
@@ -181,16 +184,21 @@ class FakeVllm:
         """Answer `/tokenize`, `/v1/models` or `/health` with this until the next reset."""
         self.plain_faults[path] = response
 
+    def case_of(self, messages: list[dict[str, str]]) -> Case:
+        """Give what holds for a prompt alone."""
+        prompt = "".join(str(message["content"]) for message in messages) if self.cases else ""
+        return next((case for word, case in self.cases.items() if word in prompt), _NO_CASE)
+
     def tokens_for(self, model: str, messages: list[dict[str, str]]) -> tuple[str, ...]:
         """Give the answer that a prompt gets, token by token."""
-        if text := self.texts.get(model, self.text):
+        if text := self.case_of(messages).texts.get(model) or self.texts.get(model, self.text):
             return tuple(text)
         return wire.tokens_for(model, messages, self.pace.answer_tokens)
 
-    def take_fault(self, model: str) -> Fault | None:
+    def take_fault(self, model: str, messages: list[dict[str, str]]) -> Fault | None:
         """Give the fault of a base model or adapter, or take the next off the list."""
-        if model in self.faults:
-            return self.faults[model]
+        if fault := self.case_of(messages).faults.get(model) or self.faults.get(model):
+            return fault
         return self._faults.popleft() if self._faults else self.always
 
     def record(self, request: Request, body: dict[str, Any]) -> Received:

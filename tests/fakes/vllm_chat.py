@@ -58,7 +58,7 @@ class ChatEndpoint:
         body = json.loads(await request.body())
         received = self._fake.record(request, body)
         answer = _Answer(scope, send, received, self._fake)
-        fault = self._fake.take_fault(body["model"])
+        fault = self._fake.take_fault(body["model"], body["messages"])
         refusal = self._fake.refusal(request)
         refusal = refusal or await self._fake.resolver.resolve(self._fake, body["model"])
         refusal = refusal or self._refusal(body, fault)
@@ -72,7 +72,8 @@ class ChatEndpoint:
             received.ended.set()
             await refusal(scope, receive, send)
             return
-        pace = self._fake.paces.get(body["model"], self._fake.pace)
+        own = self._fake.case_of(body["messages"]).paces
+        pace = own.get(body["model"]) or self._fake.paces.get(body["model"], self._fake.pace)
         if isinstance(fault, Late):
             pace = replace(pace, first_token_s=fault.first_token_s, hold=fault.hold)
         slots = self._fake.slots

@@ -1,6 +1,7 @@
 """What a fake vLLM can be told: how fast it writes, and what goes wrong next."""
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,6 +115,22 @@ class Garble:
 
 
 Fault = Refuse | Raw | Cut | Truncate | Silence | Late | HangUp | Split | Garble
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What holds for some prompts, by name of base model or adapter; else what holds for all.
+
+    Attributes:
+        texts: What answers say.
+        paces: How they are written.
+        faults: What goes wrong every time.
+    """
+
+    texts: Mapping[str, str] = field(default_factory=dict)
+    paces: Mapping[str, Pace] = field(default_factory=dict)
+    faults: Mapping[str, Fault] = field(default_factory=dict)
+
 
 GARBAGE = b'data: {"choices": [{"index": 0, "delta": {"content": \xe5\x8b\n\n'
 """An event that is not JSON, nor UTF-8."""

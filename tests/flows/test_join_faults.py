@@ -1,134 +1,123 @@
 """What experts do wrong among others: the answer is what the others gave, and a note says so."""
 
+from dataclasses import dataclass
+
 import anyio.to_thread
 import pytest
 
 from tame_router.chat import FinishReason, Sampling
 from tame_router.client.async_client import AsyncClient
-from tame_router.client.event import Delta
+from tame_router.client.event import DecisionMade, Delta, Event
 from tame_router.client.joined import Draft, Note
 from tame_router.config import Settings
 from tame_router.errors import NoExpertAnsweredError, TameError
-from tests.fakes.vllm import BASE_MODEL, FakeVllm
-from tests.fakes.vllm_script import Cut, Fault, HangUp, Pace, Refuse, Silence
+from tests.fakes.vllm import FakeVllm
+from tests.fakes.vllm_script import HangUp, Pace, Refuse, Silence
 from tests.flows.test_answer import ask
-from tests.joined_fixture import BOTH, JOINS, LEGAL, all_closed, asking
+from tests.joined_fixture import BOTH, EXPERTS, JOINS, LEGAL, all_closed, asking
 from tests.joined_order import check_order, words
+from tests.model_faults import (
+    DEADLINE_S,
+    FAULTS,
+    LIMITS,
+    MANNERS,
+    REASONS,
+    faulty,
+    numbered,
+    try_all,
+    unlimited,
+)
 
 pytestmark = pytest.mark.anyio
 
-DEADLINE_S = 4.0
-FAULTS: dict[str, Fault] = {
-    "refuses": Refuse(status=400),
-    "is overloaded": Refuse(status=503),
-    "is dead": HangUp(),
-    "stalls": Silence(events=None),
-    "falls silent": Silence(events=4),
-    "dies in the middle": Cut(after_bytes=900),
-}
+EARLY = [("NOT_WAITED_FOR", "vote"), ("NOT_WAITED_FOR", "fuse")]
+"""Reasons of notes, by join, about those who are not waited for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """One expert among several that does something wrong."""
+
+    join: str
+    experts: tuple[str, ...]
+    position: int
+    fault: str
+
+    @property
+    def name(self) -> str:
+        """Who it is."""
+        return self.experts[self.position]
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Those that do nothing wrong."""
+        return tuple(expert for expert in self.experts if expert != self.name)
 
 
 @pytest.mark.parametrize("join", JOINS)
-@pytest.mark.parametrize("broken", ["legal", "medical"])
-@pytest.mark.parametrize("name", list(FAULTS))
 async def test_what_one_expert_does_wrong_leaves_the_others_words(
-    settings: Settings,
-    fake_vllm: FakeVllm,
-    names: dict[str, str],
-    join: str,
-    broken: str,
-    name: str,
+    settings: Settings, fake_vllm: FakeVllm, names: dict[str, str], join: str
 ) -> None:
-    """In either position: an answer within the deadline, a note, and nothing left open."""
-    other = "medical" if broken == "legal" else "legal"
-    fake_vllm.faults = {names[broken]: FAULTS[name]}
-    # Whoever is likelier must not decide the vote before the other is heard.
-    fake_vllm.paces = {names[other]: Pace(first_token_s=0.2)}
-    async with asking(settings) as client:
-        events = await ask(client, LEGAL, join=join, timeout_s=DEADLINE_S, **BOTH)
-    check_order(events)
-    notes = [e for e in events if isinstance(e, Note)]
-    if join != "vote" or broken == "legal":
-        assert [note.expert for note in notes] == [broken]
-    own = fake_vllm.texts[names[other]]
-    assert own in words(events) or (join == "fuse" and words(events) == "都要。")
+    """Of two and of three, in every position: an answer in time, a note, and nothing left open."""
+    # The lead's vote alone must not decide before the others are heard.
+    fake_vllm.logprobs = {names["legal"]: -9.0}
+    every = [
+        Broken(join=join, experts=experts, position=position, fault=fault)
+        for fault in [*MANNERS, *FAULTS]
+        for experts in (EXPERTS[:2], EXPERTS)
+        for position in range(len(experts))
+    ]
+    cases = numbered(every)
+    fake_vllm.cases = {word: faulty(names[b.name], b.fault) for word, b in cases.items()}
+    async with asking(unlimited(settings), **LIMITS) as client:
+
+        async def one(word: str, broken: Broken) -> None:
+            check(broken, await asked(client, word, broken), fake_vllm.texts, names)
+
+        wrong = await try_all(cases, one)
+    assert not wrong
     await all_closed(fake_vllm)
     assert fake_vllm.running == 0
 
 
-@pytest.mark.parametrize("join", ["second_opinion", "fuse"])
-@pytest.mark.parametrize("name", [*FAULTS, "is slow", "babbles"])
-async def test_what_who_writes_at_the_end_does_wrong(
-    settings: Settings, fake_vllm: FakeVllm, names: dict[str, str], join: str, name: str
-) -> None:
-    """The lead's words are there in time all the same, or what was written; a note says so."""
-    if name in FAULTS:
-        fake_vllm.faults = {BASE_MODEL: FAULTS[name]}
-    else:
-        fake_vllm.texts[BASE_MODEL] = "嗯" * (40 if name == "is slow" else 1_500)
-        fake_vllm.paces = {BASE_MODEL: Pace(token_s=0.4 if name == "is slow" else 0.02)}
-    async with asking(settings) as client:
-        events = await ask(
-            client,
-            LEGAL,
-            join=join,
-            sampling=Sampling(max_tokens=1_800),
-            timeout_s=DEADLINE_S,
-            **BOTH,
-        )
-    check_order(events)
-    # The fallback is not among those allowed, so the base model writes under the lead's name.
-    assert [e.expert for e in events if isinstance(e, Note)] == ["legal"]
-    assert "依勞基法。" in words(events) or (join == "fuse" and words(events).strip())
-    await all_closed(fake_vllm)
-    assert fake_vllm.running == 0
-
-
-@pytest.mark.parametrize("join", JOINS)
-@pytest.mark.parametrize("babbling", ["legal", "medical"])
-async def test_who_never_ends_is_cut(
-    settings: Settings, fake_vllm: FakeVllm, names: dict[str, str], join: str, babbling: str
-) -> None:
-    """One that would write until the deadline leaves room for the answer, with a note."""
-    fake_vllm.texts[names[babbling]] = "嗯" * 1_500
-    fake_vllm.paces = {names[babbling]: Pace(token_s=0.01)}
-    sampling = Sampling(max_tokens=1_800)
-    async with asking(settings) as client:
-        events = await ask(
-            client, LEGAL, join=join, sampling=sampling, timeout_s=DEADLINE_S, **BOTH
-        )
-    check_order(events)
-    notes = [e for e in events if isinstance(e, Note)]
-    assert [note.expert for note in notes] == [babbling]
-    assert notes[0].reason in {"DEADLINE_EXCEEDED", "NOT_WAITED_FOR"}
-    await all_closed(fake_vllm)
-
-
-@pytest.mark.parametrize("join", JOINS)
-@pytest.mark.parametrize("slow", ["legal", "medical"])
-async def test_who_is_slow_is_given_up(
-    settings: Settings,
-    fake_vllm: FakeVllm,
-    names: dict[str, str],
-    join: str,
-    slow: str,
-) -> None:
-    """One that writes on, too slowly to be done in time, is left before then, with a note."""
-    fake_vllm.texts[names[slow]] = "嗯" * 40
-    fake_vllm.paces = {names[slow]: Pace(token_s=0.4)}
-    async with asking(settings) as client:
-        events = await ask(client, LEGAL, join=join, timeout_s=DEADLINE_S, **BOTH)
-    check_order(events)
-    (note,) = [e for e in events if isinstance(e, Note)]
-    assert note.expert == slow
-    assert note.reason in {"DEADLINE_EXCEEDED", "NOT_WAITED_FOR"}
-    other = "medical" if slow == "legal" else "legal"
-    own = fake_vllm.texts[names[other]]
-    assert own in words(events) or (
-        join in {"fuse", "second_opinion"} and "都要。" in words(events)
+async def asked(client: AsyncClient, word: str, broken: Broken) -> list[Event]:
+    """Ask the experts of a case."""
+    return await ask(
+        client,
+        f"{LEGAL}{word}",
+        join=broken.join,
+        allow=list(broken.experts),
+        max_experts=len(broken.experts),
+        sampling=Sampling(max_tokens=1_200),
+        timeout_s=DEADLINE_S,
     )
-    await all_closed(fake_vllm)
-    assert fake_vllm.running == 0
+
+
+def check(
+    broken: Broken, events: list[Event], texts: dict[str, str], names: dict[str, str]
+) -> None:
+    """Hold an answer against what its experts did."""
+    check_order(events)
+    made = events[0]
+    assert isinstance(made, DecisionMade)
+    assert next(iter(made.decision.experts)) == "legal"
+    assert set(made.decision.experts) == set(broken.experts)
+    notes = [e for e in events if isinstance(e, Note)]
+    (own,) = [note.reason for note in notes if note.expert == broken.name]
+    # Enough may have answered before it is known that one cannot; in a vote they may be fewer.
+    assert own in REASONS[broken.fault] or (own, broken.join) in EARLY
+    assert {(n.reason, broken.join) for n in notes if n.expert != broken.name} <= {EARLY[0]}
+    said, words_of = words(events), [texts[names[other]] for other in broken.others]
+    match broken.join:
+        case "panel":
+            assert all(own_words in said for own_words in words_of)
+        case "second_opinion":
+            assert words_of[0] in said
+            assert len(broken.experts) == 2 or any(x in said for x in (*words_of[1:], "都要。"))
+        case "fuse":
+            assert said in ("都要。", words_of[0])
+        case _:
+            assert said in words_of
 
 
 @pytest.mark.parametrize(
@@ -153,7 +142,7 @@ async def test_experts_that_all_babble_are_used_as_far_as_they_are(
     sampling = Sampling(max_tokens=2_000)
     timeout_s = limits.get("timeout_s")
     own = {name: limit for name, limit in limits.items() if name != "timeout_s"}
-    async with asking(settings, **own) as client:
+    async with asking(settings, **{**LIMITS, **own}) as client:
         events = await ask(client, LEGAL, join=join, sampling=sampling, timeout_s=timeout_s, **BOTH)
     check_order(events)
     notes = [e for e in events if isinstance(e, Note)]
@@ -173,7 +162,7 @@ async def test_one_that_babbles_beside_one_that_refuses(
     fake_vllm.texts[names["medical"]] = "嗯" * 1_500
     fake_vllm.paces = {names["medical"]: Pace(token_s=0.01)}
     sampling = Sampling(max_tokens=2_000)
-    async with asking(settings) as client:
+    async with asking(settings, **LIMITS) as client:
         answer = await client.chat(
             LEGAL, join=join, sampling=sampling, timeout_s=DEADLINE_S, **BOTH
         )
@@ -192,7 +181,7 @@ async def test_a_draft_has_an_end(
     fake_vllm.max_model_len = 16_384
     # The vote is not over before the babbler is, though the other has answered.
     fake_vllm.logprobs = {names["medical"]: -9.0}
-    async with asking(settings, most_waiting_chars=1_024) as client:
+    async with asking(settings, most_waiting_chars=1_024, **LIMITS) as client:
         events = await ask(client, LEGAL, join=join, sampling=Sampling(max_tokens=8_000), **BOTH)
     assert [(e.expert, e.reason) for e in events if isinstance(e, Note)] == [("legal", "TOO_LONG")]
     check_order(events)
@@ -226,7 +215,7 @@ async def test_nobody_left_is_an_error_with_every_reason(
 ) -> None:
     """Each expert's reason is in the message and the facts."""
     fake_vllm.faults = {names["legal"]: HangUp(), names["medical"]: Refuse(status=500)}
-    async with asking(settings) as client:
+    async with asking(settings, **LIMITS) as client:
         with pytest.raises(NoExpertAnsweredError, match=r"legal: .*medical: ") as caught:
             await client.chat(LEGAL, join=join, **BOTH)
     assert caught.value.metadata["expert.legal"] == "BACKEND_UNAVAILABLE"

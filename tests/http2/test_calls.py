@@ -110,9 +110,7 @@ async def test_an_error_nobody_expected_is_unknown(channel: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["Nothing", "Once/More"])
-async def test_a_method_that_there_is_not_is_unimplemented(
-    channel: Any, name: str
-) -> None:
+async def test_a_method_that_there_is_not_is_unimplemented(channel: Any, name: str) -> None:
     """Whatever is sent to it."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await channel.unary_unary(method(name))(b"x")
@@ -168,9 +166,7 @@ async def test_metadata_is_told(channel: Any, echo: Echo) -> None:
     assert second["left"] is None
 
 
-async def test_a_reader_that_is_slow_holds_its_writer(
-    channel: Any, echo: Echo
-) -> None:
+async def test_a_reader_that_is_slow_holds_its_writer(channel: Any, echo: Echo) -> None:
     """What nobody reads is not written: memory stays as it is."""
     call = channel.unary_stream(method("Much"))(b"")
     await call.read()

@@ -38,7 +38,10 @@ def test_a_port_in_use_is_refused() -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         taken = other.getsockname()[1]
-        with pytest.raises(ConfigError, match=rf"server\.port: cannot listen on 127.0.0.1:{taken}"):
+        with pytest.raises(
+            ConfigError,
+            match=rf"server\.host and server\.port: cannot listen on 127.0.0.1:{taken} ",
+        ):
             Ports(places(settings(server={"port": taken})))
 
 

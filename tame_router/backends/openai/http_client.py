@@ -15,7 +15,8 @@ from tame_router.backends.openai.http_connection import (
 )
 from tame_router.backends.openai.http_faults import our_errors
 from tame_router.backends.openai.http_requests import HttpRequests
-from tame_router.errors import BackendProtocolError, StreamBrokenError
+from tame_router.errors import BackendProtocolError, ConfigError, StreamBrokenError
+from tame_router.host_port import address_fault
 
 KEEP_ALIVE_S: Final = 3.0
 """How long an idle connection is kept. vLLM closes one after 5 s (VLLM_HTTP_TIMEOUT_KEEP_ALIVE),
@@ -117,11 +118,17 @@ class HttpClient:
         api_key: Sent as bearer token; empty: none.
         connect_timeout_s: Longest time to open a connection.
         max_connections: Connections open at once; further requests wait.
+
+    Raises:
+        ConfigError: When nothing can be asked at the address, or the key cannot be sent.
     """
 
     def __init__(
         self, *, base_url: str, api_key: str, connect_timeout_s: float, max_connections: int
     ) -> None:
+        if fault := address_fault(base_url):
+            # The address may hold a password, and is not shown.
+            raise ConfigError(f"the backend's base_url cannot be used: {fault}")
         self._url = urlsplit(base_url.rstrip("/"))
         self._requests = HttpRequests(self._url, api_key)
         self._connect_timeout_s = connect_timeout_s

@@ -91,10 +91,9 @@ async def test_nobody_listening_is_unavailable(client: Callable[..., HttpClient]
 
 async def test_unknown_host_is_unavailable(client: Callable[..., HttpClient]) -> None:
     """A name that cannot be resolved must be an unavailable backend."""
-    for host in ("no-such-host.invalid", f"{'a' * 64}.invalid"):
-        http = client(f"http://{host}/v1")
-        with pytest.raises(BackendUnavailableError, match=r"\(its name is not known\)"):
-            await http.get("models")
+    http = client("http://no-such-host.invalid/v1")
+    with pytest.raises(BackendUnavailableError, match=r"\(its name is not known\)"):
+        await http.get("models")
 
 
 async def test_slow_connect_is_unavailable(client: Callable[..., HttpClient]) -> None:
@@ -175,3 +174,23 @@ async def test_headers_hold_one_line_each(client: Callable[..., HttpClient]) -> 
     for value in ("1\r\nX-Evil: 1", "1\n", "\r"):
         with pytest.raises(ValueError, match="line break"):
             await client("http://127.0.0.1:9/v1").post("x", b"", {"X-Request-Id": value})
+
+
+@pytest.mark.parametrize(
+    ("address", "fault"),
+    [
+        ("http://[::1/v1", "brackets"),
+        ("http://h:abc/v1", "port"),
+        ("ftp://h/v1", "begins neither"),
+        ("http:///v1", "no host"),
+        (f"http://{'a' * 64}.invalid/v1", "its host is no name"),
+        ("http://me:secret@h/v1?x", "a query"),
+    ],
+)
+async def test_an_address_that_cannot_be_asked_is_refused(
+    client: Callable[..., HttpClient], address: str, fault: str
+) -> None:
+    """At once, as an error of ours, and without the password that it may hold."""
+    with pytest.raises(ConfigError, match=f"base_url cannot be used: .*{fault}") as caught:
+        client(address)
+    assert "secret" not in caught.value.message
