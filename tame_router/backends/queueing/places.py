@@ -9,6 +9,7 @@ from tame_router.backends.queueing.fair_queue import FairQueue
 from tame_router.backends.queueing.limit import AdaptiveLimit
 from tame_router.backends.queueing.pace import Pace
 from tame_router.backends.queueing.spec import QueueSpec, QueueWitness
+from tame_router.backends.queueing.standing_queue import StandingQueue
 from tame_router.errors import BackendOverloadedError, DeadlineExceededError
 
 MOST_LENGTHS: Final = 4
@@ -17,6 +18,9 @@ less than a length before them."""
 
 BEGUN: Final = 1_000
 """Priority of what an answer under way still needs; tenants' end at 100."""
+
+_BRIEF_TURNS: Final = 2
+"""How many wait in a queue that stands, at least: a place that becomes free is taken at once."""
 
 _LEAST_RETRY_S: Final = 0.05
 _MOST_RETRY_S: Final = 60.0
@@ -39,6 +43,7 @@ class Places:
         self._witness = witness
         self._queue: FairQueue[asyncio.Future[None]] = FairQueue()
         self._pace = Pace()
+        self._standing = StandingQueue(spec.wait_s)
         self.adaptive = AdaptiveLimit(spec.limit)
         self.under_way = 0
         if witness is not None:
@@ -66,6 +71,19 @@ class Places:
         self.under_way += 1
         return True
 
+    def require_room(self, generation: Generation, now: float) -> None:
+        """Make sure that an answer would be let in now; it takes neither a place nor a turn.
+
+        Args:
+            generation: What is asked.
+            now: When.
+
+        Raises:
+            BackendOverloadedError: When it would not.
+        """
+        if self.under_way >= self.adaptive.value or self._queue:
+            self._let_in(generation, now)
+
     async def turn(self, generation: Generation, now: float) -> None:
         """Wait for a place, and take it.
 
@@ -78,12 +96,12 @@ class Places:
                 limit on the first token, where it took longer than it looked.
             DeadlineExceededError: When the deadline passes first.
         """
-        tenant, priority = generation.tenant, BEGUN if generation.begun else generation.priority
-        until = _until(generation, now)
-        self._let_in(generation, priority, until, now)
+        self._let_in(generation, now)
+        tenant, until = generation.tenant, _until(generation, now)
         place = asyncio.get_running_loop().create_future()
         cost = self._pace.cost_s(tenant) / self._spec.weights.get(tenant, 1.0)
-        turn = self._queue.put(tenant, priority, cost, place)
+        turn = self._queue.put(tenant, _priority(generation), cost, place)
+        self._standing.see(now, waited_in=True)
         try:
             async with asyncio.timeout_at(until):
                 await place
@@ -92,6 +110,7 @@ class Places:
                 self._leave()  # it was given a place in the moment in which it left
             else:
                 self._queue.discard(turn)
+                self._look()
             if isinstance(error, TimeoutError):
                 raise self._given_up(generation) from None
             raise
@@ -117,21 +136,26 @@ class Places:
             if not place.done():  # its caller has left, and has not been told yet
                 self.under_way += 1
                 place.set_result(None)
+        self._look()
 
     def _leave(self) -> None:
         self.under_way -= 1
         self.move()
 
-    def _let_in(
-        self, generation: Generation, priority: int, until: float | None, now: float
-    ) -> None:
+    def _look(self) -> None:
+        """Take note of whether somebody waits."""
+        now = asyncio.get_running_loop().time()
+        self._standing.see(now, waited_in=bool(self._queue))
+
+    def _let_in(self, generation: Generation, now: float) -> None:
         """Refuse at once who would wait in vain, or for too long.
 
         Raises:
             BackendOverloadedError: When somebody would.
         """
-        ahead = self._queue.ahead(generation.tenant, priority)
-        wait_s = self._pace.wait_s(ahead, self.adaptive.value)
+        until = _until(generation, now)
+        ahead = self._queue.ahead(generation.tenant, _priority(generation))
+        wait_s = self._turn_s(ahead)
         if wait_s is not None and until is not None and now + wait_s >= until:
             raise self._refused(
                 "deadline",
@@ -147,18 +171,36 @@ class Places:
             )
         # One of each tenant may wait for as long as a turn takes: where places are held for
         # minutes, whoever asks most often would else find each that becomes free.
-        if wait_s is None or wait_s <= self._spec.wait_s:
+        if wait_s is None or not self._queue.waits(generation.tenant):
             return
-        if self._queue.waits(generation.tenant):
+        if wait_s > (most_s := self._most_wait_s(now)):
             raise self._refused(
                 "wait",
                 "the backend has as much work as it can do, and this answer's turn would come in"
-                f" {wait_s:.2g} s, more than the {self._spec.wait_s:g} s that are waited;",
+                f" {wait_s:.2g} s, more than the {most_s:.2g} s that are waited;",
             )
+
+    def _turn_s(self, ahead: int) -> float | None:
+        """Tell when a turn comes that has so many before it; None: not known yet.
+
+        After the limit has come down nobody is let in until as many have ended.
+        """
+        limit = self.adaptive.value
+        return self._pace.wait_s(ahead + max(self.under_way - limit, 0), limit)
+
+    def _most_wait_s(self, now: float) -> float:
+        """Tell the longest wait that an answer is let in for.
+
+        In a queue that stands nobody waits longer than a first token takes by itself.
+        """
+        usual_s, gap_s = self.adaptive.first_s, self._pace.wait_s(0, self.adaptive.value)
+        if usual_s is None or gap_s is None or not self._standing.stands(now):
+            return self._spec.wait_s
+        return min(max(usual_s, gap_s * _BRIEF_TURNS), self._spec.wait_s)
 
     def _refused(self, why: str, message: str) -> BackendOverloadedError:
         """Give the refusal; it says when those that wait now will have had their turn."""
-        wait_s = self._pace.wait_s(len(self._queue), self.adaptive.value)
+        wait_s = self._turn_s(len(self._queue))
         retry_s = RETRY_AFTER_S if wait_s is None else wait_s
         retry_s = min(max(retry_s, _LEAST_RETRY_S), _MOST_RETRY_S)
         if self._witness is not None:
@@ -177,6 +219,10 @@ class Places:
         return self._refused(
             "deadline", "the answer's turn did not come in the time in which it has to begin;"
         )
+
+
+def _priority(generation: Generation) -> int:
+    return BEGUN if generation.begun else generation.priority
 
 
 def _until(generation: Generation, now: float) -> float | None:
