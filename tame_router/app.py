@@ -105,6 +105,7 @@ async def running(
             router,
             SingleJoin(dispatch),
             Ensemble(dispatch, settings.joins),
+            dispatch=dispatch,
             log_texts=settings.log.texts,
             guarding=settings.guard.simplified,
         )

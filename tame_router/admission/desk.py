@@ -160,6 +160,7 @@ class Desk:
             constraints = constrain(call.model, question.constraints, standing.catalog)
             drawn = catalog.drawn(question.session, constraints.revision)
             question = dataclasses.replace(question, constraints=constraints, catalog=drawn)
+            self._pipeline.require_room(question)
             with self._place():
                 most = self._most_tokens(question)
                 reservation = await self._books.quota.reserve(tenant, most)

@@ -101,7 +101,7 @@ class QueuedAnswer:
             TameError: As `QueuedBackend.open` says.
         """
         places = self._places
-        if not places.free():
+        if not places.free(self._generation.tenant):
             await self._wait()
         places.adaptive.asked(id(self), began=self._began, crowded=places.crowded)
         try:
