@@ -72,7 +72,7 @@ async def probing(address: str, text: str, key: str) -> AsyncIterator[Probe]:
     Args:
         address: The router's gRPC address.
         text: What it asks.
-        key: The API key it asks with.
+        key: The API key it asks with; empty: none.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.overload_probe", address, text),
@@ -97,10 +97,10 @@ def _timed(call: Callable[[], bool]) -> float | None:
 
 def _asker(channel: grpc.Channel, text: str, key: str) -> Callable[[], bool]:
     stream: Any = channel.unary_stream(METHOD, request_serializer=None, response_deserializer=None)
-    request = question(text)
+    request, metadata = question(text), (("x-api-key", key),) if key else ()
 
     def ask() -> bool:
-        call = stream(request, metadata=(("x-api-key", key),), timeout=20)
+        call = stream(request, metadata=metadata, timeout=20)
         try:
             for _ in call:
                 call.cancel()  # it is let in

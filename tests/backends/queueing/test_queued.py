@@ -190,6 +190,8 @@ async def test_who_waits_in_a_queue_that_stands_does_not_wait_long(
         places.require_room(of("a"), loop.time())
         with pytest.raises(BackendOverloadedError, match=r"more than the 0\.03 s that are waited"):
             places.require_room(of("a"), loop.time() + 0.2)
+        assert places.has_room(of("b"), loop.time() + 0.2)
+        assert not places.has_room(of("a"), loop.time() + 0.2)
         assert (places.queued, places.under_way) == (10, 1)
         for task in tasks:
             task.cancel()
