@@ -40,7 +40,7 @@ _WARM: Final = 2.0
 _MODEST: Final = 0.3
 
 
-class _Selector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+class _Selector(selectors.DefaultSelector):
     """Waits for nothing: the clock is moved instead."""
 
     loop: "ModelLoop"

@@ -142,6 +142,8 @@ class Places:
 
     def move(self) -> None:
         """Let in who is next, as far as there are places."""
+        if not self._queue:
+            return
         while self._queue and self.under_way < self.adaptive.value:
             tenant, place = self._queue.pop()
             if not place.done():  # its caller has left, and has not been told yet
