@@ -65,9 +65,13 @@ class Limit(Protocol):
 
     value: int
 
-    def first_token(
-        self, *, began: float, now: float, prompt_chars: int, crowded: bool
-    ) -> float | None:
+    def asked(self, answer: int, *, began: float, crowded: bool) -> None:
+        """Take note of an answer; see `AdaptiveLimit`."""
+
+    def heard(self, answer: int) -> None:
+        """Take note that it has begun."""
+
+    def first_token(self, *, began: float, now: float, prompt_chars: int) -> float | None:
         """Take note of a first token; see `AdaptiveLimit`."""
 
     def ended(self, *, held_s: float, waited_s: float | None) -> None:
@@ -80,40 +84,44 @@ class Fixed:
     def __init__(self) -> None:
         self.value = START
 
-    def first_token(
-        self, *, began: float, now: float, prompt_chars: int, crowded: bool
-    ) -> float | None:
+    def asked(self, answer: int, *, began: float, crowded: bool) -> None:
+        """Learn nothing."""
+
+    def heard(self, answer: int) -> None:
+        """Learn nothing."""
+
+    def first_token(self, *, began: float, now: float, prompt_chars: int) -> float | None:
         """Learn nothing."""
 
     def ended(self, *, held_s: float, waited_s: float | None) -> None:
         """Learn nothing."""
 
 
-class Gradient:
+class Gradient(Fixed):
     """Netflix' Gradient2: the long mean of times to the first token, over the one just seen."""
 
     def __init__(self) -> None:
-        self.value = START
+        super().__init__()
         self._exact = float(START)
         self._long = 0.0
+        self._crowded = False
 
-    def first_token(
-        self, *, began: float, now: float, prompt_chars: int, crowded: bool
-    ) -> float | None:
+    def asked(self, answer: int, *, began: float, crowded: bool) -> None:
+        """Remember whether all places are taken."""
+        self._crowded = crowded
+
+    def first_token(self, *, began: float, now: float, prompt_chars: int) -> float | None:
         """Move with every token."""
         first_s = now - began
         self._long += (first_s - self._long) / 600 if self._long else first_s
         if self._long / first_s > 2:
             self._long *= 0.95
-        if crowded:
+        if self._crowded:
             gradient = max(0.5, min(1.0, 1.5 * self._long / first_s))
             wanted = self._exact * gradient + 4
             self._exact = min(max(self._exact * 0.8 + wanted * 0.2, 8), 1024)
             self.value = round(self._exact)
         return None
-
-    def ended(self, *, held_s: float, waited_s: float | None) -> None:
-        """Learn nothing."""
 
 
 class Halving(Fixed):
@@ -127,17 +135,20 @@ class Halving(Fixed):
         self._exact = float(START)
         self._least_s = math.inf
         self._since = -math.inf
+        self._crowded = False
 
-    def first_token(
-        self, *, began: float, now: float, prompt_chars: int, crowded: bool
-    ) -> float | None:
+    def asked(self, answer: int, *, began: float, crowded: bool) -> None:
+        """Remember whether all places are taken."""
+        self._crowded = crowded
+
+    def first_token(self, *, began: float, now: float, prompt_chars: int) -> float | None:
         """Look at the first token of each round."""
         first_s = now - began
         self._least_s = min(self._least_s, first_s)
         late = first_s > 2 * self._least_s
         if late and began >= self._since:
             self._exact, self._since = max(self._exact * 0.9, 8), now
-        elif crowded and not late:
+        elif self._crowded and not late:
             self._exact = min(self._exact + 1 / self._exact, 1024)
         self.value = round(self._exact)
         return None
@@ -147,7 +158,7 @@ LIMITS: Final[dict[str, Callable[[], Limit]]] = {
     "fixed at 256": Fixed,
     "gradient": Gradient,
     "AIMD": Halving,
-    "this one": lambda: AdaptiveLimit(LimitRules(start=START, most=1024)),
+    "this one": lambda: AdaptiveLimit(LimitRules()),
 }
 
 
@@ -159,7 +170,6 @@ class Answer:
     chars: int
     first_s: float
     writing_s: float
-    crowded: bool
     waited_s: float | None = None
     first_at: float = 0.0
 
@@ -196,11 +206,11 @@ class Simulation:
                 self._free -= self._server.places // 2
                 shrinks_at = math.inf
             if what == "first":
+                self._limit.heard(id(answer))
                 answer.waited_s = self._limit.first_token(
                     began=answer.began,
                     now=self._now,
                     prompt_chars=answer.chars,
-                    crowded=answer.crowded,
                 )
                 self._at(answer.writing_s, "end", answer)
             else:
@@ -221,6 +231,8 @@ class Simulation:
         while self._given < self._limit.value:
             self._given += 1
             answer = self._answer()
+            crowded = self._given >= self._limit.value
+            self._limit.asked(id(answer), began=self._now, crowded=crowded)
             if self._free > 0:
                 self._take(answer)
             else:
@@ -242,7 +254,6 @@ class Simulation:
             chars=8_000 if long else 800,
             first_s=first_s,
             writing_s=server.writing_s * draw.uniform(0.4, 1.6),
-            crowded=self._given >= self._limit.value,
         )
 
     def _at(self, after_s: float, what: str, answer: Answer) -> None:

@@ -2,10 +2,11 @@
 
     python bench/overload.py [--json] [--seconds 15] [--seed 1] [--plot docs/overload.svg]
 
-Three processes: a fake vLLM that writes so many answers at once and takes a set time for each, a
-router as an operator runs it, with keys and records, and this one, which asks at moments drawn
-from a Poisson process and waits for nobody. Offered is half to ten times what the fake can write;
-then a tenant that wants ten times of that beside one that wants three tenths.
+Four processes: a fake vLLM that writes so many answers at once and takes a set time for each, a
+router as an operator runs it, with keys and records, this one, which asks at moments drawn from a
+Poisson process and waits for nobody, and a probe, which times refusals. Offered is half to ten
+times what the fake can write; then a tenant that wants ten times of that beside one that wants
+three tenths.
 """
 
 import argparse
@@ -26,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench.overhead import child
 from bench.overload_load import Caller, Load, Tally, load, percentile
 from bench.overload_plot import write_plot
+from bench.overload_probe import Probe, Probed, probing
 from bench.secured import tame
 from tame_router import app
 from tame_router.config import Settings
@@ -42,10 +44,13 @@ CAPACITY: Final = PLACES / (FIRST_MS + TOKENS * TOKEN_MS) * 1e3
 
 QUEUE: Final[dict[str, Any]] = {
     "wait_s": 0.4,  # two fifths of what an answer takes
-    "limit": {"start": 64, "min": 4, "max": 256, "wait_s": 0.05},
+    "limit": {"min": 4, "max": 256, "wait_s": 0.05},
 }
 FACTORS: Final = (0.5, 0.9, 1.0, 1.5, 2.0, 5.0, 10.0)
 USUAL: Final = 0.9
+USUAL_TIMES: Final = 3
+"""How much longer the usual load is offered: all others are held against its 99th percentile."""
+
 SETTLE_S: Final = 3.0
 TENANTS: Final = ("greedy", "modest")
 MODEST: Final = 0.3
@@ -61,12 +66,11 @@ class Row:
     refused: float
     first_p50: float
     first_p99: float
-    refusal_p50: float
-    refusal_p99: float
+    probed: Probed
     lag_p99: float
 
 
-def row(factor: float, tally: Tally, seconds: float) -> Row:
+def row(factor: float, tally: Tally, probed: Probed, seconds: float) -> Row:
     """Sum one offer up."""
     return Row(
         factor=factor,
@@ -75,8 +79,7 @@ def row(factor: float, tally: Tally, seconds: float) -> Row:
         refused=tally.refused / seconds,
         first_p50=percentile(tally.firsts_ms, 0.5),
         first_p99=percentile(tally.firsts_ms, 0.99),
-        refusal_p50=percentile(tally.refusals_ms, 0.5),
-        refusal_p99=percentile(tally.refusals_ms, 0.99),
+        probed=probed,
         lag_p99=percentile(tally.lags_ms, 0.99),
     )
 
@@ -118,13 +121,21 @@ def served(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
         yield stack.enter_context(router).address, keys
 
 
-async def offers(on: Load, key: str, *, seconds: float, seed: int) -> list[Row]:
-    """Offer each multiple of the capacity in turn."""
+async def offers(on: Load, probe: Probe, key: str, *, seconds: float, seed: int) -> list[Row]:
+    """Offer each multiple of the capacity in turn, and probe those that are too much."""
     rows = []
     for factor in FACTORS:
         caller = Caller(key=key, rate=factor * CAPACITY)
-        (tally,) = await on.offer([caller], seconds=seconds, settle_s=SETTLE_S, seed=seed)
-        rows.append(row(factor, tally, seconds))
+        length_s = seconds * USUAL_TIMES if factor == USUAL else seconds
+        probed = Probed(refusals_ms=[], health_ms=[])
+        async with asyncio.TaskGroup() as group:
+            offered = group.create_task(
+                on.offer([caller], seconds=length_s, settle_s=SETTLE_S, seed=seed)
+            )
+            if factor > 1:
+                probed = await probe.probe(settle_s=SETTLE_S, seconds=length_s)
+        (tally,) = offered.result()
+        rows.append(row(factor, tally, probed, length_s))
         for error, count in tally.errors.most_common(3):
             print(f"{count:>6} × {error}", file=sys.stderr)
     return rows
@@ -151,32 +162,45 @@ async def measure(
     async with load(address, QUESTIONS["legal"][0]) as on:
         warm = Caller(key=keys["greedy"], rate=2 * CAPACITY)
         await on.offer([warm], seconds=SETTLE_S, settle_s=SETTLE_S, seed=seed)
-        rows = await offers(on, keys["greedy"], seconds=seconds, seed=seed)
+        async with probing(address, QUESTIONS["legal"][0], keys["greedy"]) as probe:
+            rows = await offers(on, probe, keys["greedy"], seconds=seconds, seed=seed)
         return rows, await fairness(on, keys, seconds=seconds, seed=seed)
 
 
 def figures(rows: list[Row], kept: tuple[float, float]) -> dict[str, float]:
-    """Give what is promised: over all offers above the usual one, the worst."""
+    """Give what is promised: of first words the worst offer above the usual, of refusals all."""
     usual = next(row.first_p99 for row in rows if row.factor == USUAL)
     over = [row for row in rows if row.factor > USUAL]
     return {
         "goodput_at_10x": round(rows[-1].goodput, 2),
         "best_goodput": round(max(row.goodput for row in rows), 2),
         "ttft_p99_ratio": round(max(row.first_p99 for row in over) / usual, 2),
-        "refusal_ms_p99": round(max(row.refusal_p99 for row in over), 2),
+        "refusal_ms_p99": round(percentile(all_of(over, "refusals_ms"), 0.99), 2),
+        "refusal_ms_p50": round(percentile(all_of(over, "refusals_ms"), 0.5), 2),
+        "health_ms_p99": round(percentile(all_of(over, "health_ms"), 0.99), 2),
         "modest_kept": round(kept[1] / kept[0], 3),
     }
+
+
+def all_of(rows: list[Row], what: str) -> list[float]:
+    """Give the times that were probed in all offers."""
+    return [took_ms for row in rows for took_ms in getattr(row.probed, what)]
 
 
 def show(rows: list[Row], kept: tuple[float, float]) -> None:
     """Print the table."""
     print(f"capacity {CAPACITY:.0f} answers/s; load {os.getloadavg()[0]:.1f}")
-    print("offered   answers/s  refused/s  first word ms p50  p99  refusal ms p50  p99  lag p99")
+    print(
+        "offered   answers/s  refused/s  first word ms p50  p99  refusal ms p50  p99"
+        "  health ms p50  p99  lag p99"
+    )
     for one in rows:
+        refusals, health = one.probed.refusals_ms, one.probed.health_ms
         print(
             f"{one.factor:>6.1f}× {one.goodput:>11.1f} {one.refused:>10.1f} {one.first_p50:>17.0f}"
-            f" {one.first_p99:>5.0f} {one.refusal_p50:>14.1f} {one.refusal_p99:>5.1f}"
-            f" {one.lag_p99:>7.1f}"
+            f" {one.first_p99:>5.0f} {percentile(refusals, 0.5):>14.1f}"
+            f" {percentile(refusals, 0.99):>5.1f} {percentile(health, 0.5):>13.1f}"
+            f" {percentile(health, 0.99):>5.1f} {one.lag_p99:>7.1f}"
         )
     print(f"a modest tenant: {kept[0]:.1f} answers/s alone, {kept[1]:.1f} beside a greedy one")
 

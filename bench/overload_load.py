@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import grpc.aio
 
 from tame_router.v1 import chat_pb2, decision_pb2, router_service_pb2
 
-_METHOD = "/tame_router.v1.RouterService/StreamChat"
+METHOD: Final = "/tame_router.v1.RouterService/StreamChat"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,7 +25,6 @@ class Tally:
         answered: Answers that came whole.
         refused: Answers that were refused for want of room.
         firsts_ms: Times to the first word of those that came.
-        refusals_ms: Times to the refusal of the others.
         errors: Whatever else went wrong, by its message.
         lags_ms: How much later than drawn each was asked for, which is this program's own fault.
     """
@@ -34,7 +33,6 @@ class Tally:
     answered: int = 0
     refused: int = 0
     firsts_ms: list[float] = field(default_factory=list)
-    refusals_ms: list[float] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
     lags_ms: list[float] = field(default_factory=list)
 
@@ -63,13 +61,9 @@ class Load:
     """
 
     def __init__(self, channel: grpc.aio.Channel, text: str) -> None:
-        request = router_service_pb2.StreamChatRequest(
-            messages=[chat_pb2.Message(role=chat_pb2.ROLE_USER, content=text)],
-            constraints=decision_pb2.Constraints(join=decision_pb2.JOIN_SINGLE),
-        )
-        self._request = request.SerializeToString()
+        self._request = question(text)
         self._stream: Any = channel.unary_stream(
-            _METHOD,
+            METHOD,
             request_serializer=None,
             response_deserializer=router_service_pb2.StreamChatResponse.FromString,
         )
@@ -127,12 +121,20 @@ class Load:
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
                 tally.refused += 1
-                tally.refusals_ms.append((loop.time() - begun) * 1e3)
             else:
                 tally.errors[f"{error.code().name}: {error.details()}"] += 1
             return
         tally.answered += 1
         tally.firsts_ms.append((first - begun) * 1e3)
+
+
+def question(text: str) -> bytes:
+    """Give the request that asks one expert."""
+    request = router_service_pb2.StreamChatRequest(
+        messages=[chat_pb2.Message(role=chat_pb2.ROLE_USER, content=text)],
+        constraints=decision_pb2.Constraints(join=decision_pb2.JOIN_SINGLE),
+    )
+    return request.SerializeToString()
 
 
 @asynccontextmanager

@@ -90,7 +90,7 @@ async def refusal_us() -> float:
     """Give the CPU time of one refusal, where a thousand wait."""
     spec = QueueSpec(limit=LimitRules(start=1, least=1, most=1), length=WAITING)
     places = Places(spec)
-    places.free()
+    places.free("")
     asked, now = generation(), asyncio.get_running_loop().time()
     async with asyncio.TaskGroup() as group:
         waiting = [group.create_task(places.turn(asked, now)) for _ in range(WAITING)]

@@ -111,6 +111,8 @@ async def running(
             router,
             SingleJoin(dispatch, substitution),
             Ensemble(dispatch, settings.joins),
+            # Where others answer for a backend that is full, nobody is refused before it was asked.
+            dispatch=None if settings.fallback.on_overload else dispatch,
             log_texts=settings.log.texts,
             guarding=settings.guard.simplified,
             substitution=substitution,

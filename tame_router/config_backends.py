@@ -83,7 +83,7 @@ class HedgeSettings(Section):
 class LimitSettings(Section):
     """How many answers a backend writes at once; see overload.md."""
 
-    start: int = Field(256, ge=1, description="Answers at once before anything is known.")
+    start: int = Field(32, ge=1, description="Answers at once before anything is known.")
     min: int = Field(8, ge=1, description="Fewest; the same as max: it does not move.")
     max: int = Field(1024, ge=1, description="Most.")
     wait_s: float = Field(

@@ -166,6 +166,7 @@ class Desk:
             constraints = constrain(call.model, question.constraints, standing.catalog)
             drawn = catalog.drawn(question.session, constraints.revision)
             question = _settled(question, constraints, drawn)
+            self._pipeline.require_room(question)
             with self._places:
                 most = self._most_tokens(question, prompt_tokens)
                 reservation = await self._books.quota.reserve(tenant, most)

@@ -1,12 +1,14 @@
 """Open one expert's stream: its prompt, its sampling, its live revision, its backend."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 
 from tame_router.answering.prompt import compose
 from tame_router.answering.question import Question
 from tame_router.backends.backend import Backend, Generation, Piece
+from tame_router.backends.queueing.queued import QueuedBackend
 from tame_router.catalog.expert import Expert
 from tame_router.chat import Format, Sampling, Shape, ToolMode
 
@@ -45,6 +47,26 @@ class Dispatch:
             begun=question.begun,
         )
         return self.backends[expert.backend].open(generation)
+
+    def require_room(self, names: Iterable[str], question: Question) -> None:
+        """Make sure that one of some backends would let a question in now. Nothing is held for it.
+
+        Args:
+            names: The backends.
+            question: What would be asked.
+
+        Raises:
+            BackendOverloadedError: When none would; it is the first one's.
+        """
+        full: QueuedBackend | None = None
+        now = asyncio.get_running_loop().time()
+        for name in names:
+            backend = self.backends[name]
+            if not isinstance(backend, QueuedBackend) or backend.places.has_room(question, now):
+                return
+            full = full or backend
+        if full is not None:
+            full.places.require_room(question, now)
 
 
 def _sampling(expert: Expert, question: Question) -> Sampling:

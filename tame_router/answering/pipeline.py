@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tame_router.answering.course import Spoken
+from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.ensemble import Ensemble
 from tame_router.answering.event import DecisionMade, ExpertFinish, Final
 from tame_router.answering.guard import Guard, prepare
@@ -15,7 +16,7 @@ from tame_router.answering.plan import Plan, make_plan
 from tame_router.answering.question import Question, may_use
 from tame_router.answering.substitution import Substitution, Vacancy
 from tame_router.answering.transcript import Transcript
-from tame_router.catalog.expert import Catalog
+from tame_router.catalog.expert import Catalog, Expert
 from tame_router.catalog.live import LiveCatalog
 from tame_router.chat import FinishReason, Format, Guarding, Message, Shape, Usage
 from tame_router.errors import TameError
@@ -36,6 +37,7 @@ class Pipeline:
         router: Decides who answers.
         join: Has the lead answer alone.
         ensemble: Makes one answer of several experts'; None: the lead always answers alone.
+        dispatch: Knows which backends have room; None: nobody is refused before it is asked for.
         log_texts: Write questions and answers to the log.
         guarding: What is done about Simplified Chinese in answers.
         substitution: Has others answer where none of several experts did; None: nobody does.
@@ -48,6 +50,7 @@ class Pipeline:
         join: LeadAlone,
         ensemble: Ensemble | None = None,
         *,
+        dispatch: Dispatch | None = None,
         log_texts: bool = False,
         guarding: Guarding = Guarding.OFF,
         substitution: Substitution | None = None,
@@ -56,6 +59,7 @@ class Pipeline:
         self._router = router
         self._join = join
         self._ensemble = ensemble
+        self._dispatch = dispatch
         self._log_texts = log_texts
         self._guarding = guarding
         self._substitution = substitution
@@ -109,6 +113,21 @@ class Pipeline:
             experts.expert(decision.lead).require(constraints.revision)
         return decision
 
+    def require_room(self, question: Question) -> None:
+        """Refuse a question that no backend would let in now, before anything is done for it.
+
+        Raises:
+            BackendOverloadedError: When none would, or not that of the expert that it names.
+        """
+        if self._dispatch is None:
+            return
+        experts, pin = (question.catalog or self._live.current).experts, question.constraints.pin
+        # One that the caller may not see is to look like one that is not there.
+        seen = question.visible is None or pin in question.visible
+        named = experts.get(pin) if seen else None
+        names = (named.backend,) if named else self._dispatch.backends
+        self._dispatch.require_room(names, question)
+
     async def answer(self, question: Question, emit: Emit) -> None:
         """Answer a question, event by event.
 
@@ -132,11 +151,13 @@ class Pipeline:
         plan = self._plan(catalog, decision, question, clock())
         if self._log_texts:
             emit = Transcript(question, emit).emit
+        experts = [catalog.expert(chosen.expert) for chosen in decision.experts]
+        # Before the first event: a refusal is worth most where it is quick.
+        self._require_room(experts, question)
         guard = Guard(self._guarding, catalog, question, emit)
         emit = guard.emit
         steps = plan.planned if plan else ()
         await emit(DecisionMade(answer_id=question.answer_id, decision=decision, steps=steps))
-        experts = [catalog.expert(chosen.expert) for chosen in decision.experts]
         finishes: Sequence[ExpertFinish]
         try:
             if plan and self._ensemble:
@@ -148,9 +169,7 @@ class Pipeline:
                 reason = finishes[0].finish_reason
         except TameError as error:
             await guard.flush()
-            # For the caller and for the log: who was asked when it failed.
-            error.metadata.setdefault("expert", experts[0].name)
-            error.metadata.setdefault("revision", experts[0].live_revision)
+            _name(error, experts[0])
             raise
         final = Final(
             finish_reason=reason,
@@ -188,6 +207,20 @@ class Pipeline:
             )
             finish = await self._substitution.fill(vacancy)
             return (finish,), finish.finish_reason
+
+    def _require_room(self, experts: Sequence[Expert], question: Question) -> None:
+        """Refuse a question that none of its experts would be asked.
+
+        Raises:
+            BackendOverloadedError: When none would.
+        """
+        if self._dispatch is None:
+            return
+        try:
+            self._dispatch.require_room({e.backend: None for e in experts}, question)
+        except TameError as error:
+            _name(error, experts[0])
+            raise
 
     def _rules(self, joins: frozenset[str], shape: Shape) -> JoinRules:
         """Say what holds for the joins of a question."""
@@ -229,6 +262,12 @@ class Pipeline:
             settings,
             left_s=None if question.deadline is None else question.deadline - now,
         )
+
+
+def _name(error: TameError, expert: Expert) -> None:
+    """Say, for the caller and for the log, who was asked when it failed."""
+    error.metadata.setdefault("expert", expert.name)
+    error.metadata.setdefault("revision", expert.live_revision)
 
 
 def _log(

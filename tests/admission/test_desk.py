@@ -12,10 +12,14 @@ from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.event import Delta, Event, Final
 from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.single import SingleJoin
+from tame_router.backends.queueing.limit import LimitRules
+from tame_router.backends.queueing.queued import QueuedBackend
+from tame_router.backends.queueing.spec import QueueSpec
 from tame_router.catalog.expert import Catalog
 from tame_router.catalog.live import LiveCatalog
 from tame_router.chat import Usage
 from tame_router.errors import (
+    BackendOverloadedError,
     ExpertNotFoundError,
     NoExpertError,
     OverloadedError,
@@ -100,6 +104,22 @@ def breaking(kind: type[Event], error: BaseException) -> Callable[[Event], Await
 
 
 TENANT = Tenant(name="factory", read=ALL)
+
+
+async def test_where_there_is_no_room_nothing_is_set_aside(
+    catalog: Catalog, router: Router
+) -> None:
+    """A refusal for want of room is recorded, and asks nothing of the quota."""
+    spec = QueueSpec(limit=LimitRules(start=1, least=1, most=1), length=0)
+    backend, quota, journal = QueuedBackend(Recording(), spec), Counted(), Kept()
+    dispatch, live = Dispatch({"local": backend}), LiveCatalog(catalog)
+    pipeline = Pipeline(live, router, SingleJoin(dispatch), dispatch=dispatch)
+    desk = Desk(live, pipeline, Books(quota=quota, journal=journal))
+    backend.places.free("other")
+    with pytest.raises(BackendOverloadedError):
+        await desk.answer(asks(calls(TENANT), TEXT), ignore)
+    assert not quota.reserved
+    assert [record.outcome for record in journal.records] == ["BACKEND_OVERLOADED"]
 
 
 async def test_real_use_is_settled_and_recorded(scene: Scene) -> None:

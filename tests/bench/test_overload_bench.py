@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import limit_choice, overload
+from bench import limit_choice, overload, overload_model
 from bench.overload_load import Caller, Tally, load, percentile
 from bench.overload_plot import write_plot
+from bench.overload_probe import Probed, probing
 from tame_router import app
 from tame_router.backends.queueing.limit import LimitRules
 from tame_router.backends.queueing.queued import QueuedBackend
@@ -21,7 +22,7 @@ from tame_router.errors import BackendOverloadedError
 from tests.fakes.generations import generation, read
 from tests.fakes.vllm import BASE_MODEL, FakeVllm
 from tests.fakes.vllm_script import Pace
-from tests.router_fixture import changed
+from tests.router_fixture import changed, next_chat
 from tests.small_experts import QUESTIONS
 
 pytestmark = pytest.mark.anyio
@@ -45,10 +46,41 @@ async def test_every_answer_is_given_or_refused(settings: Settings, fake_vllm: F
             assert tally.answered
             assert tally.answered + tally.refused == tally.asked, tally.errors
             assert len(tally.firsts_ms) == tally.answered
-            assert len(tally.refusals_ms) == tally.refused
             asked.append(tally.asked)
     assert asked[0] == asked[1]
     assert fake_vllm.slots.taken == 0
+
+
+async def test_refusals_are_timed_by_another_process(
+    settings: Settings, fake_vllm: FakeVllm
+) -> None:
+    """Where there is no room each refusal is timed, and beside it a call that asks little."""
+    fake_vllm.frozen = True
+    queue = {"length": 0, "limit": {"start": 1, "min": 1, "max": 1}}
+    text = QUESTIONS["legal"][0]
+    async with (
+        app.running(changed(settings, local={"queue": queue})) as address,
+        load(address, text) as on,
+        probing(address, text, "") as probe,
+        asyncio.TaskGroup() as group,
+    ):
+        group.create_task(on._ask(Caller(rate=1), Tally()))
+        await next_chat(fake_vllm)
+        probed = await probe.probe(settle_s=0.0, seconds=0.3)
+        fake_vllm.frozen = False
+    assert len(fake_vllm.chats) == 1
+    assert len(probed.refusals_ms) == len(probed.health_ms) > 0
+    assert min(probed.refusals_ms + probed.health_ms) > 0
+
+
+def test_overload_is_simulated() -> None:
+    """Ten times the capacity: the server is kept busy, and nobody that is let in waits long."""
+    server = overload_model.SERVERS["the bench's"]
+    figures = overload_model.run(server, seconds=20, seed=0)
+    assert figures == overload_model.run(server, seconds=20, seed=0)
+    assert figures["10x"] >= 0.9
+    assert figures["10x_p99_ratio"] <= 2.0
+    assert figures["modest_kept"] >= 0.6
 
 
 async def test_a_greedy_tenant_takes_nothing_from_a_modest_one(fake_vllm: FakeVllm) -> None:
@@ -96,13 +128,16 @@ def test_figures_are_the_worst_of_all_offers() -> None:
     """What is promised is held against every offer above the usual one."""
     usual = Tally(asked=180, answered=180, firsts_ms=[100.0] * 180)
     over = Tally(asked=2_000, answered=190, refused=1_810, firsts_ms=[150.0] * 190)
-    over.refusals_ms = [2.0] * 1_000 + [4.0] * 810
-    rows = [overload.row(overload.USUAL, usual, 10), overload.row(10, over, 10)]
+    none = Probed(refusals_ms=[], health_ms=[])
+    probed = Probed(refusals_ms=[2.0] * 600 + [4.0] * 400, health_ms=[1.0] * 1_000)
+    rows = [overload.row(overload.USUAL, usual, none, 10), overload.row(10, over, probed, 10)]
     assert overload.figures(rows, (6.0, 5.4)) == {
         "goodput_at_10x": 19.0,
         "best_goodput": 19.0,
         "ttft_p99_ratio": 1.5,
         "refusal_ms_p99": 4.0,
+        "refusal_ms_p50": 2.0,
+        "health_ms_p99": 1.0,
         "modest_kept": 0.9,
     }
 

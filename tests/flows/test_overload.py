@@ -90,7 +90,7 @@ async def test_an_http_caller_is_told_when_to_come_back(
 async def test_who_waits_is_answered(settings: Settings, fake_vllm: FakeVllm) -> None:
     """Within the queue everybody is answered, one after the other."""
     fake_vllm.slots.most = 1
-    async with served(settings) as client, asyncio.TaskGroup() as group:
+    async with served(settings, wait_s=60) as client, asyncio.TaskGroup() as group:
         answers = [group.create_task(client.chat(LEGAL)) for _ in range(8)]
     assert all(answer.result().content for answer in answers)
     assert len(fake_vllm.chats) == 8
@@ -125,7 +125,7 @@ async def test_joins_need_no_two_places(
     settings: Settings, fake_vllm: FakeVllm, names: dict[str, str], join: str
 ) -> None:
     """Six joins at once before one place: all are answered, one step after the other."""
-    async with served(settings, length=64) as client, asyncio.TaskGroup() as group:
+    async with served(settings, length=64, wait_s=60) as client, asyncio.TaskGroup() as group:
         answers = [group.create_task(ask(client, LEGAL, join=join, **BOTH)) for _ in range(6)]
     for answer in answers:
         check_order(answer.result())

@@ -62,9 +62,9 @@ class FairQueue(Generic[Item]):
         """Tell how many wait."""
         return self._length
 
-    def waits(self, tenant: str) -> bool:
-        """Tell whether something of a tenant waits."""
-        return tenant in self._tenants
+    def waits(self, tenant: str) -> int:
+        """Tell how much of a tenant's waits."""
+        return self._tenants.get(tenant, 0)
 
     def ahead(self, tenant: str, priority: int) -> int:
         """Tell how many would be before the next of a tenant."""

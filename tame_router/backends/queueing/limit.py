@@ -6,11 +6,15 @@ wait is the share of them that is waiting (Little's law), so one look tells how 
 
     places = limit × writing time / (waiting time + writing time)
 
+Until it has been too many once, the limit grows fast where it is reached, as TCP's window does in
+its slow start. Then it goes to the places that were found, and beyond them in small steps.
+
 Source: TCP Vegas counts packets in queues the same way (Brakmo, Peterson, 1995). The writing time
 stands in the sum whole, and is taken for what it is: long answers lower nothing.
 """
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from tame_router.backends.queueing.first_token import PERIOD_S, FirstTokens
@@ -18,11 +22,14 @@ from tame_router.backends.queueing.first_token import PERIOD_S, FirstTokens
 SAMPLES: Final = 16
 """First tokens that are looked at together."""
 
-TOLERATED: Final = 0.1
+TOLERATED: Final = 0.05
 """Share of the answers in the server that may wait there, so that no place stays empty."""
 
 _QUARTER: Final = SAMPLES // 4  # three in four wait this long: a cold adapter is no queue
+_FIRST_GROWTH: Final = 0.5  # until it was too many once
 _GROWTH: Final = 0.05
+_BEYOND: Final = 0.005  # past the places that were found in the last period
+_BACK: Final = 0.1  # what a server that refuses is given less than it had
 _SPARE: Final = 0.95  # a little below what was found, so that the server's queue empties
 _LEAST_FACTOR: Final = 0.5
 _MEMORY: Final = 1 / 16
@@ -39,7 +46,7 @@ class LimitRules:
         wait_s: Waiting in the server that is no reason to lower it, ≥ 0.
     """
 
-    start: int = 256
+    start: int = 32
     least: int = 8
     most: int = 1024
     wait_s: float = 0.5
@@ -62,32 +69,51 @@ class AdaptiveLimit:
         self._since = float("-inf")
         self._looked_at: float | None = None
         self._back_to: float | None = None
+        self._found: float | None = None
+        self._found_at = float("-inf")
+        self._usual_s: float | None = None
+        self._silent: dict[int, float] = {}
         self.value = rules.start
 
-    def first_token(
-        self, *, began: float, now: float, prompt_chars: int, crowded: bool
-    ) -> float | None:
+    @property
+    def first_s(self) -> float | None:
+        """Mean time to the first token that is not waiting, in seconds; None: not known yet."""
+        return self._usual_s
+
+    def asked(self, answer: int, *, began: float, crowded: bool) -> None:
+        """Take note that the backend has been asked for an answer.
+
+        Args:
+            answer: Its number; no other answer under way has the same.
+            began: When; never before that of an earlier call.
+            crowded: As many answers as may are under way with it.
+        """
+        self._silent[answer] = began
+        self._crowded = self._crowded or crowded
+
+    def heard(self, answer: int) -> None:
+        """Take note that an answer has its first token, or never will."""
+        self._silent.pop(answer, None)
+
+    def first_token(self, *, began: float, now: float, prompt_chars: int) -> float | None:
         """Take note of an answer's first token.
 
         Args:
             began: When the backend was asked for it.
             now: When it came.
             prompt_chars: Length of its prompt.
-            crowded: As many answers as may were under way when it began.
 
         Returns:
             How long it waited in the server, in seconds; None where that is not known.
         """
         waited_s = self._first_tokens.waited_s(now, prompt_chars, now - began)
+        if waited_s is not None:
+            self._usual_s = _moved(self._usual_s, now - began - waited_s)
         if waited_s is None or began < self._since:
             return waited_s  # it met the server as it was under another limit
-        self._crowded = self._crowded or crowded
         self._waits.append(waited_s)
         if len(self._waits) >= SAMPLES:
-            if self._writing_s is None:  # no answer has ended yet
-                self._begin(now)
-            else:
-                self._look(now, self._writing_s)
+            self._look(now)
         return waited_s
 
     def ended(self, *, held_s: float, waited_s: float | None) -> None:
@@ -97,11 +123,7 @@ class AdaptiveLimit:
             held_s: How long it was with the backend.
             waited_s: How much of that it waited there, as `first_token` said.
         """
-        writing_s = max(held_s - (waited_s or 0.0), 1e-3)
-        known_s = self._writing_s
-        self._writing_s = (
-            writing_s if known_s is None else known_s + _MEMORY * (writing_s - known_s)
-        )
+        self._writing_s = _moved(self._writing_s, max(held_s - (waited_s or 0.0), 1e-3))
 
     def refused(self, *, began: float, now: float, under_way: int) -> None:
         """Take note that the backend said it has too much work, or none of its words came in time.
@@ -112,26 +134,59 @@ class AdaptiveLimit:
             under_way: Answers it had, this one among them.
         """
         if began >= self._since:
-            self._back_to = None
-            self._set(min(self._exact, under_way) * (1 - TOLERATED), now)
+            places = min(self._exact, under_way) * (1 - _BACK)
+            self._lower(places, places, now)
 
-    def _look(self, now: float, writing_s: float) -> None:
+    def _look(self, now: float) -> None:
         """Decide what the last first tokens say."""
-        wait_s = sorted(self._waits)[_QUARTER]
+        wait_s, writing_s = sorted(self._waits)[_QUARTER], self._writing_s
+        if writing_s is None:  # no answer has ended yet, so the share is not known
+            if wait_s <= self._rules.wait_s / 2:
+                self._grow(now)
+            self._begin(now)
+            return
         waiting = wait_s / (wait_s + writing_s)
-        crowded = self._crowded
         if wait_s > self._rules.wait_s and waiting > TOLERATED:
-            self._back_to = None
-            self._set(self._exact * max((1 - waiting) * _SPARE, _LEAST_FACTOR), now)
+            places = self._exact * (1 - waiting)
+            self._lower(places, max(places * _SPARE, self._exact * _LEAST_FACTOR), now)
         elif self._back_to is not None:
             back_to, self._back_to = self._back_to, None
             self._set(back_to, now)
-        elif crowded and self._due(now):
+        elif self._crowded and self._due(now):
             self._look_closer(now, writing_s)
-        elif crowded and (wait_s <= self._rules.wait_s / 2 or waiting <= TOLERATED / 2):
-            self._set(self._exact + max(1.0, self._exact * _GROWTH), now)
+        elif wait_s <= self._rules.wait_s / 2 or waiting <= TOLERATED / 2:
+            self._grow(now)
+        self._begin(now)
+
+    def _lower(self, places: float, exact: float, now: float) -> None:
+        self._back_to = None
+        self._found, self._found_at = places, now
+        self._set(exact, now)
+
+    def _grow(self, now: float) -> None:
+        """Grow, where all places were taken, and no more wait than may."""
+        if not self._crowded or self._many_silent(now):
+            return
+        exact, found = self._exact, self._found
+        if found is None:
+            self._set(exact * (1 + _FIRST_GROWTH), now)
+        elif now - self._found_at >= PERIOD_S:
+            self._set(exact + max(1.0, exact * _GROWTH), now)
+        elif exact < found - 1:
+            self._set(min(exact + max(1.0, exact * _GROWTH), found), now)
         else:
-            self._begin(now)
+            self._set(exact + max(1.0, exact * _BEYOND), now)
+
+    def _many_silent(self, now: float) -> bool:
+        """Tell whether more answers than may are without a first token for too long.
+
+        Those that wait say so last: of the first tokens after a change those come first that
+        found a place.
+        """
+        late_s = (self._usual_s or 0.0) + self._rules.wait_s
+        most = int(self._exact * TOLERATED)
+        began = next(islice(self._silent.values(), most, None), now)
+        return now - began > late_s
 
     def _due(self, now: float) -> bool:
         if self._looked_at is None:
@@ -155,3 +210,7 @@ class AdaptiveLimit:
         self._since = now
         self._waits.clear()
         self._crowded = False
+
+
+def _moved(mean: float | None, value: float) -> float:
+    return value if mean is None else mean + _MEMORY * (value - mean)

@@ -74,7 +74,6 @@ class QueuedAnswer:
     __slots__ = (
         "_backend",
         "_began",
-        "_crowded",
         "_generation",
         "_loop",
         "_next",
@@ -90,7 +89,6 @@ class QueuedAnswer:
         self._generation = generation
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
-        self._crowded = False
         self._spoke = False
         self._waited_s: float | None = None
         self._opened: AbstractAsyncContextManager[AsyncIterator[Piece]]
@@ -103,9 +101,9 @@ class QueuedAnswer:
             TameError: As `QueuedBackend.open` says.
         """
         places = self._places
-        if not places.free():
+        if not places.free(self._generation.tenant):
             await self._wait()
-        self._crowded = places.crowded
+        places.adaptive.asked(id(self), began=self._began, crowded=places.crowded)
         try:
             self._opened = self._backend.open(self._generation)
             self._next = await self._opened.__aenter__()
@@ -142,11 +140,12 @@ class QueuedAnswer:
         piece = await self._next.__anext__()
         if piece.text or piece.tool_calls or piece.logprobs:
             self._spoke = True
-            self._waited_s = self._places.adaptive.first_token(
+            adaptive = self._places.adaptive
+            adaptive.heard(id(self))
+            self._waited_s = adaptive.first_token(
                 began=self._began,
                 now=self._loop.time(),
                 prompt_chars=sum(len(turn.content) for turn in self._generation.messages),
-                crowded=self._crowded,
             )
             self._places.move()  # there may be more of them now
         return piece
@@ -164,8 +163,10 @@ class QueuedAnswer:
         held_s = now - self._began
         if self._spoke:
             places.adaptive.ended(held_s=held_s, waited_s=self._waited_s)
-        elif error is not None and _too_busy(error):
-            places.adaptive.refused(began=self._began, now=now, under_way=places.under_way)
+        else:
+            places.adaptive.heard(id(self))
+            if error is not None and _too_busy(error):
+                places.adaptive.refused(began=self._began, now=now, under_way=places.under_way)
         failed = error is not None and not self._spoke
         places.end(self._generation.tenant, held_s, failed=failed)
 

@@ -1,4 +1,4 @@
-"""What a queue before a backend is made of, and whom it tells what happens in it. Values only."""
+"""What a queue before a backend is made of, who asks there, and whom it tells. Values only."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +24,34 @@ class QueueSpec:
     length: int = 256
     wait_s: float = 2.0
     weights: Mapping[str, float] = field(default_factory=dict)
+
+
+class Applicant(Protocol):
+    """What of an answer says whether it is let in: a question has it, and a generation."""
+
+    @property
+    def tenant(self) -> str:
+        """Who asks."""
+
+    @property
+    def priority(self) -> int:
+        """Who goes first: higher before lower."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether others have written for the answer already."""
+
+    @property
+    def deadline(self) -> float | None:
+        """Point on the event loop's clock by which all of it is to be there."""
+
+    @property
+    def begin_by(self) -> float | None:
+        """Point by which its first token is."""
+
+    @property
+    def first_token_timeout_s(self) -> float | None:
+        """Longest wait for that token."""
 
 
 class QueueWitness(Protocol):

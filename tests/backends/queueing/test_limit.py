@@ -18,7 +18,7 @@ class Answers:
     def __init__(self, **rules: float) -> None:
         self.limit = AdaptiveLimit(LimitRules(**rules))  # type: ignore[arg-type]
         self.now = 1_000.0
-        self.tell(FIRST_S, times=LEARNT)
+        self.tell(FIRST_S, times=LEARNT, crowded=False)
         self.limit.ended(held_s=FIRST_S + WRITING_S, waited_s=0.0)
 
     def tell(
@@ -26,8 +26,11 @@ class Answers:
     ) -> int:
         """Let answers begin whose first token takes so long, and give the limit then."""
         began, self.now = self.now, self.now + first_s
-        for _ in range(times):
-            self.limit.first_token(began=began, now=self.now, prompt_chars=chars, crowded=crowded)
+        for number in range(times):
+            self.limit.asked(-1 - number, began=began, crowded=crowded)
+        for number in range(times):
+            self.limit.heard(-1 - number)
+            self.limit.first_token(began=began, now=self.now, prompt_chars=chars)
         return self.limit.value
 
 
@@ -66,8 +69,8 @@ def test_a_little_waiting_lowers_nothing(first_s: float) -> None:
 
 
 def test_a_few_that_wait_lower_nothing() -> None:
-    """A tenth of the answers may wait in the server, which keeps all its places busy."""
-    assert Answers(start=100, wait_s=0.0).tell(FIRST_S + WRITING_S / 10) == 100
+    """A twentieth of the answers may wait in the server, which keeps all its places busy."""
+    assert Answers(start=100, wait_s=0.0).tell(FIRST_S + WRITING_S / 20) == 100
 
 
 def test_long_answers_lower_nothing() -> None:
@@ -92,7 +95,7 @@ def test_cold_adapters_lower_nothing() -> None:
         began, answers.now = answers.now, answers.now + FIRST_S + 3
         for number in range(SAMPLES):
             at = answers.now if number % 3 == 0 else began + FIRST_S
-            answers.limit.first_token(began=began, now=at, prompt_chars=500, crowded=True)
+            answers.limit.first_token(began=began, now=at, prompt_chars=500)
     assert answers.limit.value == 100
 
 
@@ -100,7 +103,45 @@ def test_it_grows_only_where_it_is_reached() -> None:
     """Quick answers of a service with little to do say nothing of what more would do."""
     answers = Answers(start=100)
     assert answers.tell(FIRST_S, crowded=False) == 100
-    assert answers.tell(FIRST_S) == 105
+    assert answers.tell(FIRST_S) == 150
+
+
+def test_it_grows_fast_until_it_was_too_many() -> None:
+    """From a low beginning a large server is full after a few looks, though no answer has ended."""
+    limit, now = AdaptiveLimit(LimitRules(start=32)), 0.0
+    for _ in range(6):
+        for number in range(SAMPLES):
+            limit.asked(number, began=now, crowded=number == SAMPLES - 1)
+        for number in range(SAMPLES):
+            limit.heard(number)
+            limit.first_token(began=now, now=now + FIRST_S, prompt_chars=500)
+        now += FIRST_S
+    assert limit.value > 200
+
+
+def test_it_goes_back_to_what_it_found() -> None:
+    """Below the places that were found it grows by a twentieth, beyond them by single steps."""
+    answers = Answers(start=100)
+    answers.tell(FIRST_S + (FIRST_S + WRITING_S) / 2)
+    assert [answers.tell(FIRST_S) for _ in range(4)] == [66, 67, 68, 69]
+    answers.now += PERIOD_S
+    answers.tell(FIRST_S)  # is looked at closer
+    answers.tell(FIRST_S)
+    assert answers.tell(FIRST_S) == 73
+
+
+@pytest.mark.parametrize(("silent", "grown"), [(5, 150), (6, 100)])
+def test_those_that_wait_still_keep_it_from_growing(silent: int, grown: int) -> None:
+    """First come the tokens of answers that found a place; the others count before they speak."""
+    answers = Answers(start=100, wait_s=1.0)
+    for number in range(silent):
+        answers.limit.asked(number, began=answers.now - 10.0, crowded=False)
+    for number in range(silent, 30):
+        answers.limit.asked(number, began=answers.now, crowded=False)
+    assert answers.tell(FIRST_S) == grown
+    for number in range(30):
+        answers.limit.heard(number)
+    assert answers.tell(FIRST_S) > grown
 
 
 def test_what_began_before_a_change_does_not_count() -> None:
@@ -109,7 +150,7 @@ def test_what_began_before_a_change_does_not_count() -> None:
     lowered = answers.tell(FIRST_S + WRITING_S)
     before = answers.now - 1.0
     for _ in range(SAMPLES * 3):
-        answers.limit.first_token(began=before, now=answers.now, prompt_chars=500, crowded=True)
+        answers.limit.first_token(began=before, now=answers.now, prompt_chars=500)
         answers.limit.refused(began=before, now=answers.now, under_way=lowered)
     assert answers.limit.value == lowered
 
@@ -140,9 +181,8 @@ def test_whatever_happens_it_stays_within_its_ends(happens: list[tuple[str, floa
     for what, seconds in happens:
         now += seconds
         if what == "f":
-            limit.first_token(
-                began=now - seconds, now=now, prompt_chars=round(seconds), crowded=True
-            )
+            limit.asked(1, began=now - seconds, crowded=True)
+            limit.first_token(began=now - seconds, now=now, prompt_chars=round(seconds))
         elif what == "e":
             limit.ended(held_s=seconds, waited_s=None)
         else:

@@ -5,6 +5,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from tame_router.backends.queueing.first_token import LEARNT
+from tame_router.backends.queueing.limit import LimitRules
 from tame_router.backends.queueing.places import MOST_LENGTHS
 from tame_router.errors import (
     BackendOverloadedError,
@@ -170,6 +172,48 @@ async def test_the_wait_has_an_end(queued: Make, held: AsyncExitStack) -> None:
             await read(backend, of("b"))
         for task in tasks:
             task.cancel()
+
+
+async def test_who_waits_in_a_queue_that_stands_does_not_wait_long(
+    queued: Make, held: AsyncExitStack
+) -> None:
+    """A burst may fill the queue; once it has not been empty for `wait_s` it is kept short."""
+    backend = queued(1, wait_s=0.2)
+    places = backend.places
+    for _ in range(50):
+        places._pace.ended("a", 0.01)
+    for _ in range(LEARNT + 1):
+        places.adaptive.first_token(began=0.0, now=0.03, prompt_chars=500)
+    await held.enter_async_context(backend.open(of("x")))
+    loop = asyncio.get_running_loop()
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(read(backend, of("a"))) for _ in range(10)]
+        await waiting(backend, 10)
+        places.require_room(of("a"), loop.time())
+        with pytest.raises(BackendOverloadedError, match=r"more than the 0\.03 s that are waited"):
+            places.require_room(of("a"), loop.time() + 0.2)
+        assert places.has_room(of("b"), loop.time() + 0.2)
+        assert not places.has_room(of("a"), loop.time() + 0.2)
+        assert (places.queued, places.under_way) == (10, 1)
+        for task in tasks:
+            task.cancel()
+
+
+async def test_nobody_is_let_in_before_as_many_have_ended(
+    queued: Make, held: AsyncExitStack
+) -> None:
+    """After the limit has come down a turn comes when those that are too many have ended."""
+    backend = queued(1, limit=LimitRules(start=8, least=2, most=8), wait_s=5)
+    for _ in range(50):
+        backend.places._pace.ended("a", 2.0)
+    for _ in range(8):
+        await held.enter_async_context(backend.open(of("x")))
+    loop = asyncio.get_running_loop()
+    backend.places.adaptive.refused(began=loop.time(), now=loop.time(), under_way=2)
+    with pytest.raises(BackendOverloadedError) as refused:
+        backend.places.require_room(of("a", deadline=loop.time() + 6.9), loop.time())
+    assert refused.value.retry_after_s == pytest.approx(7.0)
+    backend.places.require_room(of("a", deadline=loop.time() + 7.1), loop.time())
 
 
 async def test_a_deadline_passes_in_the_queue(queued: Make, held: AsyncExitStack) -> None:
