@@ -9,6 +9,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+import msgspec
+
 from tame_router.chat import FinishReason, Message, Sampling, Shape, ToolCallDelta, Usage
 
 RETRY_AFTER_S: Final = 1.0
@@ -63,14 +65,14 @@ class Generation:
     begun: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
-class Piece:
-    """What one read from the backend brought.
+class Piece(msgspec.Struct, kw_only=True, gc=False):
+    """What one read from the backend brought; a struct, for there is one for nearly each token.
 
     Attributes:
         text: New characters of the answer; may be empty when only the end arrived.
         finish_reason: Set on the last piece that ends the answer.
-        usage: Set once, on or after the finishing piece; where tokens are counted, with each.
+        usage: Set once, on or after the finishing piece; where tokens are counted, with the first
+            of them too.
         choice: Which of several answers it belongs to, ≥ 0.
         tool_calls: Pieces of calls the expert wants made.
         logprobs: JSON text of OpenAI's `logprobs.content` list for this text; empty: none.

@@ -38,6 +38,7 @@ class ChatStream:
 
     __slots__ = (
         "_decoder",
+        "_heeded",
         "_json",
         "_loop",
         "_patience",
@@ -60,6 +61,7 @@ class ChatStream:
         self._pieces: deque[Piece] = deque()
         self._loop = asyncio.get_running_loop()
         self._spoke = False
+        self._heeded = True
         self._silent_since: float | None = None
         self._too_late: TameError | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -83,13 +85,18 @@ class ChatStream:
             if decoder.done:
                 await self._finish()
                 raise StopAsyncIteration
-            data = await self._read()
+            try:
+                data = await self._source.read()
+            except StreamBrokenError as error:
+                data = self._broken(error)
             if not data:
                 decoder.end()
                 continue
             pieces = decoder.feed(data)
             if pieces:
-                self._heard(pieces)
+                self._silent_since = None
+                if self._heeded:
+                    self._heed(pieces)
                 if len(pieces) > 1:
                     self._pieces.extend(pieces[1:])
                 return pieces[0]
@@ -100,26 +107,23 @@ class ChatStream:
         self._unwatch()
         self._source.close()
 
-    async def _read(self) -> bytes:
+    def _broken(self, error: StreamBrokenError) -> bytes:
+        """Give the end of a body that broke off, where the words are all there; else raise."""
         if self._too_late is not None:
-            raise self._too_late
-        try:
-            return await self._source.read()
-        except StreamBrokenError:
-            if self._too_late is not None:
-                raise self._too_late from None
-            if not self._decoder.finished:
-                raise
-            return b""  # the words are all there
+            raise self._too_late from None
+        if not self._decoder.finished:
+            raise error
+        return b""
 
-    def _heard(self, pieces: Iterable[Piece]) -> None:
+    def _heed(self, pieces: Iterable[Piece]) -> None:
+        """Look at the first pieces, or at all where they are to be JSON."""
         if self._json is not None:
             for piece in pieces:
                 piece.text = self._json[piece.choice].feed(piece.text)
-        self._silent_since = None
         if not self._spoke:
             self._spoke = True
             self._watch(self._patience.until(self._loop.time()))
+        self._heeded = self._json is not None
 
     def _watch(self, until: float) -> None:
         self._unwatch()

@@ -56,19 +56,22 @@ class HttpStream:
         Raises:
             StreamBrokenError: When the connection broke, or was let go.
         """
-        if self._connection is None:  # it may be another answer's by now
+        connection = self._connection
+        if connection is None:  # it may be another answer's by now
             raise StreamBrokenError(
                 "the connection to the backend was let go before the answer was finished; try"
                 " again",
                 retry_after_s=RETRY_AFTER_S,
             )
         try:
-            return await self._connection.read()
+            while (data := connection.take()) is None:
+                await connection.more()
         except (ConnectionBrokenError, NotHttpError) as error:
             raise StreamBrokenError(
                 "the connection to the backend broke before the answer was finished; try again",
                 retry_after_s=RETRY_AFTER_S,
             ) from error
+        return data
 
     async def read_all(self, max_bytes: int) -> bytes:
         """Read to the end, and let go.

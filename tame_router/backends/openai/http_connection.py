@@ -50,6 +50,7 @@ class HttpConnection(asyncio.Protocol):
         "_headed",
         "_held_bytes",
         "_keep",
+        "_loop",
         "_lost",
         "_over",
         "_parser",
@@ -65,6 +66,7 @@ class HttpConnection(asyncio.Protocol):
 
     def __init__(self, lost: Callable[["HttpConnection"], None]) -> None:
         self._lost = lost
+        self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -110,22 +112,24 @@ class HttpConnection(asyncio.Protocol):
         while not self._headed:
             if self._fault is not None:
                 raise self._fault
-            await self._wait()
+            await self.more()
+        self._waiter = None
 
-    async def read(self) -> bytes:
-        """Wait for bytes of the body and give all that have arrived; empty at its end.
+    def take(self) -> bytes | None:
+        """Give all that has arrived of the body, empty at its end; None: `more` is waited for.
 
         Raises:
-            ConnectionBrokenError: When the connection ends first.
-            NotHttpError: When something else than HTTP comes.
+            ConnectionBrokenError: When the connection ended first.
+            NotHttpError: When something else than HTTP came.
         """
+        self._waiter = None
         parts = self._parts
-        while not parts:
+        if not parts:
             if self._over:
                 return b""
             if self._fault is not None:
                 raise self._fault
-            await self._wait()
+            return None
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         parts.clear()
         self._held_bytes = 0
@@ -134,18 +138,16 @@ class HttpConnection(asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
+    def more(self) -> asyncio.Future[None]:
+        """Give what is done once something has happened; whoever awaits it is the only one."""
+        self._waiter = waiter = self._loop.create_future()
+        return waiter
+
     def abort(self) -> None:
         """Close at once; whoever waits is told that it broke."""
         self._fail(ConnectionBrokenError("it was closed here"))
         if self._transport is not None:
             self._transport.abort()
-
-    async def _wait(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -110,9 +110,13 @@ class Delivered:
 
     def take(self, piece: Piece) -> Piece | None:
         """Take what a replica wrote; give what of it is handed out, without its usage."""
+        if piece.marks:
+            self._count(piece.marks)
         if piece.usage is not None:
-            self._count(piece.usage, piece.marks)
-        text = self._new(piece.text)
+            self._tell(piece.usage)
+        text = piece.text
+        if self._skip:
+            text = self._new(text)
         if text:
             self._parts.append(text)
             text = self._stops.feed(text)
@@ -122,10 +126,12 @@ class Delivered:
             self._tokens = self._tokens_through(self._stops.end)
         elif reason is not None:
             text += self._stops.rest()
-        self.done = self.done or reason is not None
-        if not text and reason is None:
+        if reason is not None:
+            self.done = True
+        elif not text:
             return None
-        self.begun = self.begun or bool(text)
+        if text:
+            self.begun = True
         piece.text, piece.finish_reason, piece.usage, piece.marks = text, reason, None, ()
         return piece
 
@@ -134,13 +140,16 @@ class Delivered:
         self.done = True
         return Piece(text=self._stops.rest(), finish_reason=reason)
 
-    def _count(self, usage: Usage, marks: Sequence[tuple[int, int]]) -> None:
+    def _count(self, marks: Sequence[tuple[int, int]]) -> None:
+        base, before = self._base, self._tokens_before
+        for chars, tokens in marks:
+            self._marks.append((base + chars, before + tokens))
+        self._tokens = before + marks[-1][1]
+
+    def _tell(self, usage: Usage) -> None:
         if self._prompt_tokens is None:
             self._prompt_tokens = usage.prompt_tokens
-        before = self._tokens_before
-        self._tokens = before + usage.completion_tokens
-        for chars, tokens in marks:
-            self._marks.append((self._base + chars, before + tokens))
+        self._tokens = self._tokens_before + usage.completion_tokens
 
     def _forget_after(self, chars: int) -> None:
         """Drop the marks of tokens that are written again.
@@ -160,7 +169,7 @@ class Delivered:
     def _new(self, text: str) -> str:
         """Leave out what comes a second time."""
         skip = self._skip
-        if not skip or not text:
+        if not text:
             return text
         same = 0
         while same < min(len(skip), len(text)) and skip[same] == text[same]:

@@ -97,7 +97,8 @@ class ReplicaStream:
                 self._heard = True
                 shown = self._show(piece)
             if shown is not None:
-                self._given = self._given or bool(shown.text or shown.tool_calls or shown.logprobs)
+                if not self._given:
+                    self._given = bool(shown.text or shown.tool_calls or shown.logprobs)
                 return shown
         return self._finish()
 
@@ -126,8 +127,9 @@ class ReplicaStream:
             if piece.usage is not None and self._failovers:
                 piece.usage = replace(piece.usage, failovers=self._failovers)
             return piece
-        shown = self._delivered.take(piece)
-        if self._delivered.stopped:
+        delivered = self._delivered
+        shown = delivered.take(piece)
+        if delivered.stopped:
             self._succeed()
             self.close()  # it knows nothing of stop strings, and would write on
         return shown
