@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.event import ExpertFinish
+from tame_router.answering.join import TAKEN
 from tame_router.answering.question import Question
 from tame_router.backends.backend import Piece
 from tame_router.catalog.expert import Expert
@@ -25,7 +26,8 @@ async def follow(
         expert: Who is asked.
         question: What is asked.
         notice: Notice to show beside the answer.
-        take: Takes each piece that says something; the next is not read before it has.
+        take: Takes each piece that says something, as an `Emit` does; the next is not read before
+            it has.
 
     Raises:
         BackendError: When the expert did not finish its answer.
@@ -41,10 +43,12 @@ async def follow(
             if piece.text or piece.tool_calls or piece.logprobs:
                 if first is None:
                     first = clock() - begun
-                await take(piece)
+                if (taken := take(piece)) is not TAKEN:
+                    await taken
             if piece.finish_reason:
                 reasons[piece.choice] = piece.finish_reason
-            usage = piece.usage or usage
+            if piece.usage is not None:
+                usage = piece.usage
     return ExpertFinish(
         expert=expert.name,
         revision=expert.live_revision,

@@ -1,6 +1,6 @@
 """The plainest join: the lead expert answers alone, without a task or a queue of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from tame_router.answering.course import follow
 from tame_router.answering.dispatch import Dispatch
@@ -32,8 +32,8 @@ class SingleJoin:
         expert = experts[0]
         name, revision, notice = expert.name, expert.live_revision, expert.notice(language)
 
-        async def take(piece: Piece) -> None:
-            await emit(
+        def take(piece: Piece) -> Awaitable[None]:
+            return emit(
                 Delta(
                     expert=name,
                     revision=revision,

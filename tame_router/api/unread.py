@@ -6,11 +6,11 @@ answer holds a place there, which somebody else could use.
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 
 from tame_router.answering.event import Event
-from tame_router.answering.join import Emit
+from tame_router.answering.join import TAKEN, Emit
 from tame_router.telemetry import log
 
 
@@ -21,18 +21,20 @@ class _Watch:
         limit_s: Longest time for one event.
     """
 
-    __slots__ = ("_limit_s", "_loop", "_task", "_timer", "since")
+    __slots__ = ("_limit_s", "_loop", "_since", "_task", "_timer")
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
-        self.since: float | None = None
+        self._since: float | None = None
         self._timer = self._loop.call_later(limit_s, self._look)
 
-    def now(self) -> float:
-        """Give the time on the loop's clock."""
-        return self._loop.time()
+    async def over(self, event: Awaitable[None]) -> None:
+        """Watch over one event that has to be waited for."""
+        self._since = self._loop.time()
+        await event
+        self._since = None
 
     def close(self) -> None:
         """Stop watching."""
@@ -40,7 +42,7 @@ class _Watch:
 
     def _look(self) -> None:
         now = self._loop.time()
-        left_s = self._limit_s if self.since is None else self.since + self._limit_s - now
+        left_s = self._limit_s if self._since is None else self._since + self._limit_s - now
         if left_s > 0:
             self._timer = self._loop.call_later(left_s, self._look)
         elif self._task is not None:
@@ -58,10 +60,9 @@ def ended_when_unread(emit: Emit, limit_s: float) -> Iterator[Emit]:
     """
     watch = _Watch(limit_s)
 
-    async def watched(event: Event) -> None:
-        watch.since = watch.now()
-        await emit(event)
-        watch.since = None
+    def watched(event: Event) -> Awaitable[None]:
+        taken = emit(event)
+        return taken if taken is TAKEN else watch.over(taken)
 
     try:
         yield watched

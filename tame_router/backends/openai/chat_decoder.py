@@ -147,14 +147,17 @@ class ChatDecoder:
                     f"the backend sent a piece of answer {choice.index};"
                     f" {len(self._choices)} were asked for, counted from 0"
                 )
-        if chunk.usage is None:
-            return
-        self._usage = counts = chunk.usage
-        if self._counted:
-            for choice in chunk.choices:
-                if choice.delta.content:
-                    self._chars += len(choice.delta.content)
-            self._marks.append((self._chars, counts.completion_tokens or 0))
+        if chunk.usage is not None:
+            self._usage = chunk.usage
+            if self._counted:
+                self._mark(chunk, chunk.usage)
+
+    def _mark(self, chunk: Chunk, counts: TokenCounts) -> None:
+        """Note after how many characters there are how many tokens."""
+        for choice in chunk.choices:
+            if choice.delta.content:
+                self._chars += len(choice.delta.content)
+        self._marks.append((self._chars, counts.completion_tokens or 0))
 
 
 def _usage(counts: TokenCounts) -> Usage:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from tame_router.backends.backend import Generation, Piece
@@ -38,11 +38,12 @@ class ChatStream:
 
     __slots__ = (
         "_decoder",
-        "_heeded",
         "_json",
         "_loop",
         "_patience",
         "_pieces",
+        "_plain",
+        "_several",
         "_silent_since",
         "_source",
         "_spoke",
@@ -61,7 +62,8 @@ class ChatStream:
         self._pieces: deque[Piece] = deque()
         self._loop = asyncio.get_running_loop()
         self._spoke = False
-        self._heeded = True
+        self._several = generation.shape.choices > 1
+        self._plain = False  # what a read brings is handed on as it is
         self._silent_since: float | None = None
         self._too_late: TameError | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -95,10 +97,8 @@ class ChatStream:
             pieces = decoder.feed(data)
             if pieces:
                 self._silent_since = None
-                if self._heeded:
+                if not self._plain:
                     self._heed(pieces)
-                if len(pieces) > 1:
-                    self._pieces.extend(pieces[1:])
                 return pieces[0]
         raise decoder.failure
 
@@ -115,15 +115,16 @@ class ChatStream:
             raise error
         return b""
 
-    def _heed(self, pieces: Iterable[Piece]) -> None:
-        """Look at the first pieces, or at all where they are to be JSON."""
+    def _heed(self, pieces: Sequence[Piece]) -> None:
+        """Look at the first pieces, and at all where they are to be JSON or there are several."""
         if self._json is not None:
             for piece in pieces:
                 piece.text = self._json[piece.choice].feed(piece.text)
         if not self._spoke:
             self._spoke = True
             self._watch(self._patience.until(self._loop.time()))
-        self._heeded = self._json is not None
+        self._pieces.extend(pieces[1:])
+        self._plain = self._json is None and not self._several
 
     def _watch(self, until: float) -> None:
         self._unwatch()

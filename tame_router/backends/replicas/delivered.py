@@ -41,7 +41,6 @@ class Delivered:
     Attributes:
         done: The answer has ended: no words follow.
         stopped: It ended by a stop string, of which the replica knows nothing.
-        begun: Words have been handed out.
     """
 
     __slots__ = (
@@ -54,7 +53,6 @@ class Delivered:
         "_stops",
         "_tokens",
         "_tokens_before",
-        "begun",
         "done",
         "stopped",
     )
@@ -69,7 +67,6 @@ class Delivered:
         self._tokens = 0
         self._tokens_before = 0
         self._skip = ""
-        self.begun = False
         self.done = False
         self.stopped = False
 
@@ -120,20 +117,21 @@ class Delivered:
         if text:
             self._parts.append(text)
             text = self._stops.feed(text)
-        reason = piece.finish_reason
-        if self._stops.found:
-            reason, self.stopped = FinishReason.STOP, True
-            self._tokens = self._tokens_through(self._stops.end)
-        elif reason is not None:
-            text += self._stops.rest()
-        if reason is not None:
-            self.done = True
+        if self._stops.found or piece.finish_reason is not None:
+            text = self._end(piece, text)
         elif not text:
             return None
-        if text:
-            self.begun = True
-        piece.text, piece.finish_reason, piece.usage, piece.marks = text, reason, None, ()
+        piece.text, piece.usage, piece.marks = text, None, ()
         return piece
+
+    def _end(self, piece: Piece, text: str) -> str:
+        """End the answer with a piece; give what is handed out of its text."""
+        self.done = True
+        if not self._stops.found:
+            return text + self._stops.rest()
+        piece.finish_reason, self.stopped = FinishReason.STOP, True
+        self._tokens = self._tokens_through(self._stops.end)
+        return text
 
     def close(self, reason: FinishReason) -> Piece:
         """End the answer here; give what was held back of it."""
