@@ -1,13 +1,11 @@
 """The course of one expert's answer, from asking to its end."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.event import ExpertFinish
-from tame_router.answering.join import TAKEN
 from tame_router.answering.question import Question
-from tame_router.backends.backend import Piece
+from tame_router.backends.backend import TAKEN, Divertible, Take
 from tame_router.catalog.expert import Expert
 from tame_router.chat import FinishReason, Usage
 
@@ -17,7 +15,7 @@ async def follow(
     expert: Expert,
     question: Question,
     notice: str,
-    take: Callable[[Piece], Awaitable[None]],
+    take: Take,
 ) -> ExpertFinish:
     """Ask one expert, hand on what it writes, and tell how it ended.
 
@@ -26,8 +24,8 @@ async def follow(
         expert: Who is asked.
         question: What is asked.
         notice: Notice to show beside the answer.
-        take: Takes each piece that says something, as an `Emit` does; the next is not read before
-            it has.
+        take: Takes each piece that says something. Once it has taken one at once, words go to it
+            as they arrive.
 
     Raises:
         BackendError: When the expert did not finish its answer.
@@ -38,6 +36,7 @@ async def follow(
     first: float | None = None
     reasons = [FinishReason.STOP] * question.shape.choices
     usage = Usage()
+    diverted = False
     async with dispatch.open(expert, question) as pieces:
         async for piece in pieces:
             if piece.text or piece.tool_calls or piece.logprobs:
@@ -45,6 +44,9 @@ async def follow(
                     first = clock() - begun
                 if (taken := take(piece)) is not TAKEN:
                     await taken
+                elif not diverted and isinstance(pieces, Divertible):
+                    pieces.divert(take)
+                    diverted = True
             if piece.finish_reason:
                 reasons[piece.choice] = piece.finish_reason
             if piece.usage is not None:

@@ -17,9 +17,10 @@ from tame_router.answering.conversion import Conversion
 from tame_router.answering.event import DecisionMade, Delta, Event, ExpertFinish, Note, Part
 from tame_router.answering.event import Final as FinalEvent
 from tame_router.answering.han_run import HanRun
-from tame_router.answering.join import TAKEN, Emit
+from tame_router.answering.join import Emit
 from tame_router.answering.phrases import load_phrases
 from tame_router.answering.question import Question
+from tame_router.backends.backend import TAKEN
 from tame_router.catalog.expert import Catalog
 from tame_router.chat import Format, Guarding, Role
 from tame_router.routing.text import SIMPLIFIED

@@ -1,24 +1,11 @@
 """The seam for joins: how the words of the selected experts become one answer."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 from tame_router.answering.event import Event, ExpertFinish
 from tame_router.answering.question import Question
 from tame_router.catalog.expert import Expert
-
-
-class Taken:
-    """Awaited, it is over at once: nothing has to be waited for."""
-
-    __slots__ = ()
-
-    def __await__(self) -> Iterator[None]:
-        """Wait for nothing."""
-        return iter(())
-
-
-TAKEN: Final = Taken()
 
 Emit = Callable[[Event], Awaitable[None]]
 """Sends one event to the caller.

@@ -1,16 +1,16 @@
 """One HTTP request under way: what came with it, and the response as far as it is."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from typing import Any, Protocol
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from tame_router.admission.caller import Caller
 from tame_router.admission.reception import Reception
-from tame_router.answering.join import TAKEN
 from tame_router.api.http_body import HttpBody, read_timeout
 from tame_router.api.request_id import REQUEST_ID_KEY, choose_ids
+from tame_router.backends.backend import TAKEN
 from tame_router.config_access import HttpSettings
 from tame_router.identity.credentials import Credentials
 from tame_router.telemetry.recording import current
@@ -36,6 +36,24 @@ class Connection(Protocol):
 
     def write_chunk(self, data: bytes) -> bool:
         """Write a chunk of the response under way, if its caller takes it at once."""
+
+
+class _Message:
+    """A message that is sent when it is awaited; no coroutine, for it may be left alone.
+
+    Args:
+        send: Takes it, and waits while the caller cannot take more.
+        message: What is sent.
+    """
+
+    __slots__ = ("_message", "_send")
+
+    def __init__(self, send: Send, message: Message) -> None:
+        self._send = send
+        self._message = message
+
+    def __await__(self) -> Generator[Any, None, None]:
+        yield from self._send(self._message).__await__()
 
 
 class HttpCall:
@@ -186,7 +204,7 @@ class HttpCall:
         connection = self._connection
         if connection is not None and connection.write_chunk(data):
             return TAKEN
-        return self._send({"type": "http.response.body", "body": data, "more_body": True})
+        return _Message(self._send, {"type": "http.response.body", "body": data, "more_body": True})
 
     async def end_stream(self, data: bytes) -> None:
         """Send the last piece."""

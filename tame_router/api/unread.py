@@ -6,11 +6,13 @@ answer holds a place there, which somebody else could use.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Generator, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from tame_router.answering.event import Event
-from tame_router.answering.join import TAKEN, Emit
+from tame_router.answering.join import Emit
+from tame_router.backends.backend import TAKEN
 from tame_router.telemetry import log
 
 
@@ -21,20 +23,18 @@ class _Watch:
         limit_s: Longest time for one event.
     """
 
-    __slots__ = ("_limit_s", "_loop", "_since", "_task", "_timer")
+    __slots__ = ("_limit_s", "_loop", "_task", "_timer", "since")
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
-        self._since: float | None = None
+        self.since: float | None = None
         self._timer = self._loop.call_later(limit_s, self._look)
 
-    async def over(self, event: Awaitable[None]) -> None:
-        """Watch over one event that has to be waited for."""
-        self._since = self._loop.time()
-        await event
-        self._since = None
+    def now(self) -> float:
+        """Give the time on the loop's clock."""
+        return self._loop.time()
 
     def close(self) -> None:
         """Stop watching."""
@@ -42,12 +42,32 @@ class _Watch:
 
     def _look(self) -> None:
         now = self._loop.time()
-        left_s = self._limit_s if self._since is None else self._since + self._limit_s - now
+        left_s = self._limit_s if self.since is None else self.since + self._limit_s - now
         if left_s > 0:
             self._timer = self._loop.call_later(left_s, self._look)
         elif self._task is not None:
             log.event(logging.INFO, "caller.not_reading", limit_s=self._limit_s)
             self._task.cancel()
+
+
+class _Watched:
+    """An event that has to be waited for, watched over; no coroutine, for it may be left alone.
+
+    Args:
+        event: Waits until the caller has room for it.
+        watch: The stream's.
+    """
+
+    __slots__ = ("_event", "_watch")
+
+    def __init__(self, event: Awaitable[None], watch: _Watch) -> None:
+        self._event = event
+        self._watch = watch
+
+    def __await__(self) -> Generator[Any, None, None]:
+        self._watch.since = self._watch.now()
+        yield from self._event.__await__()
+        self._watch.since = None
 
 
 @contextmanager
@@ -62,7 +82,7 @@ def ended_when_unread(emit: Emit, limit_s: float) -> Iterator[Emit]:
 
     def watched(event: Event) -> Awaitable[None]:
         taken = emit(event)
-        return taken if taken is TAKEN else watch.over(taken)
+        return taken if taken is TAKEN else _Watched(taken, watch)
 
     try:
         yield watched

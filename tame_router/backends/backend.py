@@ -4,10 +4,10 @@ A backend takes one `Generation` and streams `Piece`s back. It decides nothing a
 who answers or how answers are joined.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -87,6 +87,38 @@ class Piece(msgspec.Struct, kw_only=True, gc=False):
     tool_calls: tuple[ToolCallDelta, ...] = ()
     logprobs: bytes = b""
     marks: Sequence[tuple[int, int]] = ()
+
+
+class Taken:
+    """Awaited, it is over at once: nothing has to be waited for."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, None]:
+        """Wait for nothing."""
+        yield from ()
+
+
+TAKEN: Final = Taken()
+
+Take = Callable[[Piece], Awaitable[None]]
+"""Takes a piece, and raises no `TameError`, which would pass for the backend's.
+
+What it gives is awaited before the next one, or never where the answer ends first. `TAKEN`: there
+can be more at once.
+"""
+
+
+@runtime_checkable
+class Divertible(Protocol):
+    """Pieces of an answer that can be had without being read."""
+
+    def divert(self, take: Take) -> None:
+        """Give plain words away in the moment in which they arrive and the next piece is awaited.
+
+        Nobody is woken for them then, which is most of what a token costs. All other pieces are
+        read as ever, and so is what comes while nobody waits: the order stays.
+        """
 
 
 class Backend(Protocol):

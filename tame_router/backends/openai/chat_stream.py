@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from tame_router.backends.backend import Generation, Piece
+from tame_router.backends.backend import TAKEN, Generation, Piece
 from tame_router.backends.openai.chat_decoder import ChatDecoder
 from tame_router.backends.openai.http_client import HttpStream
 from tame_router.backends.openai.json_strings import JsonStrings
@@ -20,6 +20,10 @@ connection cannot be used again."""
 
 _LAST_READS: Final = 8
 _TICK_S: Final = 0.001
+
+
+DivertedTake = Callable[[Piece], Awaitable[None] | None]
+"""Takes a piece as it arrives, as a `Take` does; None: it cannot, and has done nothing."""
 
 
 class ChatStream:
@@ -38,6 +42,7 @@ class ChatStream:
 
     __slots__ = (
         "_decoder",
+        "_fault",
         "_json",
         "_loop",
         "_patience",
@@ -47,8 +52,10 @@ class ChatStream:
         "_silent_since",
         "_source",
         "_spoke",
+        "_take",
         "_timer",
         "_too_late",
+        "_untaken",
     )
 
     def __init__(self, source: HttpStream, generation: Generation, patience: Patience) -> None:
@@ -60,6 +67,9 @@ class ChatStream:
             self._json = defaultdict(JsonStrings)
         self._patience = patience
         self._pieces: deque[Piece] = deque()
+        self._fault: BaseException | None = None  # to be raised behind those
+        self._take: DivertedTake | None = None
+        self._untaken: Awaitable[None] | None = None  # given away, and there was no room for it
         self._loop = asyncio.get_running_loop()
         self._spoke = False
         self._several = generation.shape.choices > 1
@@ -79,41 +89,87 @@ class ChatStream:
         Raises:
             BackendError: When the answer cannot be finished, or its time is up.
         """
-        if self._pieces:
-            return self._pieces.popleft()
-        decoder = self._decoder
         self._silent_since = self._loop.time()
-        while decoder.failure is None:
-            if decoder.done:
+        while not self._pieces:
+            if self._untaken is not None:
+                await self._wait_for_taker(self._untaken)
+            elif self._fault is not None:
+                raise self._fault
+            elif self._decoder.done:
                 await self._finish()
                 raise StopAsyncIteration
-            try:
-                data = await self._source.read()
-            except StreamBrokenError as error:
-                data = self._broken(error)
-            if not data:
-                decoder.end()
-                continue
-            pieces = decoder.feed(data)
-            if pieces:
-                self._silent_since = None
-                if not self._plain:
-                    self._heed(pieces)
-                return pieces[0]
-        raise decoder.failure
+            elif (data := self._body()) is None:
+                await self._source.more()
+            else:
+                self._feed(data)
+        self._silent_since = None
+        return self._pieces.popleft()
+
+    def divert(self, take: DivertedTake) -> None:
+        """Give words away as they arrive; see `Divertible`.
+
+        Args:
+            take: None: it cannot take the piece, and has done nothing; it is read as ever.
+        """
+        self._take = take
+        self._source.when_arrived(self._arrived)
 
     def close(self) -> None:
         """Stop watching and let the connection go: closed at once if the answer is not over."""
         self._unwatch()
         self._source.close()
 
-    def _broken(self, error: StreamBrokenError) -> bytes:
-        """Give the end of a body that broke off, where the words are all there; else raise."""
-        if self._too_late is not None:
-            raise self._too_late from None
-        if not self._decoder.finished:
-            raise error
-        return b""
+    def _body(self) -> bytes | None:
+        """Give what has arrived; a body that breaks off ends, where the words are all there."""
+        try:
+            return self._source.take()
+        except StreamBrokenError:
+            if self._too_late is not None:
+                raise self._too_late from None
+            if not self._decoder.finished:
+                raise
+            return b""
+
+    def _feed(self, data: bytes) -> None:
+        """Make pieces of what has arrived."""
+        if not data:
+            self._decoder.end()
+        elif pieces := self._decoder.feed(data):
+            if not self._plain:
+                self._heed(pieces)
+            self._pieces.extend(pieces)
+        self._fault = self._decoder.failure
+
+    def _arrived(self) -> bool:
+        """Give away what has arrived; False: whoever waits for a piece has to look."""
+        if self._take is None or not self._plain:
+            return False
+        self._feed(self._source.take() or b"")
+        if self._fault is not None or self._decoder.done:
+            return False
+        if not self._pieces:
+            return True  # a comment, or the beginning of an event
+        piece = self._pieces[0]
+        if piece.finish_reason is not None or piece.usage is not None:
+            return False
+        try:
+            taken = self._take(piece)
+        except BaseException as error:  # it is for whoever reads; here it would end the connection
+            self._pieces.clear()
+            self._fault = error
+            return False
+        if taken is None:
+            return False
+        self._pieces.clear()
+        self._silent_since = self._loop.time()
+        self._untaken = None if taken is TAKEN else taken
+        return taken is TAKEN
+
+    async def _wait_for_taker(self, untaken: Awaitable[None]) -> None:
+        """Wait until there is room for what was given away; that is no silence of the backend."""
+        self._silent_since = self._untaken = None
+        await untaken
+        self._silent_since = self._loop.time()
 
     def _heed(self, pieces: Sequence[Piece]) -> None:
         """Look at the first pieces, and at all where they are to be JSON or there are several."""
@@ -123,7 +179,6 @@ class ChatStream:
         if not self._spoke:
             self._spoke = True
             self._watch(self._patience.until(self._loop.time()))
-        self._pieces.extend(pieces[1:])
         self._plain = self._json is None and not self._several
 
     def _watch(self, until: float) -> None:

@@ -2,12 +2,12 @@
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
-from tame_router.backends.backend import RETRY_AFTER_S
+from tame_router.backends.backend import RETRY_AFTER_S, TAKEN
 from tame_router.backends.openai.http_connection import (
     ConnectionBrokenError,
     HttpConnection,
@@ -56,22 +56,42 @@ class HttpStream:
         Raises:
             StreamBrokenError: When the connection broke, or was let go.
         """
-        connection = self._connection
-        if connection is None:  # it may be another answer's by now
+        while (data := self.take()) is None:
+            await self.more()
+        return data
+
+    def take(self) -> bytes | None:
+        """Give all bytes that have arrived, empty at the end; None: there are none yet.
+
+        Raises:
+            StreamBrokenError: When the connection broke, or was let go.
+        """
+        if self._connection is None:  # it may be another answer's by now
             raise StreamBrokenError(
                 "the connection to the backend was let go before the answer was finished; try"
                 " again",
                 retry_after_s=RETRY_AFTER_S,
             )
         try:
-            while (data := connection.take()) is None:
-                await connection.more()
+            return self._connection.take()
         except (ConnectionBrokenError, NotHttpError) as error:
             raise StreamBrokenError(
                 "the connection to the backend broke before the answer was finished; try again",
                 retry_after_s=RETRY_AFTER_S,
             ) from error
-        return data
+
+    def more(self) -> Awaitable[None]:
+        """Give what waits until bytes have arrived, or none will; one waits at a time."""
+        return TAKEN if self._connection is None else self._connection.more()
+
+    def when_arrived(self, arrived: Callable[[], bool]) -> None:
+        """Have something asked when bytes have arrived that are waited for.
+
+        Args:
+            arrived: True: it took them, and nobody has to be woken.
+        """
+        if self._connection is not None:
+            self._connection.arrived = arrived
 
     async def read_all(self, max_bytes: int) -> bytes:
         """Read to the end, and let go.
@@ -103,6 +123,7 @@ class HttpStream:
         """
         if self._connection is not None:
             connection, self._connection = self._connection, None
+            connection.arrived = None
             self._client.take_back(connection)
 
     def abort(self) -> None:

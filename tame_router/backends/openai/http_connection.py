@@ -40,6 +40,8 @@ class HttpConnection(asyncio.Protocol):
         status: Of the answer that is read.
         headers: Its headers, by lower-case name; of several with one name the last.
         heard: Anything of it has come.
+        arrived: Asked where a piece of the body has come and is waited for; where it gives True,
+            whoever waits is not woken. None: nobody is asked.
         since: When it was put aside, for whoever does that.
     """
 
@@ -58,6 +60,7 @@ class HttpConnection(asyncio.Protocol):
         "_paused",
         "_transport",
         "_waiter",
+        "arrived",
         "headers",
         "heard",
         "since",
@@ -77,6 +80,7 @@ class HttpConnection(asyncio.Protocol):
         self._over = True  # nothing was asked yet
         self._headed = self._keep = self._ended = self.heard = False
         self._framing_bytes = 0  # since the last byte of a body
+        self.arrived: Callable[[], bool] | None = None
         self.status = 0
         self.headers: dict[str, str] = {}
         self.since = 0.0
@@ -113,16 +117,14 @@ class HttpConnection(asyncio.Protocol):
             if self._fault is not None:
                 raise self._fault
             await self.more()
-        self._waiter = None
 
     def take(self) -> bytes | None:
-        """Give all that has arrived of the body, empty at its end; None: `more` is waited for.
+        """Give all that has arrived of the body, empty at its end; None: nothing has.
 
         Raises:
             ConnectionBrokenError: When the connection ended first.
             NotHttpError: When something else than HTTP came.
         """
-        self._waiter = None
         parts = self._parts
         if not parts:
             if self._over:
@@ -138,16 +140,29 @@ class HttpConnection(asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
-    def more(self) -> asyncio.Future[None]:
-        """Give what is done once something has happened; whoever awaits it is the only one."""
-        self._waiter = waiter = self._loop.create_future()
-        return waiter
+    async def more(self) -> None:
+        """Wait until something has happened; one at a time."""
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
 
     def abort(self) -> None:
         """Close at once; whoever waits is told that it broke."""
         self._fail(ConnectionBrokenError("it was closed here"))
         if self._transport is not None:
             self._transport.abort()
+
+    def _handed_on(self, waiter: asyncio.Future[None]) -> bool:
+        """Tell whether what has come was taken, so that whoever waits can wait on."""
+        return (
+            self.arrived is not None
+            and bool(self._parts)
+            and not self._over
+            and not waiter.done()
+            and self.arrived()
+        )
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -182,7 +197,8 @@ class HttpConnection(asyncio.Protocol):
             self._paused = True
             if self._transport is not None:
                 self._transport.pause_reading()
-        self._wake()
+        if self._waiter is not None and not self._handed_on(self._waiter):
+            self._wake()
 
     def eof_received(self) -> None:
         """Take the server's word that it sends no more."""

@@ -105,6 +105,19 @@ class Delivered:
             continued=True,
         )
 
+    def passes(self, piece: Piece) -> bool:
+        """Take plain words where all of them are handed out, as nearly always; else do nothing.
+
+        Args:
+            piece: Words, with the marks of their tokens; not the first, nor the last of an answer.
+        """
+        if self._skip or not self._stops.passes(piece.text):
+            return False
+        if piece.marks:
+            self._count(piece.marks)
+        self._parts.append(piece.text)
+        return True
+
     def take(self, piece: Piece) -> Piece | None:
         """Take what a replica wrote; give what of it is handed out, without its usage."""
         if piece.marks:

@@ -5,11 +5,11 @@ where that can be done soundly. What reads the pieces sees one text, one end, on
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
-from tame_router.backends.backend import Generation, Piece
+from tame_router.backends.backend import Generation, Piece, Take
 from tame_router.backends.openai.chat_stream import ChatStream
 from tame_router.backends.replicas.choice import Ask
 from tame_router.backends.replicas.delivered import Delivered, continuable
@@ -70,6 +70,7 @@ class ReplicaStream:
         self._begun_at = self._loop.time()
         self._replica: Replica | None = None
         self._stream: ChatStream | None = None
+        self._take: Take | None = None
         self._tried: dict[Replica, Failure] = {}
         self._failovers = 0
         self._given = False  # words have been handed out
@@ -102,6 +103,12 @@ class ReplicaStream:
                 return shown
         return self._finish()
 
+    def divert(self, take: Take) -> None:
+        """Give words away as they arrive, from whichever replica; see `Divertible`."""
+        self._take = take
+        if self._stream is not None:
+            self._stream.divert(self._pass)
+
     async def start(self) -> None:
         """Find the replica that begins the answer.
 
@@ -120,6 +127,12 @@ class ReplicaStream:
         if self._replica is not None:
             self._replica.end(self._ask.tokens, self._ask.revision)
             self._replica = None
+
+    def _pass(self, piece: Piece) -> Awaitable[None] | None:
+        """Give words away; None: not so, for a stop string may begin in them."""
+        if self._take is None or not (self._delivered is None or self._delivered.passes(piece)):
+            return None
+        return self._take(piece)
 
     def _show(self, piece: Piece) -> Piece | None:
         """Give what is handed out of a piece."""
@@ -188,6 +201,8 @@ class ReplicaStream:
                 error = self._meant(failed, error)
                 continue
             self._replica, self._stream = replica, stream
+            if self._take is not None:
+                stream.divert(self._pass)
             return
 
     def _meant(self, failed: TameError, before: TameError | None) -> TameError:
