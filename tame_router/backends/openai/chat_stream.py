@@ -8,7 +8,7 @@ from typing import Final
 
 from tame_router.backends.backend import TAKEN, Generation, Piece
 from tame_router.backends.openai.chat_decoder import ChatDecoder
-from tame_router.backends.openai.http_client import HttpStream
+from tame_router.backends.openai.http_stream import HttpStream
 from tame_router.backends.openai.json_strings import JsonStrings
 from tame_router.backends.patience import Patience
 from tame_router.chat import Format
