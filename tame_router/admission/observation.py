@@ -132,7 +132,8 @@ class Observation:
             if self._first_s is None:
                 self._first_s = time.perf_counter() - self._begun
             if event.part is not Part.LABEL:
-                self._write(event.expert, event.part, _written(event))
+                written = _written(event) if event.tool_calls else len(event.text)
+                self._write(event.expert, event.part, written)
             self._answer.add(event.text, event.choice, event.tool_calls)
         elif isinstance(event, DecisionMade):
             self._decision = event.decision

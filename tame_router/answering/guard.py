@@ -128,7 +128,8 @@ class Guard:
             await self._finish(expert)
 
     def _guard(self, delta: Delta) -> Awaitable[None]:
-        looked_at = self._text((delta.expert, delta.choice))
+        key = (delta.expert, delta.choice)
+        looked_at = self._texts[key] if key in self._texts else self._text(key)
         if looked_at is None:
             return self._emit(delta)
         if looked_at.counted:
@@ -171,14 +172,13 @@ class Guard:
         return seen, simplified
 
     def _text(self, key: tuple[str, int]) -> _Text | None:
-        """Give the text that a delta belongs to; None: it is not looked at."""
-        if key not in self._texts:
-            action = self._action(key[0])
-            self._texts[key] = None
-            if action is not Guarding.OFF:
-                conversion = Conversion(self._shared_runs())
-                self._texts[key] = _Text(conversion, counted=action is Guarding.COUNT)
-        return self._texts[key]
+        """Begin the text that a delta belongs to; None: it is not looked at."""
+        action = self._action(key[0])
+        text = None
+        if action is not Guarding.OFF:
+            text = _Text(Conversion(self._shared_runs()), counted=action is Guarding.COUNT)
+        self._texts[key] = text
+        return text
 
     def _shared_runs(self) -> HanRun:
         if self._runs is None:

@@ -99,12 +99,11 @@ class ChatDecoder:
 
     def _give_counted(self, piece: Piece | None) -> Sequence[Piece]:
         """Tell the tokens so far with what they are of: an event without words is none."""
-        finished = self._first.finished
         if piece is None:
-            if not finished:
+            if not self._first.finished:
                 return ()
             piece = Piece()
-        if self._usage is not None and (finished or not self._told):
+        if self._usage is not None and (not self._told or self._first.finished):
             piece.usage = _usage(self._usage)
             self._told = True
         piece.marks, self._marks = self._marks, []

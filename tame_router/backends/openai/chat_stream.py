@@ -112,7 +112,8 @@ class ChatStream:
             take: None: it cannot take the piece, and has done nothing; it is read as ever.
         """
         self._take = take
-        self._source.when_arrived(self._arrived)
+        if self._plain:
+            self._source.when_arrived(self._arrived)
 
     def close(self) -> None:
         """Stop watching and let the connection go: closed at once if the answer is not over."""
@@ -140,30 +141,24 @@ class ChatStream:
             self._pieces.extend(pieces)
         self._fault = self._decoder.failure
 
-    def _arrived(self) -> bool:
+    def _arrived(self, data: bytes) -> bool:
         """Give away what has arrived; False: whoever waits for a piece has to look."""
-        if self._take is None or not self._plain:
-            return False
-        self._feed(self._source.take() or b"")
-        if self._fault is not None or self._decoder.done:
-            return False
-        if not self._pieces:
-            return True  # a comment, or the beginning of an event
-        piece = self._pieces[0]
-        if piece.finish_reason is not None or piece.usage is not None:
-            return False
-        try:
-            taken = self._take(piece)
-        except BaseException as error:  # it is for whoever reads; here it would end the connection
-            self._pieces.clear()
-            self._fault = error
-            return False
-        if taken is None:
-            return False
-        self._pieces.clear()
-        self._silent_since = self._loop.time()
+        pieces = self._decoder.feed(data)
+        self._fault = self._decoder.failure
+        taken: Awaitable[None] | None = None
+        for piece in pieces:  # one, for the answer is plain
+            if piece.finish_reason is None and piece.usage is None and self._take is not None:
+                try:
+                    taken = self._take(piece)
+                except BaseException as error:  # for whoever reads: it would end the connection
+                    self._fault = error
+                    return False
+            if taken is None:
+                self._pieces.append(piece)
+                return False
+            self._silent_since = self._loop.time()
         self._untaken = None if taken is TAKEN else taken
-        return taken is TAKEN
+        return self._untaken is None and self._fault is None and not self._decoder.done
 
     async def _wait_for_taker(self, untaken: Awaitable[None]) -> None:
         """Wait until there is room for what was given away; that is no silence of the backend."""
@@ -180,6 +175,8 @@ class ChatStream:
             self._spoke = True
             self._watch(self._patience.until(self._loop.time()))
         self._plain = self._json is None and not self._several
+        if self._plain and self._take is not None:
+            self._source.when_arrived(self._arrived)
 
     def _watch(self, until: float) -> None:
         self._unwatch()

@@ -40,8 +40,8 @@ class HttpConnection(asyncio.Protocol):
         status: Of the answer that is read.
         headers: Its headers, by lower-case name; of several with one name the last.
         heard: Anything of it has come.
-        arrived: Asked where a piece of the body has come and is waited for; where it gives True,
-            whoever waits is not woken. None: nobody is asked.
+        arrived: Takes what has come of the body while somebody waits for it, but for its end; True:
+            whoever waits need not be woken. None: nobody takes it so.
         since: When it was put aside, for whoever does that.
     """
 
@@ -80,7 +80,7 @@ class HttpConnection(asyncio.Protocol):
         self._over = True  # nothing was asked yet
         self._headed = self._keep = self._ended = self.heard = False
         self._framing_bytes = 0  # since the last byte of a body
-        self.arrived: Callable[[], bool] | None = None
+        self.arrived: Callable[[bytes], bool] | None = None
         self.status = 0
         self.headers: dict[str, str] = {}
         self.since = 0.0
@@ -132,9 +132,7 @@ class HttpConnection(asyncio.Protocol):
             if self._fault is not None:
                 raise self._fault
             return None
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
-        parts.clear()
-        self._held_bytes = 0
+        data = self._collected()
         if self._paused and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()
@@ -154,15 +152,20 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _handed_on(self, waiter: asyncio.Future[None]) -> bool:
-        """Tell whether what has come was taken, so that whoever waits can wait on."""
-        return (
-            self.arrived is not None
-            and bool(self._parts)
-            and not self._over
-            and not waiter.done()
-            and self.arrived()
-        )
+    def _hand_on(self, waiter: asyncio.Future[None]) -> None:
+        """Give away what has come, where somebody takes it so; else wake whoever waits."""
+        more = bool(self._parts) and not self._over and not waiter.done()
+        if more and self.arrived is not None and self.arrived(self._collected()):
+            return
+        if not waiter.done():  # what took it may have ended the answer
+            waiter.set_result(None)
+
+    def _collected(self) -> bytes:
+        parts = self._parts
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        self._held_bytes = 0
+        return data
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -197,8 +200,8 @@ class HttpConnection(asyncio.Protocol):
             self._paused = True
             if self._transport is not None:
                 self._transport.pause_reading()
-        if self._waiter is not None and not self._handed_on(self._waiter):
-            self._wake()
+        if self._waiter is not None:
+            self._hand_on(self._waiter)
 
     def eof_received(self) -> None:
         """Take the server's word that it sends no more."""

@@ -68,11 +68,11 @@ class HttpStream:
         """Give what waits until bytes have arrived, or none will; one waits at a time."""
         return TAKEN if self._connection is None else self._connection.more()
 
-    def when_arrived(self, arrived: Callable[[], bool]) -> None:
-        """Have something asked when bytes have arrived that are waited for.
+    def when_arrived(self, arrived: Callable[[bytes], bool]) -> None:
+        """Give bytes away when they arrive and are waited for; the last ones are read as ever.
 
         Args:
-            arrived: True: it took them, and nobody has to be woken.
+            arrived: Takes them; True: nobody has to be woken.
         """
         if self._connection is not None:
             self._connection.arrived = arrived
