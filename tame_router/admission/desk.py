@@ -2,7 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 
 from tame_router.admission.account import Account
@@ -149,7 +149,7 @@ class Desk:
             now = asyncio.get_running_loop().time()
             witness = self._witness.hear(question, catalog, now)
 
-        async def pass_on(event: Event) -> None:
+        def pass_on(event: Event) -> Awaitable[None]:
             seen.see(event)
             witness.see(event)
             if isinstance(event, DecisionMade):
@@ -158,7 +158,7 @@ class Desk:
                 event = _receipted(event, account.close("ok"))
             elif isinstance(event, Note) and event.reason not in NO_FAILURES:
                 recording.left(event.expert, event.reason)
-            await emit(event)
+            return emit(event)
 
         try:
             _require_rights(call.caller, question.constraints)

@@ -134,7 +134,9 @@ class Observation:
         if isinstance(event, Delta):
             if self._first_s is None:
                 self._first_s = time.perf_counter() - self._begun
-            self._count(event)
+            if event.part is not Part.LABEL:
+                written = _written(event) if event.tool_calls else len(event.text)
+                self._write(event.expert, event.part, written)
             self._answer.add(event.text, event.choice, event.tool_calls)
         elif isinstance(event, DecisionMade):
             self._decision = event.decision
@@ -179,15 +181,8 @@ class Observation:
                 self._silent.add(event.expert)
         self._steps.append(self._step(event, str(event.finish_reason), event.usage))
 
-    def _count(self, delta: Delta) -> None:
-        """Add to what an expert that is under way has written."""
-        written = len(delta.text)
-        for piece in delta.tool_calls:
-            written += len(piece.name) + len(piece.arguments)
-        if delta.part is not Part.LABEL:
-            self._write(delta.expert, delta.part, written)
-
     def _write(self, expert: str, part: Part, written: int) -> None:
+        """Add to what an expert that is under way has written."""
         key = (expert, part)
         if key in self._open:
             self._open[key] += written
@@ -255,3 +250,11 @@ def _named(fallback: Fallback) -> str:
     if fallback.kind is FallbackKind.BACKEND:
         return f"{fallback.kind}:{fallback.backend}"
     return fallback.kind.value
+
+
+def _written(delta: Delta) -> int:
+    """Tell how many characters a delta holds, those of calls included."""
+    written = len(delta.text)
+    for piece in delta.tool_calls:
+        written += len(piece.name) + len(piece.arguments)
+    return written

@@ -1,13 +1,13 @@
 """The course of one expert's answer, from asking to its end, and whether there were words."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.event import Delta, DraftDelta, Event, ExpertFinish
 from tame_router.answering.join import Emit
 from tame_router.answering.question import Question
-from tame_router.backends.backend import Piece
+from tame_router.backends.backend import TAKEN, Divertible, Piece, Take
 from tame_router.catalog.expert import Expert
 from tame_router.chat import FinishReason, Usage
 
@@ -32,10 +32,10 @@ class Voice:
         self._emit = emit
         self.spoke = False
 
-    async def take(self, piece: Piece) -> None:
+    def take(self, piece: Piece) -> Awaitable[None]:
         """Send a piece."""
         self.spoke = True
-        await self._emit(
+        return self._emit(
             Delta(
                 expert=self._expert,
                 revision=self._revision,
@@ -74,7 +74,7 @@ async def follow(
     expert: Expert,
     question: Question,
     notice: str,
-    take: Callable[[Piece], Awaitable[None]],
+    take: Take,
 ) -> ExpertFinish:
     """Ask one expert, hand on what it writes, and tell how it ended.
 
@@ -83,7 +83,8 @@ async def follow(
         expert: Who is asked.
         question: What is asked.
         notice: Notice to show beside the answer.
-        take: Takes each piece that says something; the next is not read before it has.
+        take: Takes each piece that says something. Once it has taken one at once, words go to it
+            as they arrive.
 
     Raises:
         BackendError: When the expert did not finish its answer.
@@ -94,15 +95,21 @@ async def follow(
     first: float | None = None
     reasons = [FinishReason.STOP] * question.shape.choices
     usage = Usage()
+    diverted = False
     async with dispatch.open(expert, question) as pieces:
         async for piece in pieces:
             if piece.text or piece.tool_calls or piece.logprobs:
                 if first is None:
                     first = clock() - begun
-                await take(piece)
+                if (taken := take(piece)) is not TAKEN:
+                    await taken
+                elif not diverted and isinstance(pieces, Divertible):
+                    pieces.divert(take)
+                    diverted = True
             if piece.finish_reason:
                 reasons[piece.choice] = piece.finish_reason
-            usage = piece.usage or usage
+            if piece.usage is not None:
+                usage = piece.usage
     return ExpertFinish(
         expert=expert.name,
         revision=expert.live_revision,

@@ -8,6 +8,8 @@ once their events mix; those of each keep this order.
 import enum
 from dataclasses import dataclass
 
+import msgspec
+
 from tame_router.chat import FallbackKind, FinishReason, ToolCallDelta, Usage
 from tame_router.routing.decision import Decision
 
@@ -104,9 +106,10 @@ class ExpertStart:
     fallback: Fallback | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delta:
+class Delta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """New characters of one expert, or pieces of the calls it wants; never empty.
+
+    A struct, for there is one for nearly each token.
 
     Attributes:
         expert: Name of the expert.

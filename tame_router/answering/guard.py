@@ -6,8 +6,11 @@ or ask for it, answers held to JSON, log-probabilities with their text, and call
 """
 
 import re
-from dataclasses import replace
+from collections.abc import Awaitable
+from dataclasses import dataclass, field, replace
 from typing import Final
+
+import msgspec
 
 from tame_router.answering.callers_text import CallersText
 from tame_router.answering.conversion import Conversion
@@ -17,6 +20,7 @@ from tame_router.answering.han_run import HanRun
 from tame_router.answering.join import Emit
 from tame_router.answering.phrases import load_phrases
 from tame_router.answering.question import Question
+from tame_router.backends.backend import TAKEN
 from tame_router.catalog.expert import Catalog
 from tame_router.chat import Format, Guarding, Role
 from tame_router.routing.text import SIMPLIFIED
@@ -33,6 +37,38 @@ _DENIED: Final = re.compile(
 _DENIED_CHARS: Final = 40
 """Characters before a wish that may turn it round."""
 
+_AT_ONCE: Final = 32
+"""Pieces that are counted together: one by one each would cost as much as all of them."""
+
+
+@dataclass(slots=True)
+class _Text:
+    """A text that is looked at: one expert's, and one of its answers.
+
+    Attributes:
+        conversion: Finds what is Simplified in it.
+        counted: That is counted, and nothing converted.
+        uncounted: Pieces that were not looked at yet.
+        last: The last delta that was looked at.
+    """
+
+    conversion: Conversion
+    counted: bool
+    uncounted: list[str] = field(default_factory=list)
+    last: Delta | None = None
+
+    def count(self, text: str) -> None:
+        """Count a piece, with others."""
+        self.uncounted.append(text)
+        if len(self.uncounted) >= _AT_ONCE:
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        """Look at what was not looked at yet."""
+        if self.uncounted:
+            self.conversion.feed("".join(self.uncounted))
+            self.uncounted.clear()
+
 
 class Guard:
     """Passes the events of one answer on, and looks at their text.
@@ -46,13 +82,12 @@ class Guard:
 
     __slots__ = (
         "_catalog",
-        "_conversions",
         "_emit",
         "_guarding",
-        "_last",
         "_passes",
         "_question",
         "_runs",
+        "_texts",
     )
 
     def __init__(
@@ -64,18 +99,19 @@ class Guard:
         self._emit = emit
         self._passes = _is_json(question)
         self._runs: HanRun | None = None
-        self._conversions: dict[tuple[str, int], Conversion | None] = {}
-        self._last: dict[tuple[str, int], Delta] = {}
+        self._texts: dict[tuple[str, int], _Text | None] = {}
 
-    async def emit(self, event: Event) -> None:
+    def emit(self, event: Event) -> Awaitable[None]:
         """Pass an event on; text that must wait comes with the next, or before its expert ends."""
+        if isinstance(event, Delta) and event.part is not Part.LABEL:
+            return self._emit(event) if self._passes else self._guard(event)
+        return self._between(event)
+
+    async def _between(self, event: Event) -> None:
+        """Pass on what is no text of an expert."""
         if isinstance(event, Delta):
-            if event.part is Part.LABEL:
-                # Ours, and Traditional; what waits is of the part before it.
-                await self.flush()
-            elif not self._passes:
-                await self._guard(event)
-                return
+            # A label: ours, and Traditional; what waits is of the part before it.
+            await self.flush()
         elif isinstance(event, DecisionMade):
             self._passes |= event.decision.language == SIMPLIFIED or _wants(self._question)
         elif isinstance(event, ExpertFinish | Note):
@@ -88,51 +124,61 @@ class Guard:
 
     async def flush(self) -> None:
         """Give out what waits, of a part or an answer that goes no further."""
-        for expert in dict.fromkeys(expert for expert, _ in self._conversions):
+        for expert in dict.fromkeys(expert for expert, _ in self._texts):
             await self._finish(expert)
 
-    async def _guard(self, delta: Delta) -> None:
+    def _guard(self, delta: Delta) -> Awaitable[None]:
         key = (delta.expert, delta.choice)
-        conversion = self._conversion(key)
-        if conversion is None:
-            await self._emit(delta)
-        elif self._action(delta.expert) is Guarding.COUNT:
-            conversion.feed(delta.text)
-            await self._emit(delta)
-        elif delta.logprobs or delta.tool_calls:
-            # Tokens and their text belong together.
-            await self._give(self._last.get(key), conversion.end())
-            await self._emit(delta)
-        else:
-            self._last[key] = delta
-            await self._give(delta, conversion.feed(delta.text))
+        looked_at = self._texts[key] if key in self._texts else self._text(key)
+        if looked_at is None:
+            return self._emit(delta)
+        if looked_at.counted:
+            looked_at.count(delta.text)
+            return self._emit(delta)
+        if delta.logprobs or delta.tool_calls:
+            return self._give_whole(looked_at, delta)
+        looked_at.last = delta
+        return self._give(delta, looked_at.conversion.feed(delta.text))
 
-    async def _give(self, delta: Delta | None, text: str) -> None:
-        if delta is not None and text:
-            await self._emit(delta if text == delta.text else replace(delta, text=text))
+    async def _give_whole(self, before: _Text, delta: Delta) -> None:
+        """Give a delta as it is, behind what waits: tokens and their text belong together."""
+        await self._give(before.last, before.conversion.end())
+        await self._emit(delta)
+
+    def _give(self, delta: Delta | None, text: str) -> Awaitable[None]:
+        if delta is None or not text:
+            return TAKEN
+        if text != delta.text:
+            delta = msgspec.structs.replace(delta, text=text)
+        return self._emit(delta)
 
     async def _finish(self, expert: str) -> tuple[int, int]:
         """End an expert's texts; give their characters, and the Simplified ones among them."""
         seen = simplified = 0
         action = self._action(expert)
-        for key in [key for key in self._conversions if key[0] == expert]:
-            conversion, last = self._conversions.pop(key), self._last.pop(key, None)
-            if conversion is None:
+        for key in [key for key in self._texts if key[0] == expert]:
+            ended = self._texts.pop(key)
+            if ended is None:
                 continue
-            rest = conversion.end()
-            if action is Guarding.CONVERT and last is not None:
-                await self._give(replace(last, logprobs=b"", tool_calls=()), rest)
-            seen += conversion.seen
-            simplified += conversion.changed
+            ended.catch_up()
+            rest = ended.conversion.end()
+            if ended.last is not None:
+                last = msgspec.structs.replace(ended.last, logprobs=b"", tool_calls=())
+                await self._give(last, rest)
+            seen += ended.conversion.seen
+            simplified += ended.conversion.changed
         if seen:
             current().guarded(expert, action.value, seen=seen, simplified=simplified)
         return seen, simplified
 
-    def _conversion(self, key: tuple[str, int]) -> Conversion | None:
-        if key not in self._conversions:
-            off = self._action(key[0]) is Guarding.OFF
-            self._conversions[key] = None if off else Conversion(self._shared_runs())
-        return self._conversions[key]
+    def _text(self, key: tuple[str, int]) -> _Text | None:
+        """Begin the text that a delta belongs to; None: it is not looked at."""
+        action = self._action(key[0])
+        text = None
+        if action is not Guarding.OFF:
+            text = _Text(Conversion(self._shared_runs()), counted=action is Guarding.COUNT)
+        self._texts[key] = text
+        return text
 
     def _shared_runs(self) -> HanRun:
         if self._runs is None:

@@ -8,7 +8,11 @@ from tame_router.answering.question import Question
 from tame_router.catalog.expert import Expert
 
 Emit = Callable[[Event], Awaitable[None]]
-"""Sends one event to the caller, and waits while the caller cannot take more."""
+"""Sends one event to the caller.
+
+What it gives is awaited at once, and waits while the caller cannot take more. It is `TAKEN` where
+the caller can: a token then passes all who hand it on without a coroutine.
+"""
 
 
 class Join(Protocol):

@@ -1,6 +1,7 @@
 """Questions and answers in the log, for those who ask for it. Mind privacy."""
 
 import logging
+from collections.abc import Awaitable
 
 from tame_router.answering.event import Delta, Event, Final
 from tame_router.answering.join import Emit
@@ -22,19 +23,21 @@ class Transcript:
         self._emit = emit
         self._texts: list[str] = []
 
-    async def emit(self, event: Event) -> None:
+    def emit(self, event: Event) -> Awaitable[None]:
         """Pass an event on."""
         if isinstance(event, Delta):
             self._texts.append(event.text)
-        await self._emit(event)
-        if isinstance(event, Final):
-            log.event(
-                logging.INFO,
-                "answer.texts",
-                answer_id=self._question.answer_id,
-                question=_asked(self._question),
-                answer="".join(self._texts),
-            )
+        return self._end(event) if isinstance(event, Final) else self._emit(event)
+
+    async def _end(self, final: Final) -> None:
+        await self._emit(final)
+        log.event(
+            logging.INFO,
+            "answer.texts",
+            answer_id=self._question.answer_id,
+            question=_asked(self._question),
+            answer="".join(self._texts),
+        )
 
 
 def _asked(question: Question) -> str:

@@ -1,14 +1,16 @@
 """One HTTP request under way: what came with it, and the response as far as it is."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from typing import Any, Protocol
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from tame_router.admission.caller import Caller
 from tame_router.admission.reception import Reception
 from tame_router.api.http_body import HttpBody, read_timeout
 from tame_router.api.request_id import REQUEST_ID_KEY, choose_ids
+from tame_router.backends.backend import TAKEN
 from tame_router.config_access import HttpSettings
 from tame_router.identity.credentials import Credentials
 from tame_router.telemetry.recording import current
@@ -21,6 +23,37 @@ _STREAM_HEADERS = [
 ]
 LARGE_BODY_BYTES = 2**16
 """An unread body up to this is simply passed over, and its connection kept."""
+
+
+class Connection(Protocol):
+    """What a call asks of the connection that it came by.
+
+    Attributes:
+        on_gone: Called at the moment the connection is lost; None: nobody wants to know.
+    """
+
+    on_gone: Callable[[], None] | None
+
+    def write_chunk(self, data: bytes) -> bool:
+        """Write a chunk of the response under way, if its caller takes it at once."""
+
+
+class _Message:
+    """A message that is sent when it is awaited; no coroutine, for it may be left alone.
+
+    Args:
+        send: Takes it, and waits while the caller cannot take more.
+        message: What is sent.
+    """
+
+    __slots__ = ("_message", "_send")
+
+    def __init__(self, send: Send, message: Message) -> None:
+        self._send = send
+        self._message = message
+
+    def __await__(self) -> Generator[Any, None, None]:
+        yield from self._send(self._message).__await__()
 
 
 class HttpCall:
@@ -44,6 +77,7 @@ class HttpCall:
     """
 
     __slots__ = (
+        "_connection",
         "_headers",
         "_pairs",
         "_reception",
@@ -71,6 +105,7 @@ class HttpCall:
         self._pairs: list[tuple[bytes, bytes]] = scope["headers"]
         self._headers = dict(self._pairs)
         self._send = send
+        self._connection: Connection | None = scope.get("state", {}).get("connection")
         self._reception = reception
         self.path: str = scope["path"]
         given = self._all(REQUEST_ID_KEY.encode()) if self._has(REQUEST_ID_KEY) else ()
@@ -124,7 +159,7 @@ class HttpCall:
 
     def when_gone(self, act: Callable[[], object] | None) -> None:
         """Have something done at the moment the caller leaves; None: nothing any more."""
-        connection = self.scope.get("state", {}).get("connection")
+        connection = self._connection
         if connection is None:
             return
 
@@ -163,9 +198,16 @@ class HttpCall:
             connection.outlet.hold()
         await self._start(200, _STREAM_HEADERS, headers)
 
-    async def write(self, data: bytes) -> None:
-        """Send a piece of a response that is being written; wait while the caller is slow."""
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+    def write(self, data: bytes) -> Awaitable[None]:
+        """Send a piece of a response that is being written; what it gives waits for a slow caller.
+
+        Where the caller takes it at once, it goes straight to the connection: ASGI would make a
+        message and a coroutine of each token.
+        """
+        connection = self._connection
+        if connection is not None and connection.write_chunk(data):
+            return TAKEN
+        return _Message(self._send, {"type": "http.response.body", "body": data, "more_body": True})
 
     async def end_stream(self, data: bytes) -> None:
         """Send the last piece."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 
 from tame_router.admission.call import Call
@@ -103,17 +104,15 @@ class StreamedAnswer:
         self._writer: ChunkWriter | None = None
         self._joined = JoinedFacts()
 
-    async def emit(self, event: Event) -> None:
+    def emit(self, event: Event) -> Awaitable[None]:
         """Send an event, or keep what is sent later."""
         if not isinstance(event, Delta):
-            await self._take(event)
-        elif self._joined.several:
-            await self._write_part(event)
-        elif self._writer is None:
-            begin = await self._begin(event.revision)
-            await self._call.write(begin + self._chunks.delta(event))
-        else:
-            await self._call.write(self._writer.delta(event))
+            return self._take(event)
+        if self._joined.several:
+            return self._write_part(event)
+        if self._writer is None:
+            return self._write_first(event)
+        return self._call.write(self._writer.delta(event))
 
     async def _take(self, event: Event) -> None:
         """Keep what is sent later, or send what is between the words."""
@@ -127,6 +126,11 @@ class StreamedAnswer:
                 await self._write_part(event)
             case Final():
                 await self._end(event)
+
+    async def _write_first(self, event: Delta) -> None:
+        """Send the first words, behind the status."""
+        begin = await self._begin(event.revision)
+        await self._call.write(begin + self._chunks.delta(event))
 
     async def _write_part(self, event: Delta | DraftDelta) -> None:
         """Send what one of several experts wrote."""

@@ -126,6 +126,21 @@ class HttpProtocol(HttpToolsProtocol):
         if self.on_gone is not None:
             self.on_gone()
 
+    def write_chunk(self, data: bytes) -> bool:
+        """Write a chunk of the response under way, if its caller takes it at once.
+
+        Args:
+            data: The chunk, not empty. Nothing says how long the response is.
+
+        Returns:
+            False where the caller is slow, or gone: then nothing was written, and it goes by ASGI,
+            which waits, or knows that nobody listens.
+        """
+        if self.flow.write_paused or self.transport.is_closing():
+            return False
+        self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        return True
+
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, in the form of all our errors."""
         self._refuse(400, "this is not a valid HTTP/1.1 request")

@@ -1,7 +1,11 @@
 """`RouterService`: decide, answer, stream."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Generator
 from datetime import UTC, datetime
+from typing import Any
+
+from google.protobuf.message import Message
 
 from tame_router.admission.call import Call
 from tame_router.admission.desk import Desk
@@ -13,8 +17,35 @@ from tame_router.api.grpc_request import read_constraints, read_messages, read_s
 from tame_router.api.grpc_response import write_decision, write_event
 from tame_router.api.grpc_shape import read_documents, read_shape, read_user
 from tame_router.api.unread import ended_when_unread
+from tame_router.backends.backend import TAKEN
 from tame_router.config import LimitSettings
 from tame_router.v1 import decision_pb2, router_service_pb2, router_service_pb2_grpc
+
+
+class _Message:
+    """A message that is sent when it is awaited; no coroutine, for it may be left alone.
+
+    Args:
+        context: The call's.
+        message: What is sent.
+    """
+
+    __slots__ = ("_context", "_message")
+
+    def __init__(self, context: Context, message: Message) -> None:
+        self._context = context
+        self._message = message
+
+    def __await__(self) -> Generator[Any, None, None]:
+        try:
+            yield from self._context.write(self._message).__await__()
+        except CALLER_GONE as gone:
+            # Who hangs up is booked as such, however the news of it comes.
+            raise asyncio.CancelledError from gone
+
+
+def _no(_: Message) -> bool:
+    return False
 
 
 class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
@@ -56,14 +87,12 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         self, request: router_service_pb2.StreamChatRequest, context: Context
     ) -> None:
         """Answer event by event."""
+        # gRPC's own library cannot send without waiting.
+        write_now: Callable[[Message], bool] = getattr(context, "write_now", _no)
 
-        async def emit(event: Event) -> None:
+        def emit(event: Event) -> Awaitable[None]:
             message = write_event(event)
-            try:
-                await context.write(message)
-            except CALLER_GONE as gone:
-                # Who hangs up is booked as such, however the news of it comes.
-                raise asyncio.CancelledError from gone
+            return TAKEN if write_now(message) else _Message(context, message)
 
         call = self._call(request, context, "stream_chat")
         with ended_when_unread(emit, self._limits.unread_s) as watched:

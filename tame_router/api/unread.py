@@ -6,11 +6,13 @@ answer holds a place there, which somebody else could use.
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Generator, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from tame_router.answering.event import Event
 from tame_router.answering.join import Emit
+from tame_router.backends.backend import TAKEN
 from tame_router.telemetry import log
 
 
@@ -48,6 +50,26 @@ class _Watch:
             self._task.cancel()
 
 
+class _Watched:
+    """An event that has to be waited for, watched over; no coroutine, for it may be left alone.
+
+    Args:
+        event: Waits until the caller has room for it.
+        watch: The stream's.
+    """
+
+    __slots__ = ("_event", "_watch")
+
+    def __init__(self, event: Awaitable[None], watch: _Watch) -> None:
+        self._event = event
+        self._watch = watch
+
+    def __await__(self) -> Generator[Any, None, None]:
+        self._watch.since = self._watch.now()
+        yield from self._event.__await__()
+        self._watch.since = None
+
+
 @contextmanager
 def ended_when_unread(emit: Emit, limit_s: float) -> Iterator[Emit]:
     """Cancel the current task where an event is not taken in time, as if the caller had left.
@@ -58,10 +80,9 @@ def ended_when_unread(emit: Emit, limit_s: float) -> Iterator[Emit]:
     """
     watch = _Watch(limit_s)
 
-    async def watched(event: Event) -> None:
-        watch.since = watch.now()
-        await emit(event)
-        watch.since = None
+    def watched(event: Event) -> Awaitable[None]:
+        taken = emit(event)
+        return taken if taken is TAKEN else _Watched(taken, watch)
 
     try:
         yield watched

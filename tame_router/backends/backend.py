@@ -4,10 +4,12 @@ A backend takes one `Generation` and streams `Piece`s back. It decides nothing a
 who answers or how answers are joined.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
+
+import msgspec
 
 from tame_router.chat import FinishReason, Message, Sampling, Shape, ToolCallDelta, Usage
 
@@ -63,14 +65,14 @@ class Generation:
     begun: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
-class Piece:
-    """What one read from the backend brought.
+class Piece(msgspec.Struct, kw_only=True, gc=False):
+    """What one read from the backend brought; a struct, for there is one for nearly each token.
 
     Attributes:
         text: New characters of the answer; may be empty when only the end arrived.
         finish_reason: Set on the last piece that ends the answer.
-        usage: Set once, on or after the finishing piece; where tokens are counted, with each.
+        usage: Set once, on or after the finishing piece; where tokens are counted, with the first
+            of them too.
         choice: Which of several answers it belongs to, ≥ 0.
         tool_calls: Pieces of calls the expert wants made.
         logprobs: JSON text of OpenAI's `logprobs.content` list for this text; empty: none.
@@ -85,6 +87,38 @@ class Piece:
     tool_calls: tuple[ToolCallDelta, ...] = ()
     logprobs: bytes = b""
     marks: Sequence[tuple[int, int]] = ()
+
+
+class Taken:
+    """Awaited, it is over at once: nothing has to be waited for."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, None]:
+        """Wait for nothing."""
+        yield from ()
+
+
+TAKEN: Final = Taken()
+
+Take = Callable[[Piece], Awaitable[None]]
+"""Takes a piece, and raises no `TameError`, which would pass for the backend's.
+
+What it gives is awaited before the next one, or never where the answer ends first. `TAKEN`: there
+can be more at once.
+"""
+
+
+@runtime_checkable
+class Divertible(Protocol):
+    """Pieces of an answer that can be had without being read."""
+
+    def divert(self, take: Take) -> None:
+        """Give plain words away in the moment in which they arrive and the next piece is awaited.
+
+        Nobody is woken for them then, which is most of what a token costs. All other pieces are
+        read as ever, and so is what comes while nobody waits: the order stays.
+        """
 
 
 class Backend(Protocol):

@@ -215,16 +215,19 @@ class Call:
         """
         if self._over:
             raise grpc.aio.UsageError("the call is over")
-        data = packed(self._serialize(message) if self._serialize else message)
+        if not self.write_now(message):
+            await self._stream.send(self._packed(message))
+
+    def write_now(self, message: Any) -> bool:
+        """Send a message; False: there is no room for it now, or the call is over."""
+        if self._over:
+            return False
         if not self._begun:
             self._begin(())
-        if not self._stream.send_now(data):
-            await self._stream.send(data)
+        return self._stream.send_now(self._packed(message))
 
-    async def read(self) -> Any:
-        """Give the next message of the request, as bytes; `grpc.aio.EOF`: there is none."""
-        message = await self._next()
-        return grpc.aio.EOF if message is None else message
+    def _packed(self, message: Any) -> bytes:
+        return packed(self._serialize(message) if self._serialize else message)
 
     async def send_initial_metadata(self, initial_metadata: Sequence[Any]) -> None:
         """Send metadata before the first message."""

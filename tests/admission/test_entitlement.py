@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tame_router.admission.desk import Desk
 from tame_router.admission.reception import Reception
 from tame_router.answering.dispatch import Dispatch
-from tame_router.answering.event import Event
+from tame_router.answering.event import Delta, Event
 from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.single import SingleJoin
 from tame_router.api.expert_servicer import ExpertServicer
@@ -86,6 +86,8 @@ class Half:
 
 
 def _without_times(event: Event) -> str:
+    if isinstance(event, Delta):
+        return repr(event)
     values = {
         field.name: getattr(event, field.name)
         for field in dataclasses.fields(event)

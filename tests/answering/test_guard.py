@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from tame_router.answering.event import DecisionMade, Delta, Event, ExpertFinish, Final
@@ -230,8 +231,8 @@ async def test_json_passes(catalog: Catalog, events: Events) -> None:
 async def test_calls_and_probabilities_pass(catalog: Catalog, events: Events) -> None:
     """They come out as they are, behind the text that waited."""
     call = ToolCallDelta(index=0, id="c", name="look", arguments='{"q": "头发"}')
-    calling = replace(delta(""), tool_calls=(call,))
-    likely = replace(delta("头发"), logprobs=b"[]")
+    calling = msgspec.structs.replace(delta(""), tool_calls=(call,))
+    likely = msgspec.structs.replace(delta("头发"), logprobs=b"[]")
     guard = Guard(Guarding.CONVERT, catalog, QUESTION, events.emit)
     seen = await passed(guard, events, delta("头发"), calling, delta("说"), likely, finish())
     ended = replace(finish(), simplified=3, looked_at=3)

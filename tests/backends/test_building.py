@@ -106,7 +106,7 @@ async def test_a_pool_asks_twice_where_it_is_wanted() -> None:
     )
     assert without.hedge_after_s(generation, short) is None
     assert pool.spare() == 9
-    assert queued.places.free()
+    assert queued.places.free("t")
     assert pool.spare() == 8
     for backend in made:
         await backend.close()

@@ -14,6 +14,7 @@ from tame_router.backends.openai.sse import SseDecoder
 from tame_router.backends.openai.wire import (
     DONE,
     Chunk,
+    TokenCounts,
     decode_chunk,
     error_info,
 )
@@ -41,6 +42,7 @@ class ChatDecoder:
         "_marks",
         "_several",
         "_sse",
+        "_told",
         "_usage",
         "done",
         "failure",
@@ -56,7 +58,8 @@ class ChatDecoder:
         self._counted = generation.counted
         self._chars = 0
         self._marks: list[tuple[int, int]] = []
-        self._usage: Usage | None = None
+        self._usage: TokenCounts | None = None
+        self._told = False
         self.done = False
         self.failure: TameError | None = None
 
@@ -83,23 +86,26 @@ class ChatDecoder:
             return self._give()
         # Nearly every read of nearly every answer: not a step more than it takes.
         piece = self._first.give()
-        if self._counted and self._usage is not None:
+        if self._marks:
             return self._give_counted(piece)
-        return (piece,) if piece else ()
+        return (piece,) if piece is not None else ()
 
     def _give(self) -> Sequence[Piece]:
         pieces = [piece for choice in self._choices if (piece := choice.give())]
         if self._usage is not None:
             pieces = pieces or [Piece()]
-            pieces[-1].usage = self._usage
+            pieces[-1].usage = _usage(self._usage)
         return pieces
 
     def _give_counted(self, piece: Piece | None) -> Sequence[Piece]:
         """Tell the tokens so far with what they are of: an event without words is none."""
-        if piece is None and not self.finished:
-            return ()
-        piece = piece or Piece()
-        piece.usage = self._usage
+        if piece is None:
+            if not self._first.finished:
+                return ()
+            piece = Piece()
+        if self._usage is not None and (not self._told or self._first.finished):
+            piece.usage = _usage(self._usage)
+            self._told = True
         piece.marks, self._marks = self._marks, []
         return (piece,)
 
@@ -140,11 +146,20 @@ class ChatDecoder:
                     f"the backend sent a piece of answer {choice.index};"
                     f" {len(self._choices)} were asked for, counted from 0"
                 )
-        if chunk.usage is None:
-            return
-        written = chunk.usage.completion_tokens or 0
-        if self._counted:
-            for choice in chunk.choices:
-                self._chars += len(choice.delta.content or "")
-            self._marks.append((self._chars, written))
-        self._usage = Usage(prompt_tokens=chunk.usage.prompt_tokens, completion_tokens=written)
+        if chunk.usage is not None:
+            self._usage = chunk.usage
+            if self._counted:
+                self._mark(chunk, chunk.usage)
+
+    def _mark(self, chunk: Chunk, counts: TokenCounts) -> None:
+        """Note after how many characters there are how many tokens."""
+        for choice in chunk.choices:
+            if choice.delta.content:
+                self._chars += len(choice.delta.content)
+        self._marks.append((self._chars, counts.completion_tokens or 0))
+
+
+def _usage(counts: TokenCounts) -> Usage:
+    return Usage(
+        prompt_tokens=counts.prompt_tokens, completion_tokens=counts.completion_tokens or 0
+    )

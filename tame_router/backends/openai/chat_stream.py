@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from tame_router.backends.backend import Generation, Piece
+from tame_router.backends.backend import TAKEN, Generation, Piece
 from tame_router.backends.openai.chat_decoder import ChatDecoder
-from tame_router.backends.openai.http_client import HttpStream
+from tame_router.backends.openai.http_stream import HttpStream
 from tame_router.backends.openai.json_strings import JsonStrings
 from tame_router.backends.patience import Patience
 from tame_router.chat import Format
@@ -20,6 +20,10 @@ connection cannot be used again."""
 
 _LAST_READS: Final = 8
 _TICK_S: Final = 0.001
+
+
+DivertedTake = Callable[[Piece], Awaitable[None] | None]
+"""Takes a piece as it arrives, as a `Take` does; None: it cannot, and has done nothing."""
 
 
 class ChatStream:
@@ -38,15 +42,20 @@ class ChatStream:
 
     __slots__ = (
         "_decoder",
+        "_fault",
         "_json",
         "_loop",
         "_patience",
         "_pieces",
+        "_plain",
+        "_several",
         "_silent_since",
         "_source",
         "_spoke",
+        "_take",
         "_timer",
         "_too_late",
+        "_untaken",
     )
 
     def __init__(self, source: HttpStream, generation: Generation, patience: Patience) -> None:
@@ -58,8 +67,13 @@ class ChatStream:
             self._json = defaultdict(JsonStrings)
         self._patience = patience
         self._pieces: deque[Piece] = deque()
+        self._fault: BaseException | None = None  # to be raised behind those
+        self._take: DivertedTake | None = None
+        self._untaken: Awaitable[None] | None = None  # given away, and there was no room for it
         self._loop = asyncio.get_running_loop()
         self._spoke = False
+        self._several = generation.shape.choices > 1
+        self._plain = False  # what a read brings is handed on as it is
         self._silent_since: float | None = None
         self._too_late: TameError | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -75,25 +89,31 @@ class ChatStream:
         Raises:
             BackendError: When the answer cannot be finished, or its time is up.
         """
-        if self._pieces:
-            return self._pieces.popleft()
-        decoder = self._decoder
         self._silent_since = self._loop.time()
-        while decoder.failure is None:
-            if decoder.done:
+        while not self._pieces:
+            if self._untaken is not None:
+                await self._wait_for_taker(self._untaken)
+            elif self._fault is not None:
+                raise self._fault
+            elif self._decoder.done:
                 await self._finish()
                 raise StopAsyncIteration
-            data = await self._read()
-            if not data:
-                decoder.end()
-                continue
-            pieces = decoder.feed(data)
-            if pieces:
-                self._heard(pieces)
-                if len(pieces) > 1:
-                    self._pieces.extend(pieces[1:])
-                return pieces[0]
-        raise decoder.failure
+            elif (data := self._body()) is None:
+                await self._source.more()
+            else:
+                self._feed(data)
+        self._silent_since = None
+        return self._pieces.popleft()
+
+    def divert(self, take: DivertedTake) -> None:
+        """Give words away as they arrive; see `Divertible`.
+
+        Args:
+            take: None: it cannot take the piece, and has done nothing; it is read as ever.
+        """
+        self._take = take
+        if self._plain:
+            self._source.when_arrived(self._arrived)
 
     async def begin(self) -> None:
         """Wait for the first piece; it is read as if nobody had waited for it.
@@ -109,26 +129,63 @@ class ChatStream:
         self._unwatch()
         self._source.close()
 
-    async def _read(self) -> bytes:
-        if self._too_late is not None:
-            raise self._too_late
+    def _body(self) -> bytes | None:
+        """Give what has arrived; a body that breaks off ends, where the words are all there."""
         try:
-            return await self._source.read()
+            return self._source.take()
         except StreamBrokenError:
             if self._too_late is not None:
                 raise self._too_late from None
             if not self._decoder.finished:
                 raise
-            return b""  # the words are all there
+            return b""
 
-    def _heard(self, pieces: Iterable[Piece]) -> None:
+    def _feed(self, data: bytes) -> None:
+        """Make pieces of what has arrived."""
+        if not data:
+            self._decoder.end()
+        elif pieces := self._decoder.feed(data):
+            if not self._plain:
+                self._heed(pieces)
+            self._pieces.extend(pieces)
+        self._fault = self._decoder.failure
+
+    def _arrived(self, data: bytes) -> bool:
+        """Give away what has arrived; False: whoever waits for a piece has to look."""
+        pieces = self._decoder.feed(data)
+        self._fault = self._decoder.failure
+        taken: Awaitable[None] | None = None
+        for piece in pieces:  # one, for the answer is plain
+            if piece.finish_reason is None and piece.usage is None and self._take is not None:
+                try:
+                    taken = self._take(piece)
+                except BaseException as error:  # for whoever reads: it would end the connection
+                    self._fault = error
+                    return False
+            if taken is None:
+                self._pieces.append(piece)
+                return False
+            self._silent_since = self._loop.time()
+        self._untaken = None if taken is TAKEN else taken
+        return self._untaken is None and self._fault is None and not self._decoder.done
+
+    async def _wait_for_taker(self, untaken: Awaitable[None]) -> None:
+        """Wait until there is room for what was given away; that is no silence of the backend."""
+        self._silent_since = self._untaken = None
+        await untaken
+        self._silent_since = self._loop.time()
+
+    def _heed(self, pieces: Sequence[Piece]) -> None:
+        """Look at the first pieces, and at all where they are to be JSON or there are several."""
         if self._json is not None:
             for piece in pieces:
                 piece.text = self._json[piece.choice].feed(piece.text)
-        self._silent_since = None
         if not self._spoke:
             self._spoke = True
             self._watch(self._patience.until(self._loop.time()))
+        self._plain = self._json is None and not self._several
+        if self._plain and self._take is not None:
+            self._source.when_arrived(self._arrived)
 
     def _watch(self, until: float) -> None:
         self._unwatch()

@@ -1,4 +1,4 @@
-"""The connections to one OpenAI-compatible server: a pool, and answers that are read from it."""
+"""The connections to one OpenAI-compatible server: a pool of them, and requests."""
 
 import asyncio
 import ssl
@@ -7,15 +7,11 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
-from tame_router.backends.backend import RETRY_AFTER_S
-from tame_router.backends.openai.http_connection import (
-    ConnectionBrokenError,
-    HttpConnection,
-    NotHttpError,
-)
+from tame_router.backends.openai.http_connection import ConnectionBrokenError, HttpConnection
 from tame_router.backends.openai.http_faults import our_errors
 from tame_router.backends.openai.http_requests import HttpRequests
-from tame_router.errors import BackendProtocolError, ConfigError, StreamBrokenError
+from tame_router.backends.openai.http_stream import HttpStream
+from tame_router.errors import BackendProtocolError, ConfigError
 from tame_router.host_port import address_fault
 
 KEEP_ALIVE_S: Final = 3.0
@@ -24,90 +20,6 @@ and a request on a connection that is being closed would be lost."""
 
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 _PORTS: Final = {"http": 80, "https": 443}
-
-
-class HttpStream:
-    """An answer whose body is read as it arrives.
-
-    Args:
-        connection: Where it comes from, after its head.
-        client: Takes the connection back.
-    """
-
-    __slots__ = ("_client", "_connection", "_headers", "status")
-
-    def __init__(self, connection: HttpConnection, client: "HttpClient") -> None:
-        self._connection: HttpConnection | None = connection
-        self._client = client
-        self._headers = connection.headers
-        self.status = connection.status
-
-    @property
-    def content_type(self) -> str:
-        """What the body claims to be, without parameters."""
-        return self._headers.get("content-type", "").partition(";")[0].strip().lower()
-
-    def header(self, name: str) -> str | None:
-        """Give a header of the answer."""
-        return self._headers.get(name.lower())
-
-    async def read(self) -> bytes:
-        """Wait for bytes and give all that have arrived; empty at the end.
-
-        Raises:
-            StreamBrokenError: When the connection broke, or was let go.
-        """
-        if self._connection is None:  # it may be another answer's by now
-            raise StreamBrokenError(
-                "the connection to the backend was let go before the answer was finished; try"
-                " again",
-                retry_after_s=RETRY_AFTER_S,
-            )
-        try:
-            return await self._connection.read()
-        except (ConnectionBrokenError, NotHttpError) as error:
-            raise StreamBrokenError(
-                "the connection to the backend broke before the answer was finished; try again",
-                retry_after_s=RETRY_AFTER_S,
-            ) from error
-
-    async def read_all(self, max_bytes: int) -> bytes:
-        """Read to the end, and let go.
-
-        Args:
-            max_bytes: Longest body taken.
-
-        Raises:
-            StreamBrokenError: When the connection broke.
-            BackendProtocolError: When the body is longer.
-        """
-        body = bytearray()
-        try:
-            while data := await self.read():
-                body += data
-                if len(body) > max_bytes:
-                    raise BackendProtocolError(
-                        f"the backend sent a body of more than {max_bytes} bytes where a shorter"
-                        " one was expected: check that base_url is the address of a vLLM server"
-                    )
-        finally:
-            self.close()
-        return bytes(body)
-
-    def close(self) -> None:
-        """Let go: the connection goes back to the pool if the body was read, else it is closed.
-
-        Closing is how the server learns that nobody reads on.
-        """
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            self._client.take_back(connection)
-
-    def abort(self) -> None:
-        """Let go, and have nobody else use the connection."""
-        if self._connection is not None:
-            self._connection.abort()
-        self.close()
 
 
 class HttpClient:
@@ -211,7 +123,7 @@ class HttpClient:
                 self._places.release()
                 if connection is not None:
                     connection.abort()
-        return HttpStream(connection, self)
+        return HttpStream(connection, self.take_back)
 
     def _taken(self) -> HttpConnection | None:
         """Take an idle connection that is young enough and open still; None: there is none."""

@@ -40,6 +40,8 @@ class HttpConnection(asyncio.Protocol):
         status: Of the answer that is read.
         headers: Its headers, by lower-case name; of several with one name the last.
         heard: Anything of it has come.
+        arrived: Takes what has come of the body while somebody waits for it, but for its end; True:
+            whoever waits need not be woken. None: nobody takes it so.
         since: When it was put aside, for whoever does that.
     """
 
@@ -50,6 +52,7 @@ class HttpConnection(asyncio.Protocol):
         "_headed",
         "_held_bytes",
         "_keep",
+        "_loop",
         "_lost",
         "_over",
         "_parser",
@@ -57,6 +60,7 @@ class HttpConnection(asyncio.Protocol):
         "_paused",
         "_transport",
         "_waiter",
+        "arrived",
         "headers",
         "heard",
         "since",
@@ -65,6 +69,7 @@ class HttpConnection(asyncio.Protocol):
 
     def __init__(self, lost: Callable[["HttpConnection"], None]) -> None:
         self._lost = lost
+        self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -75,6 +80,7 @@ class HttpConnection(asyncio.Protocol):
         self._over = True  # nothing was asked yet
         self._headed = self._keep = self._ended = self.heard = False
         self._framing_bytes = 0  # since the last byte of a body
+        self.arrived: Callable[[bytes], bool] | None = None
         self.status = 0
         self.headers: dict[str, str] = {}
         self.since = 0.0
@@ -110,29 +116,35 @@ class HttpConnection(asyncio.Protocol):
         while not self._headed:
             if self._fault is not None:
                 raise self._fault
-            await self._wait()
+            await self.more()
 
-    async def read(self) -> bytes:
-        """Wait for bytes of the body and give all that have arrived; empty at its end.
+    def take(self) -> bytes | None:
+        """Give all that has arrived of the body, empty at its end; None: nothing has.
 
         Raises:
-            ConnectionBrokenError: When the connection ends first.
-            NotHttpError: When something else than HTTP comes.
+            ConnectionBrokenError: When the connection ended first.
+            NotHttpError: When something else than HTTP came.
         """
         parts = self._parts
-        while not parts:
+        if not parts:
             if self._over:
                 return b""
             if self._fault is not None:
                 raise self._fault
-            await self._wait()
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
-        parts.clear()
-        self._held_bytes = 0
+            return None
+        data = self._collected()
         if self._paused and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()
         return data
+
+    async def more(self) -> None:
+        """Wait until something has happened; one at a time."""
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
 
     def abort(self) -> None:
         """Close at once; whoever waits is told that it broke."""
@@ -140,12 +152,20 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def _wait(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+    def _hand_on(self, waiter: asyncio.Future[None]) -> None:
+        """Give away what has come, where somebody takes it so; else wake whoever waits."""
+        more = bool(self._parts) and not self._over and not waiter.done()
+        if more and self.arrived is not None and self.arrived(self._collected()):
+            return
+        if not waiter.done():  # what took it may have ended the answer
+            waiter.set_result(None)
+
+    def _collected(self) -> bytes:
+        parts = self._parts
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        self._held_bytes = 0
+        return data
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -180,7 +200,8 @@ class HttpConnection(asyncio.Protocol):
             self._paused = True
             if self._transport is not None:
                 self._transport.pause_reading()
-        self._wake()
+        if self._waiter is not None:
+            self._hand_on(self._waiter)
 
     def eof_received(self) -> None:
         """Take the server's word that it sends no more."""

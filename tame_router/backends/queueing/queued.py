@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Final
 
-from tame_router.backends.backend import Backend, Generation, Piece
+from tame_router.backends.backend import Backend, Divertible, Generation, Piece, Take
 from tame_router.backends.queueing.places import Places
 from tame_router.backends.queueing.spec import QueueSpec, QueueWitness
 from tame_router.errors import BackendOverloadedError, BackendSilentError, BackendUnavailableError
@@ -135,6 +135,11 @@ class QueuedAnswer:
             TameError: As the backend does.
         """
         return self._next.__anext__() if self._spoke else self._first()
+
+    def divert(self, take: Take) -> None:
+        """Have words given away as they arrive, once the first are read; see `Divertible`."""
+        if self._spoke and isinstance(self._next, Divertible):
+            self._next.divert(take)
 
     async def _first(self) -> Piece:
         piece = await self._next.__anext__()

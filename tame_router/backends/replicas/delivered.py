@@ -51,7 +51,6 @@ class Delivered:
     Attributes:
         done: The answer has ended: no words follow.
         stopped: It ended by a stop string, of which the replica knows nothing.
-        begun: Words have been handed out.
     """
 
     __slots__ = (
@@ -64,7 +63,6 @@ class Delivered:
         "_stops",
         "_tokens",
         "_tokens_before",
-        "begun",
         "done",
         "stopped",
     )
@@ -79,7 +77,6 @@ class Delivered:
         self._tokens = 0
         self._tokens_before = 0
         self._skip = ""
-        self.begun = False
         self.done = False
         self.stopped = False
 
@@ -118,39 +115,62 @@ class Delivered:
             continued=True,
         )
 
+    def passes(self, piece: Piece) -> bool:
+        """Take plain words where all of them are handed out, as nearly always; else do nothing.
+
+        Args:
+            piece: Words, with the marks of their tokens; not the first, nor the last of an answer.
+        """
+        if self._skip or not self._stops.passes(piece.text):
+            return False
+        if piece.marks:
+            self._count(piece.marks)
+        self._parts.append(piece.text)
+        return True
+
     def take(self, piece: Piece) -> Piece | None:
         """Take what a replica wrote; give what of it is handed out, without its usage."""
+        if piece.marks:
+            self._count(piece.marks)
         if piece.usage is not None:
-            self._count(piece.usage, piece.marks)
-        text = self._new(piece.text)
+            self._tell(piece.usage)
+        text = piece.text
+        if self._skip:
+            text = self._new(text)
         if text:
             self._parts.append(text)
             text = self._stops.feed(text)
-        reason = piece.finish_reason
-        if self._stops.found:
-            reason, self.stopped = FinishReason.STOP, True
-            self._tokens = self._tokens_through(self._stops.end)
-        elif reason is not None:
-            text += self._stops.rest()
-        self.done = self.done or reason is not None
-        if not text and reason is None:
+        if self._stops.found or piece.finish_reason is not None:
+            text = self._end(piece, text)
+        elif not text:
             return None
-        self.begun = self.begun or bool(text)
-        piece.text, piece.finish_reason, piece.usage, piece.marks = text, reason, None, ()
+        piece.text, piece.usage, piece.marks = text, None, ()
         return piece
+
+    def _end(self, piece: Piece, text: str) -> str:
+        """End the answer with a piece; give what is handed out of its text."""
+        self.done = True
+        if not self._stops.found:
+            return text + self._stops.rest()
+        piece.finish_reason, self.stopped = FinishReason.STOP, True
+        self._tokens = self._tokens_through(self._stops.end)
+        return text
 
     def close(self, reason: FinishReason) -> Piece:
         """End the answer here; give what was held back of it."""
         self.done = True
         return Piece(text=self._stops.rest(), finish_reason=reason)
 
-    def _count(self, usage: Usage, marks: Sequence[tuple[int, int]]) -> None:
+    def _count(self, marks: Sequence[tuple[int, int]]) -> None:
+        base, before = self._base, self._tokens_before
+        for chars, tokens in marks:
+            self._marks.append((base + chars, before + tokens))
+        self._tokens = before + marks[-1][1]
+
+    def _tell(self, usage: Usage) -> None:
         if self._prompt_tokens is None:
             self._prompt_tokens = usage.prompt_tokens
-        before = self._tokens_before
-        self._tokens = before + usage.completion_tokens
-        for chars, tokens in marks:
-            self._marks.append((self._base + chars, before + tokens))
+        self._tokens = self._tokens_before + usage.completion_tokens
 
     def _forget_after(self, chars: int) -> None:
         """Drop the marks of tokens that are written again.
@@ -170,7 +190,7 @@ class Delivered:
     def _new(self, text: str) -> str:
         """Leave out what comes a second time."""
         skip = self._skip
-        if not skip or not text:
+        if not text:
             return text
         same = 0
         while same < min(len(skip), len(text)) and skip[same] == text[same]:

@@ -55,8 +55,7 @@ class StopStrings:
 
     def feed(self, text: str) -> str:
         """Take new characters, and give those that are certain; may be empty."""
-        if not self._held and self._starts.isdisjoint(text):  # nearly always
-            self._passed += len(text)
+        if self.passes(text):
             return text
         text = self._held + text
         found = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
@@ -70,6 +69,13 @@ class StopStrings:
         self._held = text[kept:]
         self._passed += kept
         return text[:kept]
+
+    def passes(self, text: str) -> bool:
+        """Take new characters where all are certain, as they are nearly always; else nothing."""
+        if self._held or not self._starts.isdisjoint(text):
+            return False
+        self._passed += len(text)
+        return True
 
     def rest(self) -> str:
         """Give what was held back, at the end of the text: no stop string came of it."""

@@ -5,56 +5,23 @@ where that can be done soundly. What reads the pieces sees one text, one end, on
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final
 
-from tame_router.backends.backend import Generation, Piece
+from tame_router.backends.backend import Generation, Piece, Take
 from tame_router.backends.openai.chat_stream import ChatStream
 from tame_router.backends.replicas.choice import Ask
 from tame_router.backends.replicas.delivered import Delivered, continuable
 from tame_router.backends.replicas.failure import Failure, failure_of
-from tame_router.backends.replicas.race import Attempt, Race, Seconds
+from tame_router.backends.replicas.race import Attempt, Race
 from tame_router.backends.replicas.replica import Replica
-from tame_router.backends.replicas.retry_budget import RetryBudget
+from tame_router.backends.replicas.replicas import Replicas
 from tame_router.chat import FinishReason
 from tame_router.errors import ContextTooLongError, InvalidRequestError, TameError
 
 _FAIR_SHARE: Final = 0.25
 _SHORTEST_S: Final = 0.001
-
-
-class Replicas(Seconds, Protocol):
-    """What an answer asks of the replicas' pool.
-
-    Attributes:
-        budget: What second tries are paid from.
-        most_failovers: Replicas that one answer may leave.
-        resume_wait_s: Time that an answer which has begun waits for a replica to go on.
-    """
-
-    budget: RetryBudget
-    most_failovers: int
-    resume_wait_s: float
-
-    async def find(
-        self,
-        ask: Ask,
-        tried: Mapping[Replica, Failure],
-        error: TameError | None,
-        until: float | None,
-        deadline: float | None = None,
-    ) -> Replica:
-        """Choose a replica for an answer; see `ReplicaPool.find`."""
-
-    def failed(self, replica: Replica, failure: Failure, error: TameError, revision: str) -> None:
-        """Take note that a replica failed an answer."""
-
-    def moved(self, failure: Failure, *, begun: bool) -> None:
-        """Take note that an answer is asked of another replica; `begun`: in its middle."""
-
-    def hedge_after_s(self, generation: Generation, ask: Ask) -> float | None:
-        """Tell how long one replica alone is waited for; None: as long as it takes."""
 
 
 class ReplicaStream:
@@ -74,6 +41,7 @@ class ReplicaStream:
         self._begun_at = self._loop.time()
         self._replica: Replica | None = None
         self._stream: ChatStream | None = None
+        self._take: Take | None = None
         self._tried: dict[Replica, Failure] = {}
         self._failovers = 0
         self._given = False  # words have been handed out
@@ -103,9 +71,16 @@ class ReplicaStream:
                     self._hear()
                 shown = self._show(piece)
             if shown is not None:
-                self._given = self._given or bool(shown.text or shown.tool_calls or shown.logprobs)
+                if not self._given:
+                    self._given = bool(shown.text or shown.tool_calls or shown.logprobs)
                 return shown
         return self._finish()
+
+    def divert(self, take: Take) -> None:
+        """Give words away as they arrive, from whichever replica; see `Divertible`."""
+        self._take = take
+        if self._stream is not None:
+            self._stream.divert(self._pass)
 
     async def start(self) -> None:
         """Find the replica that begins the answer.
@@ -126,14 +101,23 @@ class ReplicaStream:
             self._replica.end(self._ask.tokens, self._ask.revision)
             self._replica = None
 
+    def _pass(self, piece: Piece) -> Awaitable[None] | None:
+        """Give words away; None: not so, for a stop string may begin in them."""
+        if self._take is None or not (self._delivered is None or self._delivered.passes(piece)):
+            return None
+        if not self._heard:
+            self._hear()
+        return self._take(piece)
+
     def _show(self, piece: Piece) -> Piece | None:
         """Give what is handed out of a piece."""
         if self._delivered is None:
             if piece.usage is not None and self._failovers:
                 piece.usage = replace(piece.usage, failovers=self._failovers)
             return piece
-        shown = self._delivered.take(piece)
-        if self._delivered.stopped:
+        delivered = self._delivered
+        shown = delivered.take(piece)
+        if delivered.stopped:
             self._succeed()
             self.close()  # it knows nothing of stop strings, and would write on
         return shown
@@ -200,6 +184,8 @@ class ReplicaStream:
             self._asked_at = begun.begun_at if begun.warm else None
             if begun.spoke:
                 self._hear()
+            if self._take is not None and self._stream is not None:
+                self._stream.divert(self._pass)
             return
 
     async def _begin(self, replica: Replica) -> Attempt:

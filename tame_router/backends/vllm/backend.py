@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from tame_router.backends.backend import RETRY_AFTER_S, Generation
 from tame_router.backends.context_window import most_prompt_tokens
 from tame_router.backends.openai.chat_stream import ChatStream
-from tame_router.backends.openai.http_client import HttpClient, HttpStream
+from tame_router.backends.openai.http_client import HttpClient
+from tame_router.backends.openai.http_stream import HttpStream
 from tame_router.backends.openai.refusal import Refusal
 from tame_router.backends.openai.wire import ModelCard
 from tame_router.backends.patience import Patience

@@ -8,7 +8,8 @@ from tame_router.backends.backend import RETRY_AFTER_S, Generation
 from tame_router.backends.context_window import ContextWindow
 from tame_router.backends.openai.chat_headers import headers_of
 from tame_router.backends.openai.chat_request import encode_chat, encode_tokenize
-from tame_router.backends.openai.http_client import HttpClient, HttpStream
+from tame_router.backends.openai.http_client import HttpClient
+from tame_router.backends.openai.http_stream import HttpStream
 from tame_router.backends.openai.refusal import Refusal, retry_after_s
 from tame_router.backends.openai.wire import (
     ErrorInfo,
