@@ -44,8 +44,7 @@ stop:  ## stop what `make serve` started
 	@$(BIN)/python deploy/local/stop.py
 
 test: engine router  ## all tests, with a real vLLM
-	@$(BIN)/coverage run -m pytest
-	@$(BIN)/coverage report
+	@deploy/local/test.sh
 
 quick: encoder  ## the tests that need no engine
 	@$(BIN)/python -m pytest -m "not engine and not network"

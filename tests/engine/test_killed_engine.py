@@ -206,6 +206,8 @@ async def test_a_killed_engine_costs_no_answer(
     assert {q: replace(answer, failovers=0) for q, answer in answers.items()} == uncut
     assert {answer.failovers for answer in answers.values()} <= {0, 1}
     await site.told('tame_replicas{backend="local",state="ejected"} 1.0')
-    assert not members(second_engine)
+    with anyio.fail_after(PATIENCE_S):  # giving back so much memory takes the system a moment
+        while members(second_engine):
+            await anyio.sleep(0.1)
     again = await ask(site.client, QUESTIONS[0], Hearing(left=1))
     assert again == uncut[QUESTIONS[0]]
