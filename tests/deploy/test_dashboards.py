@@ -167,6 +167,7 @@ async def traffic(client: AsyncClient, fake: FakeVllm, telemetry: Telemetry) -> 
     # This router has one server and no limits, and runs insecure: nothing else would happen.
     recorder = telemetry.recorder
     recorder.failover("local", "broken", "continued")
+    recorder.hedge("local", "second")
     recorder.replicas("local", {"ready": 2, "ejected": 1})
     recorder.replicas_out("local", {"restarted": 1})
     recorder.queue_waited("local", 0.2)

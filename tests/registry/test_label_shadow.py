@@ -59,8 +59,15 @@ def test_labels_of_an_earlier_version_answer(database: Database) -> None:
     name = approve(store)
     publish(store, name, 0.1)
     with database.transaction() as connection:
-        for table in ("adapter_labels", "adapter_label_changes"):
-            connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN mode")
+        connection.exec_driver_sql("DROP INDEX adapter_label_changes_number")
+        for table, column in (
+            ("adapter_label_changes", "number"),
+            ("adapter_label_changes", "previous"),
+            ("adapter_counter", "history"),
+            ("adapter_labels", "mode"),
+            ("adapter_label_changes", "mode"),
+        ):
+            connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {column}")
         connection.exec_driver_sql("UPDATE adapter_schema SET version_num = '0001'")
     store = RecordStore(database, Clock())
     assert (store.label("legal").canary, store.label("legal").mode) == (name, Mode.ANSWERING)
