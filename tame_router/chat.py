@@ -196,6 +196,8 @@ class Shape:
         choices: Answers wanted of the same expert, ≥ 1.
         top_logprobs: Most probable tokens listed for each token, in [0, 20]; None: no
             log-probabilities at all.
+        weighed: These only weigh answers against each other: a backend without any leaves them
+            out, rather than refuse.
     """
 
     tools: tuple[Tool, ...] = ()
@@ -204,6 +206,7 @@ class Shape:
     response_format: ResponseFormat | None = None
     choices: int = 1
     top_logprobs: int | None = None
+    weighed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,9 +66,11 @@ def fallback_notice(fallback: Fallback, expert: Expert, lead: Expert, language: 
         who = {
             FallbackKind.BASE_MODEL: "未經專業訓練的基礎模型",
             FallbackKind.EXPERT: f"「{title(expert, language)}」專家",
-            FallbackKind.BACKEND: "外部服務未經專業訓練的模型"
+            FallbackKind.BACKEND: "外部服務提供、未經專業訓練的模型"
             if external
             else "另一個未經專業訓練的基礎模型",
         }[kind]
-        told = f"本回答由{who}撰寫，並非「{selected}」專家：該專家目前無法回答，採用前請先查證。"
+        told = (
+            f"本回答由{who}撰寫，並非出自「{selected}」專家：該專家目前無法回答，採用前請先查證。"
+        )
     return f"{told}\n{own}" if own else told

@@ -259,8 +259,8 @@ def _share(left_s: float | None, share: float) -> float | None:
 
 def _shape(join: Join, shape: Shape) -> Shape:
     if join is Join.VOTE:
-        return replace(shape, top_logprobs=VOTE_LOGPROBS)
+        return replace(shape, top_logprobs=VOTE_LOGPROBS, weighed=True)
     if join is Join.BEST_OF:
         # A judge may fail when the drafts are written, and then these are what ranks them.
-        return replace(shape, top_logprobs=0)
+        return replace(shape, top_logprobs=0, weighed=True)
     return shape

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from tame_router.client.adapter import Revision
 
 
-def show_revision(revision: "Revision", role: str = "") -> None:
+def show_revision(revision: "Revision", role: str | None = None) -> None:
     """Write a revision to standard output: its facts, what was found, its report.
 
     Args:
         revision: The revision.
-        role: Whom it answers now, as `live` or `canary 10%`; empty: nobody.
+        role: Whom it answers now, as `live` or `canary 10%`; empty: nobody; None:
+            whoever shows it has not asked.
     """
     for name, value in _facts(revision, role):
         sys.stdout.write(f"{name:<12} {plain(value)}\n")
@@ -37,7 +38,7 @@ def show_revision(revision: "Revision", role: str = "") -> None:
         sys.stdout.write(plain(f"{name}: {value}") + "\n")
 
 
-def markdown(revision: "Revision", role: str = "") -> str:
+def markdown(revision: "Revision", role: str | None = None) -> str:
     """Write a revision as Markdown; `role` as `show_revision` takes it."""
     lines = [f"# {revision.name}", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {_cell(value)} |" for name, value in _facts(revision, role)]
@@ -70,11 +71,12 @@ def markdown(revision: "Revision", role: str = "") -> str:
     return "\n".join(lines) + "\n"
 
 
-def _facts(revision: "Revision", role: str) -> Iterator[tuple[str, str]]:
+def _facts(revision: "Revision", role: str | None) -> Iterator[tuple[str, str]]:
     yield "name", revision.name
     yield "expert", revision.expert
     yield "state", revision.state + (", withdrawn" if revision.withdrawn else "")
-    yield "role", role or "none"
+    if role is not None:
+        yield "role", role or "none"
     yield "digest", revision.digest
     yield "brought by", f"{revision.tenant}/{revision.subject}"
     yield "signed by", revision.signer or "nobody"

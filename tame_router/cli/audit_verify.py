@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from tame_router.audit.verification import Fault, Verification
 
 EPILOG = """\
-Exits 1 where a record was changed, is missing, or was put in. A head that was written
+Records of answers and of changes of tenants, and the moves of adapters' labels, are chains. Exits
+1 where one of them was changed, is missing, or was put in. A head that was written
 somewhere else earlier also shows what someone with the whole database has written anew, or
 dropped although it was younger than audit.retention_days.
 
@@ -34,7 +35,7 @@ examples:
 def add(commands: Commands) -> None:
     """Add the command."""
     parser = add_command(
-        commands, "verify", summary="prove that no record was touched", epilog=EPILOG
+        commands, "verify", summary="prove that no record or move was touched", epilog=EPILOG
     )
     parser.add_argument("--file", type=Path, metavar="FILE", help="an export, not the database")
     parser.add_argument("--head", type=Path, metavar="FILE", help="heads that were written earlier")

@@ -3,9 +3,14 @@
 import re
 from typing import Final
 
-_END: Final = re.compile(r"\n|[。！？]+[」』）”]*(?=[^。！？」』）”])|(?<!\d)[.!?](?=\s)[ \t]*")
-"""Where a sentence ends, once what follows is known: a closing bracket belongs to it. A full stop
-behind a number ends none: it begins a list's item."""
+_CLOSING: Final = "」』）”》〉】)"
+_END: Final = re.compile(
+    rf"\n|[。！？]+[{_CLOSING}]*(?=[^。！？{_CLOSING}、，；：])"
+    r"|(?<!\d)[.!?](?:[ \t]+(?=[^ \t])|(?=\n))"
+)
+"""Where a sentence ends, once what follows is known: a closing bracket belongs to it, and behind a
+quotation it may go on with a comma. A full stop behind a number ends none: it begins a list's item.
+"""
 
 
 class Voices:

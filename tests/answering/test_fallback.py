@@ -270,7 +270,7 @@ def test_readers_are_told(kind: FallbackKind, language: str, external: bool) -> 
     first, second = fallback_notice(fallback, general, LEGAL, language).split("\n")
     english = language == "en"
     assert second == ("No advice." if english else "僅供參考。")
-    assert ("not by the expert “legal”" if english else "並非「法律」專家") in first
+    assert ("not by the expert “legal”" if english else "並非出自「法律」專家") in first
     if kind is FallbackKind.EXPERT:
         assert ("“general”" if english else "「通用」") in first
     if kind is FallbackKind.BACKEND:

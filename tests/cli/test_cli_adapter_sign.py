@@ -119,6 +119,14 @@ def test_the_gates_report_is_a_part_of_the_page() -> None:
     assert "\x1b" not in written
 
 
+def test_a_role_that_nobody_asked_for_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """After an upload of what is live it would read `none`."""
+    show_revision(revision(gate_report()))
+    assert "role" not in capsys.readouterr().out
+    show_revision(revision(gate_report()), "")
+    assert "role         none\n" in capsys.readouterr().out
+
+
 def test_the_gates_report_is_shown_as_it_is_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     """And set in type on a terminal."""
     pipe, terminal = io.StringIO(), Terminal()

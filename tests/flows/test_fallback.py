@@ -87,7 +87,7 @@ async def test_the_base_model_answers_where_no_replica_has_the_adapter(
         backend="local",
     )
     first, own = start.notice.split("\n")
-    assert first.startswith("本回答由未經專業訓練的基礎模型撰寫，並非「法律」專家")
+    assert first.startswith("本回答由未經專業訓練的基礎模型撰寫，並非出自「法律」專家")
     assert own == NOTICES["legal"]["zh-TW"]
     assert "".join(d.text for d in deltas if isinstance(d, Delta)) == "依基礎模型。"
     assert {(d.expert, d.revision) for d in deltas if isinstance(d, Delta)} == {("legal", "")}

@@ -63,7 +63,7 @@ async def test_an_openai_caller_is_told(servers: Servers, catalog: Catalog) -> N
     assert [(note["expert"], note["reason"]) for note in tame["notes"]] == [
         ("legal", "BACKEND_UNAVAILABLE")
     ]
-    assert tame["notice"].startswith("本回答由「一般」專家撰寫，並非「法律」專家")
+    assert tame["notice"].startswith("本回答由「一般」專家撰寫，並非出自「法律」專家")
     assert tame["decision"]["experts"][0]["expert"] == "legal"
     assert tame["revision"] == ""
     assert answer.model == "general"

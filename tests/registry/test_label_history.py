@@ -97,6 +97,16 @@ CHANGES: dict[str, tuple[Callable[[Connection], object], str]] = {
         lambda c: c.execute(LABEL.update().values(live="x").where(LABEL.c.expert == "medical")),
         "the label of medical is not where its last move has put it",
     ),
+    "the head": (
+        lambda c: c.execute(delete(COUNTER)),
+        "record 7 is behind the head, 0",
+    ),
+    "a second head": (
+        lambda c: c.execute(
+            COUNTER.insert().values(id=0, sequence=0, generation=0, history="0" * 64)
+        ),
+        "record 7 is behind the head, 0",
+    ),
     "the whole history": (
         lambda c: (c.execute(delete(LABEL_CHANGE)), c.execute(COUNTER.update().values(history=""))),
         "records 1 to 7 are missing at the end",

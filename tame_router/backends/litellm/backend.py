@@ -14,6 +14,7 @@ from tame_router.backends.litellm.library import (
     litellm_library,
     require_installed,
 )
+from tame_router.backends.litellm.weighing import given
 from tame_router.backends.openai.chat_choice import finish_of
 from tame_router.backends.openai.chat_headers import headers_of
 from tame_router.backends.openai.chat_request import encode_chat
@@ -152,7 +153,10 @@ class LitellmBackend:
         try:
             async with asyncio.timeout_at(patience.until(None)):
                 library = await litellm_library()
-                return await library.acompletion(**self._arguments(generation))
+                arguments = self._arguments(generation)
+                if generation.shape.weighed:
+                    arguments = given(library, arguments)
+                return await library.acompletion(**arguments)
         except TimeoutError:
             raise patience.error(None) from None
         except Exception as error:

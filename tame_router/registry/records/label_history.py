@@ -7,7 +7,7 @@ from tame_router.audit.chain import NOTHING, Head
 from tame_router.audit.export import chain_lines
 from tame_router.audit.verification import Fault
 from tame_router.registry.records.label_line import CHAIN, move_link
-from tame_router.registry.records.label_move import chained, read_counter, read_labels, read_moves
+from tame_router.registry.records.label_move import chained, read_head, read_labels, read_moves
 from tame_router.store import Database
 
 BATCH: Final = 1_000
@@ -35,9 +35,8 @@ class LabelHistory:
         with self._database.transaction() as connection:
             if not chained(connection):
                 return
-            found = read_counter(connection)
+            head = read_head(connection)
             rows = read_moves(connection, BATCH)
-        head = Head(chain=CHAIN, seq=found.generation, digest=str(found.history))
         if not rows and (head.seq, head.digest) == (0, NOTHING):
             return
         yield from chain_lines(Head(chain=CHAIN), self._links(rows, head), head)
@@ -78,7 +77,7 @@ class LabelHistory:
     def _grown(self, head: Head) -> bool:
         """Tell whether labels have moved since the head was read."""
         with self._database.transaction() as connection:
-            return _behind(read_counter(connection).generation, head.seq)
+            return _behind(read_head(connection).seq, head.seq)
 
 
 def _behind(number: Any, other: Any) -> bool:

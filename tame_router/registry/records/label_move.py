@@ -191,9 +191,12 @@ def chained(connection: Connection) -> bool:
     return COUNTER.c.history.name in {one["name"] for one in tables.get_columns(COUNTER.name)}
 
 
-def read_counter(connection: Connection) -> Row[Any]:
-    """Give how many moves there are, and the head of their chain."""
-    return connection.execute(select(COUNTER)).one()
+def read_head(connection: Connection) -> Head:
+    """Give the head of the moves' chain, as it is kept; where its row was taken away: nothing."""
+    row = connection.execute(select(COUNTER).order_by(COUNTER.c.id)).first()
+    if row is None:
+        return Head(chain=CHAIN)
+    return Head(chain=CHAIN, seq=row.generation, digest=str(row.history))
 
 
 def read_labels(connection: Connection) -> Sequence[Row[Any]]:

@@ -17,7 +17,7 @@ from tame_router.chat import (
 from tame_router.errors import InvalidRequestError
 from tests.backends.conftest import Make
 from tests.fakes.generations import finish_of, generation, read, text_of
-from tests.fakes.vllm import FakeVllm
+from tests.fakes.vllm import BASE_MODEL, FakeVllm
 
 # LiteLLM warns about itself under Pydantic 2.14, and leaves tasks behind when a loop ends.
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore")]
@@ -60,6 +60,17 @@ async def test_form_and_logprobs_come_through(make: Make, fake_vllm: FakeVllm) -
     (chat,) = fake_vllm.chats
     assert chat.headers["traceparent"] == "00-1-2-01"
     assert chat.body["response_format"]["json_schema"]["strict"] is True
+
+
+async def test_a_provider_without_logprobs_answers_a_join(make: Make, fake_vllm: FakeVllm) -> None:
+    """What only weighs answers is left out there; who asks for it is told that there is none."""
+    backend = make(base_model=f"mistral/{BASE_MODEL}", api_key="none")
+    fake_vllm.text = "可以。"
+    weighed = generation(revision="", shape=Shape(top_logprobs=0, weighed=True))
+    assert text_of(await read(backend, weighed)) == "可以。"
+    assert fake_vllm.chats[0].body.keys().isdisjoint({"logprobs", "top_logprobs"})
+    with pytest.raises(InvalidRequestError, match="logprobs"):
+        await read(backend, replace(weighed, shape=Shape(top_logprobs=0)))
 
 
 async def test_several_answers_are_refused_by_name(make: Make, fake_vllm: FakeVllm) -> None:
