@@ -67,6 +67,7 @@ class Observation:
         "_prompt_tokens",
         "_silent",
         "_spent",
+        "_stand_in",
         "_steps",
         "_untold",
     )
@@ -97,6 +98,7 @@ class Observation:
         self._decision: Decision | None = None
         self._steps: list[Step] = []
         self._fallback = ""  # what the one that answers is, where it was not selected
+        self._stand_in: ExpertStart | None = None  # it, until it has ended
 
     @property
     def wrote(self) -> bool:
@@ -160,10 +162,11 @@ class Observation:
         self._planned = ()
         self._open.setdefault((event.expert, event.part), 0)
         if event.fallback is not None:
-            self._fallback = _named(event.fallback)
+            self._fallback, self._stand_in = _named(event.fallback), event
 
     def _end(self, event: ExpertFinish | Note) -> None:
         """Take note of how an expert ended, or left."""
+        self._stand_in = None
         written = self._open.pop((event.expert, event.part), 0)
         if isinstance(event, Note):
             written = max(written, event.written)
@@ -221,7 +224,7 @@ class Observation:
             elapsed_s=time.perf_counter() - self._begun,
             outcome=outcome,
             policy_digest=self._policy_digest,
-            steps=tuple(self._steps),
+            steps=tuple(self._all_steps(outcome)),
             time_to_first_token_s=self._first_s,
             request_digest=request_digest,
             answer_digest=self._answer.hexdigest() if self.wrote else "",
@@ -232,7 +235,13 @@ class Observation:
         """Tell about how many tokens an expert has read and written, by its characters."""
         return self._prompt_tokens + -(-written // CHARS_PER_TOKEN)
 
-    def _step(self, event: ExpertFinish | Note, end: str, usage: Usage) -> Step:
+    def _all_steps(self, outcome: str) -> list[Step]:
+        """Give what everybody did; who stands in was sent the question, whatever came of it."""
+        if self._stand_in is None:
+            return self._steps
+        return [*self._steps, self._step(self._stand_in, outcome, Usage())]
+
+    def _step(self, event: ExpertStart | ExpertFinish | Note, end: str, usage: Usage) -> Step:
         expert = self._catalog.expert(event.expert)
         return Step(
             expert=event.expert,

@@ -14,13 +14,14 @@ from tame_router.answering.event import (
     Event,
     ExpertFinish,
     ExpertStart,
+    Fallback,
     Note,
     Part,
     PlannedStep,
 )
 from tame_router.canonical_json import sha256_hex
 from tame_router.catalog.expert import Catalog
-from tame_router.chat import FinishReason, Shape, Tool, ToolCallDelta, Usage
+from tame_router.chat import FallbackKind, FinishReason, Shape, Tool, ToolCallDelta, Usage
 from tame_router.errors import NoExpertAnsweredError, StreamBrokenError
 from tame_router.tenancy.tenant import Tenant
 from tests.admission.conftest import asks, calls
@@ -191,3 +192,24 @@ def test_where_none_answered_what_was_read_and_written_counts(
     for expert, reason in zip(("legal", "medical"), reasons, strict=True):
         seen.see(replace(note(reason, expert, Part.DRAFT), written=20))
     assert due(NoExpertAnsweredError("none"), seen) == expected
+
+
+def test_who_stood_in_is_recorded_however_the_answer_ended(catalog: Catalog) -> None:
+    """A question that went to a provider was sent there, whether it was answered or not."""
+    seen = Observation(asks(calls(Tenant(name="aa"))), catalog)
+    azure = Fallback(
+        kind=FallbackKind.BACKEND,
+        instead_of="legal",
+        revision="",
+        reason=StreamBrokenError.reason,
+        backend="azure",
+        external=True,
+    )
+    seen.see(start())
+    seen.see(note(StreamBrokenError.reason))
+    seen.see(replace(start(), fallback=azure))
+    left, asked = seen.record("cancelled").steps
+    assert (left.fallback, left.finish_reason) == ("", StreamBrokenError.reason)
+    assert (asked.fallback, asked.finish_reason) == ("backend:azure", "cancelled")
+    seen.see(finish(Usage()))
+    assert [step.finish_reason for step in seen.record("ok").steps] == ["STREAM_BROKEN", "stop"]

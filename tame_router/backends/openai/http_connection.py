@@ -132,11 +132,7 @@ class HttpConnection(asyncio.Protocol):
             if self._fault is not None:
                 raise self._fault
             return None
-        data = self._collected()
-        if self._paused and self._transport is not None:
-            self._paused = False
-            self._transport.resume_reading()
-        return data
+        return self._collected()
 
     async def more(self) -> None:
         """Wait until something has happened; one at a time."""
@@ -161,10 +157,14 @@ class HttpConnection(asyncio.Protocol):
             waiter.set_result(None)
 
     def _collected(self) -> bytes:
+        """Give all that is held; the socket is read on where it was too much."""
         parts = self._parts
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         parts.clear()
         self._held_bytes = 0
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
         return data
 
     def _wake(self) -> None:

@@ -3,7 +3,14 @@
 from collections.abc import Callable
 from typing import Final
 
-from tame_router.answering.event import DecisionMade, Delta, Event, ExpertFinish, Note
+from tame_router.answering.event import (
+    DecisionMade,
+    Delta,
+    Event,
+    ExpertFinish,
+    ExpertStart,
+    Note,
+)
 from tame_router.answering.question import Question
 from tame_router.answering.roster import NO_FAILURES
 from tame_router.catalog.expert import Catalog, Expert
@@ -54,6 +61,7 @@ class Heard(Testimony):
         "_question",
         "_ratings",
         "_shadow",
+        "_stood_in",
         "_texts",
         "_watch",
     )
@@ -77,6 +85,7 @@ class Heard(Testimony):
         self._shadow: Expert | None = None
         self._texts: list[str] = []
         self._left: set[tuple[str, str]] = set()  # of these a note has told
+        self._stood_in = False  # others have been asked in the expert's place
 
     def see(self, event: Event) -> None:
         """Take an event; of an answer that is copied its words too."""
@@ -85,16 +94,22 @@ class Heard(Testimony):
                 self._texts.append(event.text)
         elif isinstance(event, DecisionMade):
             self._decided(event.decision)
-        elif isinstance(event, ExpertFinish):
+        elif isinstance(event, ExpertStart):
+            self._stood_in = self._stood_in or event.fallback is not None
+        elif isinstance(event, ExpertFinish | Note):
+            self._ended(event)
+
+    def _ended(self, event: ExpertFinish | Note) -> None:
+        """Take how an expert ended: what another does in its place counts for nothing."""
+        if isinstance(event, ExpertFinish):
             if event.fallback is not None:
-                # Of the revision that did not answer its note has told.
-                self._shadow = None
+                self._shadow = None  # of the revision that did not answer its note has told
                 return
             outcome = outcome_of(event)
             self._watch.observe(event.expert, event.revision, outcome)
             self._remember(event)
             self._copy(outcome)
-        elif isinstance(event, Note) and event.reason not in _NO_FAULT:
+        elif not self._stood_in and event.reason not in _NO_FAULT:
             self._left.add((event.expert, event.revision))
             self._watch.observe(event.expert, event.revision, FAILED)
 
@@ -111,7 +126,10 @@ class Heard(Testimony):
         if not isinstance(error, BackendError) or isinstance(error, BackendOverloadedError):
             return
         expert, revision = error.metadata.get("expert"), error.metadata.get("revision", "")
-        if expert and (expert, revision) not in self._left:
+        told = (expert, revision) in self._left
+        if self._stood_in and not told:
+            return  # it is another's that had begun
+        if expert and not told:
             self._watch.observe(expert, revision, FAILED)
         if blames_revision(error, begun=bool(self._texts)):
             self._copy(FAILED)
