@@ -69,6 +69,7 @@ async def running(
     settings: Settings,
     directory: Directory | None = None,
     announce_http: Callable[[str], None] = lambda _: None,
+    settled: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[str]:
     """Run the service, and give its gRPC address.
 
@@ -79,6 +80,8 @@ async def running(
         settings: All settings.
         directory: Knows the tenants; None: the store, unless the service runs insecure.
         announce_http: Called with the address of the HTTP port, where there is one.
+        settled: Called when what lasts has been loaded: at the start, and again, from another
+            thread, with the encoder.
 
     Raises:
         ConfigError: When it cannot start with these settings.
@@ -168,7 +171,7 @@ async def running(
         addresses = await ports.open()
         if addresses.http:
             announce_http(addresses.http)
-        _keep_for_good()
+        settled()
         start_ms = round((time.perf_counter() - begun) * 1e3)
         log.event(
             logging.INFO,
@@ -181,7 +184,7 @@ async def running(
         # Loading the encoder takes a second; the first questions can do without.
         recorder.encoder(EncoderState.LOADING)
         worker.submit(router.warm).add_done_callback(
-            partial(_report_warm, recorder, settings.routing.encoder.enabled)
+            partial(_report_warm, recorder, settings.routing.encoder.enabled, settled)
         )
         try:
             yield addresses.grpc
@@ -210,11 +213,13 @@ def _keep_for_good() -> None:
     gc.freeze()
 
 
-def _report_warm(recorder: Recorder, wanted: bool, warmed: "Future[bool]") -> None:
+def _report_warm(
+    recorder: Recorder, wanted: bool, settled: Callable[[], None], warmed: "Future[bool]"
+) -> None:
     """Say in the log and the metrics that the encoder is loaded, or cannot be."""
     if warmed.cancelled():
         return
-    _keep_for_good()
+    settled()
     error = warmed.exception()
     if error:
         log.event(logging.ERROR, "encoder.failed", because=str(error))
@@ -268,7 +273,7 @@ async def _serve(
         loop.add_reader(lifeline, _cut, loop, lifeline, stopping)
     try:
         http: list[str] = []
-        async with running(settings, announce_http=http.append) as address:
+        async with running(settings, announce_http=http.append, settled=_keep_for_good) as address:
             announce(address, "".join(http))
             await stopping.wait()
     finally:
