@@ -67,6 +67,7 @@ class Stream:
 
     Attributes:
         receiver: Takes what comes; set before anything can.
+        wanted: Bytes for which it waits for room.
     """
 
     __slots__ = (
@@ -79,6 +80,7 @@ class Stream:
         "connection",
         "number",
         "receiver",
+        "wanted",
         "window",
     )
 
@@ -87,6 +89,7 @@ class Stream:
         self.number = number
         self.window = window
         self.receiver: Receiver
+        self.wanted = 0
         self._waiter: asyncio.Future[None] | None = None
         self._credit = Credit(STREAM_WINDOW, STREAM_WINDOW // 2)
         self._held = 0  # bytes that came and are not read yet
@@ -132,7 +135,7 @@ class Stream:
         while rest:
             size = min(len(rest), self.window, connection.window, connection.frame_bytes)
             if size <= 0 or connection.crowded:
-                await self._room()
+                await self._room(len(rest))
                 continue
             self.window -= size
             connection.window -= size
@@ -150,13 +153,14 @@ class Stream:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def _room(self) -> None:
+    async def _room(self, wanted: int) -> None:
+        self.wanted = wanted
         self._waiter = asyncio.get_running_loop().create_future()
         self.connection.wait(self)
         try:
             await self._waiter
         finally:
-            self._waiter = None
+            self._waiter, self.wanted = None, 0
 
     # In.
 
