@@ -17,8 +17,7 @@ from tame_router.http2.limits import CONNECTION_WINDOW, SENT_BYTES, Limits
 from tame_router.http2.outbox import Outbox
 from tame_router.http2.peer import NOBODY, Peer
 from tame_router.http2.silence import Silence
-from tame_router.http2.stream import Stream
-from tame_router.http2.waiting import Waiting
+from tame_router.http2.stream import Stream, Waiting
 
 LINGER_S: Final = 1.0
 """Time in which a peer may read why its connection ends."""
