@@ -12,6 +12,13 @@ PER_SECOND: Final = 200
 """And in the long run."""
 
 
+PING: Final = 10
+"""What a ping counts: it has to be answered."""
+
+EARNED: Final = PING + 2
+"""What a frame that is sent to the peer lets it send."""
+
+
 class Allowance:
     """Counts pings, settings, resets, empty frames and the like of one connection.
 
@@ -44,5 +51,8 @@ class Allowance:
                 raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "too_many_frames")
 
     def give(self, frames: int) -> None:
-        """Take note of what was sent to the peer: it answers with such frames."""
-        self._left = min(MOST, self._left + frames)
+        """Take note of what was sent to the peer: it answers with such frames.
+
+        With two windows and a ping at most: clients in Go so measure the line while they read.
+        """
+        self._left = min(MOST, self._left + frames * EARNED)

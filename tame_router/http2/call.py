@@ -132,10 +132,8 @@ class Call:
         """Tell the caller how it ended; nothing where it has been told, or has left."""
         if self._over:
             return
-        if code is grpc.StatusCode.OK and not details and not self._trailing:
-            written = _OK
-        else:
-            written = trailers(code, details, self._trailing)
+        plain = code is grpc.StatusCode.OK and not details and not self._trailing
+        written = _OK if plain else trailers(code, details, self._trailing)
         self._stream.send_headers(written if self._begun else BEGIN + written, ends=True)
         self._finish()
 
@@ -172,7 +170,11 @@ class Call:
 
     async def _next(self) -> bytes | None:
         """Give the next message of the request; None: there is none."""
-        message = await self._inbox.next()
+        try:
+            message = await self._inbox.next()
+        except MessageFault as fault:
+            self._give_up(fault.code, fault.why)
+            await self._loop.create_future()  # who reads is cancelled
         if not self._inbox:
             self._stream.read()
         return message

@@ -8,22 +8,21 @@ from collections.abc import Callable
 from typing import Final
 
 from tame_router.http2 import frame as wire
-from tame_router.http2.allowance import Allowance
+from tame_router.http2.allowance import PING, Allowance
 from tame_router.http2.credit import Credit
 from tame_router.http2.frame import ConnectionFault, ErrorCode, Setting
 from tame_router.http2.frame_reader import FrameReader
 from tame_router.http2.header_block import HeaderReader, Headers
-from tame_router.http2.limits import CONNECTION_WINDOW, Limits
+from tame_router.http2.limits import CONNECTION_WINDOW, SENT_BYTES, Limits
 from tame_router.http2.outbox import Outbox
 from tame_router.http2.peer import NOBODY, Peer
 from tame_router.http2.silence import Silence
-from tame_router.http2.stream import Stream
+from tame_router.http2.stream import Stream, Waiting
 
 LINGER_S: Final = 1.0
 """Time in which a peer may read why its connection ends."""
 
 _PING_BYTES: Final = 8
-_PING_COST: Final = 10
 
 
 class Connection(asyncio.Protocol):
@@ -59,7 +58,7 @@ class Connection(asyncio.Protocol):
         self._allowance = Allowance(self._loop.time)
         self._headers = HeaderReader()
         self._streams: dict[int, Stream] = {}
-        self._waiting: dict[Stream, None] = {}
+        self._waiting = Waiting()
         self._out = Outbox()
         self._frames = FrameReader(self)
         self._last = 0  # the highest stream that was begun
@@ -87,7 +86,7 @@ class Connection(asyncio.Protocol):
 
     def wait(self, stream: Stream) -> None:
         """Have a stream woken when there is room again."""
-        self._waiting[stream] = None
+        self._waiting.add(stream)
 
     def released(self, size: int) -> None:
         """Take note that so many bytes were read; the peer is told now and then."""
@@ -98,9 +97,10 @@ class Connection(asyncio.Protocol):
     def over(self, stream: Stream) -> None:
         """Forget a stream."""
         self._streams.pop(stream.number, None)
-        self._waiting.pop(stream, None)
+        self._waiting.drop(stream)
+        self.wake()  # it may have been woken for room that it leaves
         if self._draining and not self._streams:
-            self._close()
+            self.close()
 
     def drain(self) -> None:
         """Take no new stream, and close once those that are open are over."""
@@ -109,11 +109,11 @@ class Connection(asyncio.Protocol):
         self._draining = True
         self.put(wire.go_away(self._last, ErrorCode.NO_ERROR))
         if not self._streams:
-            self._close()
+            self.close()
 
     def abort(self) -> None:
         """Close at once."""
-        self._close(at_once=True)
+        self.close(at_once=True)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say what holds here, before the peer has said anything."""
@@ -152,6 +152,7 @@ class Connection(asyncio.Protocol):
         """End all streams."""
         self._frames.stopped = True
         self._out.drop()
+        self._waiting.clear()
         if self._silence is not None:
             self._silence.close()
         for stream in list(self._streams.values()):
@@ -218,14 +219,14 @@ class Connection(asyncio.Protocol):
         self._last = number
         if self._draining or max(len(self._streams), self.calls) >= self._limits.max_streams:
             self._allowance.take()
-            self.put(wire.reset(number, ErrorCode.REFUSED_STREAM))
+            self._out.reply(wire.reset(number, ErrorCode.REFUSED_STREAM))
             return None
         stream = self._streams[number] = Stream(self, number, self._peer_window)
         self._begin(self, stream, headers)
         return stream
 
     def _widen(self, _: int, number: int, payload: bytes) -> None:
-        size = wire.read_number(payload)
+        size = wire.read_number(payload) & wire.MOST_WINDOW
         if not size:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a window that does not grow")
         self._allowance.take()
@@ -242,8 +243,8 @@ class Connection(asyncio.Protocol):
         if len(payload) != _PING_BYTES:
             raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "a ping of the wrong length")
         if not flags & wire.ACK:
-            self._allowance.take(_PING_COST)
-            self.put(wire.frame(wire.PING, wire.ACK, 0, payload))
+            self._allowance.take(PING)
+            self._out.reply(wire.frame(wire.PING, wire.ACK, 0, payload))
 
     def _take_settings(self, flags: int, _: int, payload: bytes) -> None:
         self._allowance.take()
@@ -253,23 +254,22 @@ class Connection(asyncio.Protocol):
             if name == Setting.INITIAL_WINDOW_SIZE:
                 self._resize(value)
             elif name == Setting.MAX_FRAME_SIZE:
-                self.frame_bytes = value
-        self.put(wire.frame(wire.SETTINGS, wire.ACK, 0))
+                self.frame_bytes = min(value, SENT_BYTES)
+        self._out.reply(wire.frame(wire.SETTINGS, wire.ACK, 0))
 
     def _resize(self, window: int) -> None:
         """Give all streams another window."""
         change, self._peer_window = window - self._peer_window, window
         for stream in self._streams.values():
             stream.window += change
-            stream.wake()
+        self.wake()
 
     def _take_reset(self, _: int, number: int, payload: bytes) -> None:
         wire.read_number(payload)
         if not number or number > self._last:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "the end of no stream")
         self._allowance.take()
-        stream = self._streams.get(number)
-        if stream is not None:
+        if (stream := self._streams.get(number)) is not None:
             stream.lose()
 
     # Ends.
@@ -284,16 +284,16 @@ class Connection(asyncio.Protocol):
         """
         self.put(wire.go_away(self._last, fault.code, fault.why))
         self._frames.stopped = True
-        self._loop.call_later(LINGER_S, self._close)
+        self._loop.call_later(LINGER_S, self.close)
+        self._waiting.clear()
         for stream in list(self._streams.values()):
             stream.lose()
 
-    def _close(self, *, at_once: bool = False) -> None:
+    def close(self, *, at_once: bool = False) -> None:
+        """Take nothing more, and close once what was written has left; or at once."""
         self._frames.stopped = True
         self._out.close(at_once=at_once)
 
     def wake(self) -> None:
-        """Let all streams that wait for room look again."""
-        waiting, self._waiting = self._waiting, {}
-        for stream in waiting:
-            stream.wake()
+        """Let streams that wait for room look again."""
+        self._waiting.wake(0 if self.crowded else self.window)

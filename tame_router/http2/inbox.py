@@ -47,7 +47,11 @@ class Inbox:
         return self._reader.whole
 
     async def next(self) -> bytes | None:
-        """Give the next message, and wait for it; None: there is none."""
+        """Give the next message, unpacked, and wait for it; None: there is none.
+
+        Raises:
+            MessageFault: When it cannot be unpacked.
+        """
         while not self._messages:
             if self.complete:
                 return None
@@ -56,7 +60,7 @@ class Inbox:
                 await self._waiter
             finally:
                 self._waiter = None
-        return self._messages.popleft()
+        return self._reader.unpacked(self._messages.popleft())
 
     def clear(self) -> None:
         """Forget what is held."""

@@ -10,6 +10,9 @@ from tame_router.http2.stream import STREAM_WINDOW
 CONNECTION_WINDOW: Final = 16 * 2**20
 """Bytes of all requests of a connection that may be under way, unread."""
 
+SENT_BYTES: Final = 2**17
+"""Longest frame that is written, whatever the peer reads: others wait while it leaves."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:

@@ -8,6 +8,7 @@ import grpc
 
 _HEAD: Final = struct.Struct("!BI")
 _GZIP: Final = 16 + zlib.MAX_WBITS
+_SMALL_BYTES: Final = 1024
 WINDOWS: Final = {"gzip": _GZIP, "deflate": zlib.MAX_WBITS}
 """How messages may be packed, as `zlib.decompressobj` is told it."""
 
@@ -24,6 +25,10 @@ class MessageFault(Exception):  # it is the caller's fault
         super().__init__(why)
         self.code = code
         self.why = why
+
+
+class PackedMessage(bytes):
+    """A message as it came, to be unpacked once it is read: unread it stays as small as it is."""
 
 
 def packed(message: bytes) -> bytes:
@@ -53,21 +58,22 @@ class MessageReader:
         return not self._held_bytes
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Take bytes, and give the messages that are whole with them.
+        """Take bytes, and give the messages that are whole with them, some a `PackedMessage`.
 
         Raises:
             MessageFault: When one cannot be read.
         """
-        self._held.append(data)
         self._held_bytes += len(data)
-        if len(self._held) > 1:
-            # Joined once a message is whole, not with each piece of it.
-            if len(self._held[0]) < _HEAD.size:
-                self._held = [b"".join(self._held)]
-            elif self._held_bytes < _HEAD.size + self._length(self._held[0], 0):
-                return []
-            else:
-                self._held = [b"".join(self._held)]
+        if self._held and len(self._held[-1]) < _SMALL_BYTES:
+            # Pieces of two bytes would take up thirty times what they hold.
+            self._held[-1] += data
+        else:
+            self._held.append(data)
+        first = self._held[0]
+        if len(first) >= _HEAD.size and self._held_bytes < _HEAD.size + self._length(first, 0):
+            return []
+        if len(self._held) > 1:  # joined once a message is whole, not with each piece of it
+            self._held = [b"".join(self._held)]
         return self._cut()
 
     def _cut(self) -> list[bytes]:
@@ -79,7 +85,7 @@ class MessageReader:
             if len(data) - body < length:
                 break
             message = data[body : body + length]
-            messages.append(self._unpacked(message) if data[at] else message)
+            messages.append(PackedMessage(message) if data[at] else message)
             at = body + length
         self._held_bytes -= at
         if self._held_bytes:
@@ -97,7 +103,14 @@ class MessageReader:
             raise self._too_long(length)
         return int(length)
 
-    def _unpacked(self, message: bytes) -> bytes:
+    def unpacked(self, message: bytes) -> bytes:
+        """Give what a message holds.
+
+        Raises:
+            MessageFault: When it cannot be unpacked, or is too long then.
+        """
+        if not isinstance(message, PackedMessage):
+            return message
         window = WINDOWS.get(self._encoding)
         if window is None:
             raise MessageFault(

@@ -19,6 +19,7 @@ Metadata = tuple[tuple[str, str | bytes], ...]
 
 _UNITS: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _TIMEOUT: Final = re.compile(rb"[0-9]{1,8}[HMSmun]")
+_GRPC: Final = re.compile(rb"application/grpc(?![^+;])")
 _RESERVED: Final = frozenset({b"te", b"content-type", b"connection"})
 _PRINTABLE: Final = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 _HEADER_BYTES: Final = 32
@@ -83,7 +84,7 @@ def read_head(headers: Headers) -> CallHead:
             metadata.append((name.decode("latin-1"), value.decode("latin-1")))
     if own.get(b":method") != b"POST":
         raise NotGrpcError(405)
-    if not own.get(b"content-type", b"").startswith(b"application/grpc"):
+    if not _GRPC.match(own.get(b"content-type", b"")):
         raise NotGrpcError(415)
     return CallHead(
         method=own.get(b":path", b"").decode("latin-1"),

@@ -7,12 +7,16 @@ BUFFERED_BYTES: Final = 2**16
 """Bytes that are kept for the end of a turn at most."""
 
 
+UNREAD_BYTES: Final = 2**22
+"""Bytes that a peer may leave unread: data stops far earlier, and what has no window does not."""
+
+
 class Outbox:
     """Writes to one transport.
 
     Attributes:
         closed: Nothing is written any more.
-        sent: Pieces that have been written.
+        sent: Pieces that have been written, but for those that `reply` wrote.
     """
 
     __slots__ = ("_bytes", "_loop", "_pieces", "_transport", "closed", "sent")
@@ -40,12 +44,19 @@ class Outbox:
         if self._bytes > BUFFERED_BYTES:
             self.flush()
 
+    def reply(self, data: bytes) -> None:
+        """Put what answers a frame that costs the peer nothing: it earns the peer nothing."""
+        self.sent -= 1
+        self.put(data)
+
     def flush(self) -> None:
         """Write what is kept, now."""
         pieces, self._pieces, self._bytes = self._pieces, [], 0
         if pieces and self._transport is not None and not self.closed:
             self.sent += len(pieces)
             self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            if self._transport.get_write_buffer_size() > UNREAD_BYTES:
+                self.close(at_once=True)
 
     def close(self, *, at_once: bool = False) -> None:
         """Write what is kept, and close; at once: what the peer has not taken is lost."""

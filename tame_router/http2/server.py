@@ -1,6 +1,7 @@
 """The server: services and ports, calls begun and ended, an orderly end."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -76,6 +77,7 @@ class Http2Server:
         self._connections: set[Connection] = set()
         self._calls: dict[Call, asyncio.Task[None]] = {}
         self._draining = False
+        self._closed = asyncio.Event()
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Sequence[GenericHandler]) -> None:
         """Serve the methods that these know."""
@@ -121,6 +123,11 @@ class Http2Server:
             call.cut()
         await self._finished(CUT_S)
         for connection in list(self._connections):
+            connection.close()  # what was written leaves, where its peer reads
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CUT_S if self._connections else 0):
+                await self._closed.wait()
+        for connection in list(self._connections):
             connection.abort()
 
     async def _finished(self, within_s: float) -> None:
@@ -129,9 +136,12 @@ class Http2Server:
             await asyncio.wait(tuple(self._calls.values()), timeout=left)
 
     def _connect(self) -> Connection:
-        return Connection(
-            self._limits, self._begin, self._connections.add, self._connections.discard
-        )
+        return Connection(self._limits, self._begin, self._connections.add, self._forget)
+
+    def _forget(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if self._draining and not self._connections:
+            self._closed.set()
 
     def _begin(self, connection: Connection, stream: Stream, headers: Headers) -> None:
         """Begin a call."""

@@ -67,6 +67,7 @@ class Stream:
 
     Attributes:
         receiver: Takes what comes; set before anything can.
+        wanted: Bytes for which it waits for room.
     """
 
     __slots__ = (
@@ -79,6 +80,7 @@ class Stream:
         "connection",
         "number",
         "receiver",
+        "wanted",
         "window",
     )
 
@@ -87,6 +89,7 @@ class Stream:
         self.number = number
         self.window = window
         self.receiver: Receiver
+        self.wanted = 0
         self._waiter: asyncio.Future[None] | None = None
         self._credit = Credit(STREAM_WINDOW, STREAM_WINDOW // 2)
         self._held = 0  # bytes that came and are not read yet
@@ -132,7 +135,7 @@ class Stream:
         while rest:
             size = min(len(rest), self.window, connection.window, connection.frame_bytes)
             if size <= 0 or connection.crowded:
-                await self._room()
+                await self._room(len(rest))
                 continue
             self.window -= size
             connection.window -= size
@@ -150,13 +153,14 @@ class Stream:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def _room(self) -> None:
+    async def _room(self, wanted: int) -> None:
+        self.wanted = wanted
         self._waiter = asyncio.get_running_loop().create_future()
         self.connection.wait(self)
         try:
             await self._waiter
         finally:
-            self._waiter = None
+            self._waiter, self.wanted = None, 0
 
     # In.
 
@@ -216,3 +220,40 @@ class Stream:
         if held:
             self.connection.released(held)
         self.connection.over(self)
+
+
+class Waiting:
+    """The streams of one connection that wait for room: woken in turn, no more than it holds."""
+
+    __slots__ = ("_streams",)
+
+    def __init__(self) -> None:
+        self._streams: dict[Stream, None] = {}
+
+    def add(self, stream: Stream) -> None:
+        """Have a stream woken when there is room."""
+        self._streams[stream] = None
+
+    def drop(self, stream: Stream) -> None:
+        """Forget a stream."""
+        self._streams.pop(stream, None)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._streams.clear()
+
+    def wake(self, room: int) -> None:
+        """Let streams look again.
+
+        All of them for each byte that a peer makes room for would be work for nothing.
+
+        Args:
+            room: Bytes that they may send together.
+        """
+        for stream in list(self._streams) if room > 0 else ():
+            if stream.window > 0:
+                del self._streams[stream]
+                stream.wake()
+                room -= min(stream.window, stream.wanted)
+                if room <= 0:
+                    break

@@ -162,7 +162,7 @@ async def test_metadata_is_told(channel: Any, echo: Echo) -> None:
     assert (first["metadata"]["key"], first["metadata"]["key-bin"]) == ("value", b"\0\xff")
     assert first["peer"].startswith("ipv4:127.0.0.1:")
     assert first["certificate"] is None
-    assert 0 < first["left"] <= 50
+    assert 0 < first["left"] <= 51  # the client rounds it up
     assert second["left"] is None
 
 

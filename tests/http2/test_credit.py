@@ -2,7 +2,7 @@
 
 import pytest
 
-from tame_router.http2.allowance import MOST, PER_SECOND, Allowance
+from tame_router.http2.allowance import EARNED, MOST, PER_SECOND, Allowance
 from tame_router.http2.credit import Credit
 from tame_router.http2.frame import ConnectionFault, ErrorCode
 
@@ -33,4 +33,4 @@ def test_frames_that_cost_work_are_counted() -> None:
         now += MOST / PER_SECOND
     for _ in range(3 * MOST):
         steady.give(1)
-        steady.take()
+        steady.take(EARNED)

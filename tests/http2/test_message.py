@@ -1,6 +1,7 @@
 """Messages are the same, wherever the stream of bytes is cut; what cannot be read is said."""
 
 import gzip
+import tracemalloc
 import zlib
 
 import grpc
@@ -39,7 +40,10 @@ def test_packed_messages_are_unpacked(name: str, pack: object) -> None:
     """Where they say that they are; a call may mix both."""
     body: bytes = pack("問題".encode() * 100)  # type: ignore[operator]
     sent = b"\x01" + len(body).to_bytes(4, "big") + body
-    assert MessageReader(MOST, name).feed(sent + packed(b"a")) == ["問題".encode() * 100, b"a"]
+    reader = MessageReader(MOST, name)
+    read = reader.feed(sent + packed(b"a"))
+    assert read == [body, b"a"]  # as they came, until they are read
+    assert [reader.unpacked(one) for one in read] == ["問題".encode() * 100, b"a"]
 
 
 @pytest.mark.parametrize(
@@ -56,8 +60,9 @@ def test_what_cannot_be_read_is_said(
     sent: bytes, encoding: str, code: grpc.StatusCode, word: str
 ) -> None:
     """With the code that gRPC has for it."""
+    reader = MessageReader(MOST, encoding)
     with pytest.raises(MessageFault) as raised:
-        MessageReader(MOST, encoding).feed(sent)
+        reader.unpacked(reader.feed(sent)[0])
     assert raised.value.code is code
     assert word in raised.value.why
 
@@ -66,7 +71,22 @@ def test_a_bomb_is_not_unpacked() -> None:
     """A gigabyte of zeros in a megabyte: no more of it than what is read at most."""
     bomb = gzip.compress(b"\0" * 50_000_000)
     assert len(bomb) < MOST
+    reader = MessageReader(MOST, "gzip")
+    (message,) = reader.feed(b"\x01" + len(bomb).to_bytes(4, "big") + bomb)
     with pytest.raises(MessageFault) as raised:
-        MessageReader(MOST, "gzip").feed(b"\x01" + len(bomb).to_bytes(4, "big") + bomb)
+        reader.unpacked(message)
     assert raised.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert raised.value.why.endswith("(100001 vs. 100000)")
+
+
+def test_small_pieces_are_kept_together() -> None:
+    """A long message in pieces of two bytes takes up about what it holds."""
+    reader, long = MessageReader(MOST, ""), packed(bytes(MOST))
+    tracemalloc.start()
+    try:
+        for at in range(0, len(long) - 2, 2):
+            assert reader.feed(long[at : at + 2]) == []
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 2 * MOST
