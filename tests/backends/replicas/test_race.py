@@ -47,7 +47,7 @@ async def test_a_late_word_is_asked_of_another(
         (loser,) = [chat for chat in two if not chat.ended.is_set()]
         assert await closed(loser)
         with anyio.fail_after(5):  # the fake counts an answer once its last byte has left
-            while sum(fake.finished["stop"] for fake in replicas) != 2:
+            while sum(fake.finished["stop"] for fake in replicas) != 2:  # noqa: ASYNC110 - counters
                 await anyio.sleep(0.01)
         assert sum(fake.finished["abort"] for fake in replicas) == 1
         assert notes.hedges == ["second"]
