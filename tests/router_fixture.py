@@ -3,6 +3,7 @@
 The router serves on a real port, and the fake answers on another; nothing is replaced.
 """
 
+import shutil
 import threading
 from collections.abc import AsyncIterator
 from functools import partial
@@ -66,11 +67,23 @@ def catalog(trained_settings: Settings) -> Catalog:
 
 
 @pytest.fixture
-def settings(trained_settings: Settings, catalog: Catalog, fake_vllm: FakeVllm) -> Settings:
-    """Give settings of a router in front of the fake vLLM, which knows all its adapters."""
+def settings(
+    trained_settings: Settings,
+    catalog: Catalog,
+    fake_vllm: FakeVllm,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Settings:
+    """Give settings of a router in front of the fake vLLM, which knows all its adapters.
+
+    Each test has a database of its own: one that a test has copied, or opened in another process,
+    while a service of ours held it, is of no use to the next.
+    """
     revisions = (catalog.expert(name).live_revision for name in catalog.names)
     fake_vllm.adapters = tuple(filter(None, revisions))
-    return changed(trained_settings, local={"base_url": fake_vllm.base_url})
+    state_dir = tmp_path_factory.mktemp("state")
+    shutil.copytree(trained_settings.state_dir / "router", state_dir / "router")
+    own = trained_settings.model_copy(update={"state_dir": state_dir})
+    return changed(own, local={"base_url": fake_vllm.base_url})
 
 
 @pytest.fixture
