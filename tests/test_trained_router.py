@@ -174,6 +174,6 @@ async def test_a_service_says_that_its_encoder_is_ready(
 def test_a_warm_up_that_was_called_off_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
     """A service that ends before its encoder is loaded says nothing of it."""
     called_off: Future[bool] = Future()
-    called_off.add_done_callback(partial(app._report_warm, Recorder(), True))
+    called_off.add_done_callback(partial(app._report_warm, Recorder(), True, lambda: None))
     assert called_off.cancel()
     assert caplog.records == []
