@@ -11,7 +11,6 @@ MOST: Final = 2_000
 PER_SECOND: Final = 200
 """And in the long run."""
 
-
 PING: Final = 10
 """What a ping counts: it has to be answered."""
 

@@ -30,8 +30,7 @@ class Connection(asyncio.Protocol):
 
     Args:
         limits: What holds for it.
-        begin: Called with each stream and its headers, and whether nothing follows them; sets the
-            stream's receiver.
+        begin: Called with each stream and its headers; sets the stream's receiver.
         opened: Called with the connection when it is made.
         closed: Called with it when it is no more.
 

@@ -18,7 +18,6 @@ HEADERS: Final = 1
 PRIORITY: Final = 2
 RST_STREAM: Final = 3
 SETTINGS: Final = 4
-PUSH_PROMISE: Final = 5
 PING: Final = 6
 GOAWAY: Final = 7
 WINDOW_UPDATE: Final = 8

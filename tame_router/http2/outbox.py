@@ -6,7 +6,6 @@ from typing import Final
 BUFFERED_BYTES: Final = 2**16
 """Bytes that are kept for the end of a turn at most."""
 
-
 UNREAD_BYTES: Final = 2**22
 """Bytes that a peer may leave unread: data stops far earlier, and what has no window does not."""
 
