@@ -47,7 +47,7 @@ test: engine router  ## all tests, with a real vLLM
 	@deploy/local/test.sh
 
 quick: encoder  ## the tests that need no engine
-	@$(BIN)/python -m pytest -m "not engine and not network"
+	@$(BIN)/python -m pytest -m "not engine and not network" --numprocesses auto --dist loadfile
 
 check: setup  ## formatting, lint, types, import contracts, protos, dependencies, file lengths
 	@deploy/local/check.sh

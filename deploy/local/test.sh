@@ -1,20 +1,12 @@
 #!/usr/bin/env bash
-# All tests. Those with a real vLLM run beside the others: both wait much of their time.
+# All tests: those that wait more than they compute on every core, then those with a real vLLM,
+# which takes every core by itself.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
-log=.tame/engine-tests.log
 
-coverage erase
-coverage run --parallel-mode -m pytest -m engine >"$log" 2>&1 &
-engine=$!
-trap 'kill "$engine" 2>/dev/null || true' EXIT
 failed=0
-coverage run --parallel-mode -m pytest -m "not engine" || failed=$?
-printf '\n— the tests with a real vLLM\n'
-wait "$engine" || failed=$?
-cat "$log"
+pytest -m "not engine" --numprocesses auto --dist loadfile --cov --cov-report= || failed=$?
+pytest -m engine --cov --cov-append --cov-report= || failed=$?
 [ "$failed" = 0 ] || exit "$failed"
-
-coverage combine --quiet
 coverage report
