@@ -10,8 +10,9 @@ that have begun and stand still, in a process that has done nothing else before.
 
 CPU time is that of a router and its children alone. Ours decides who answers, and writes its
 audit records; the questions are such as it decides by words, without the encoder. All have two
-servers to choose from. Beside each figure stands what load generator and fake took, and what
-they can do with no router between them.
+servers to choose from. Ours serves once more by as many worker processes as `--workers` says: one
+process of ours uses one core, where vllm-router uses all. Beside each figure stands what load
+generator and fake took, and what they can do with no router between them.
 """
 
 import argparse
@@ -63,6 +64,7 @@ class Plan:
         pairs: Questions to the idle routers.
         open_streams: Answers that are held open.
         peers: Routers beside ours.
+        workers: Processes by which ours serves once more, on ports of its own; 0: not at all.
     """
 
     rounds: int = 4
@@ -70,6 +72,7 @@ class Plan:
     pairs: int = 100
     open_streams: Sequence[int] = (1_000, 10_000)
     peers: Sequence[str] = tuple(PEERS)
+    workers: int = 2
 
 
 class Ring:
@@ -186,6 +189,11 @@ def measure(plan: Plan) -> dict[str, Any]:
                 "tame_http": http_way(http_address, "tame-auto", questions),
             }
             pids = {DIRECT: target.pid, "tame": pid, "tame_http": pid}
+            if plan.workers:
+                pid, grpc, http_address = routers.enter_context(tame(urls, folder, plan.workers))
+                ways["tame_workers"] = grpc_way(grpc, questions, streams=1)
+                ways["tame_http_workers"] = http_way(http_address, "tame-auto", questions)
+                pids |= {"tame_workers": pid, "tame_http_workers": pid}
             for name in plan.peers:
                 try:
                     peer = routers.enter_context(PEERS[name](state, urls, questions))
@@ -224,6 +232,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=100, help="questions to idle routers (100)")
     parser.add_argument("--open", type=int, nargs="*", default=[1_000, 10_000], metavar="N")
     parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
+    parser.add_argument("--workers", type=int, default=2, help="processes of ours, 0: no such (2)")
     parser.add_argument("--fill", type=Path, metavar="FILE", help="also put the table here")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="also draw an SVG")
     options = parser.parse_args()
@@ -233,6 +242,7 @@ def main() -> int:
         pairs=options.pairs,
         open_streams=options.open,
         peers=options.peers,
+        workers=options.workers,
     )
     found = measure(plan)
     drawn = table(found)

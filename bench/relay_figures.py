@@ -9,7 +9,7 @@ from bench.relay_load import Outcome, p99
 DIRECT: Final = "direct"
 """The way past all routers."""
 
-OURS: Final = ("tame", "tame_http")
+OURS: Final = ("tame", "tame_http", "tame_workers", "tame_http_workers")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,7 +61,7 @@ def figures(
             for streams in next(iter(memory.values()), {})
         },
         "ratios": {
-            f"{what}_{kind}": {name: of_peers(turns, what, name) for name in OURS}
+            f"{what}_{kind}": {name: of_peers(turns, what, name) for name in OURS if name in turns}
             for kind, turns, what in (
                 ("burst", burst, "cpu_ms"),
                 ("paced", paced, "cpu_ms"),

@@ -14,7 +14,7 @@ from typing import Final
 from bench.relay_lines import Exchange, GrpcLine, HttpLine, Line
 
 STREAMS_PER_CONNECTION: Final = 64
-"""Answers at once on one gRPC connection; HTTP/1.1 carries one."""
+"""Answers at once on one gRPC connection, unless a way says otherwise."""
 
 LATE_S: Final = 90
 """Time that answers get which are under way when no more are asked for."""
@@ -34,11 +34,13 @@ class Way:
         address: `host:port`.
         requests: Asked in turn; from `http_request` or `grpc_request`.
         grpc: They are calls of gRPC.
+        streams: Answers at once on one connection of gRPC; HTTP/1.1 carries one.
     """
 
     address: str
     requests: Sequence[bytes]
     grpc: bool = False
+    streams: int = STREAMS_PER_CONNECTION
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,7 +107,7 @@ class Crowd:
         count = self._streams
         if self._way.grpc:
             make = lambda: GrpcLine(self._done)  # noqa: E731
-            count = -(-self._streams // STREAMS_PER_CONNECTION)
+            count = -(-self._streams // self._way.streams)
         for _ in range(count):
             _, line = await self._loop.create_connection(make, host, int(port))
             self._lines.append(line)  # type: ignore[arg-type]

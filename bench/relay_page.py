@@ -11,6 +11,8 @@ PLACE = Place(begin="<!-- relay: begin -->", end="<!-- relay: end -->")
 TITLES = {
     "tame": "ours, gRPC",
     "tame_http": "ours, HTTP",
+    "tame_workers": "ours, gRPC, workers",
+    "tame_http_workers": "ours, HTTP, workers",
     "vllm_router": "vllm-router",
     "litellm": "LiteLLM proxy",
 }

@@ -18,7 +18,7 @@ from typing import Final
 
 from bench.overhead import child
 from bench.relay_lines import grpc_request, http_request
-from bench.relay_load import Way
+from bench.relay_load import STREAMS_PER_CONNECTION, Way
 from deploy.local.logged_command import InstallError, run, say
 from tame_router.client.async_client import AsyncClient
 from tame_router.v1 import chat_pb2, router_service_pb2
@@ -65,17 +65,16 @@ def http_way(address: str, model: str, questions: Sequence[str]) -> Way:
     return Way(address=address, requests=[http_request(address, body) for body in bodies])
 
 
-def grpc_way(address: str, questions: Sequence[str]) -> Way:
-    """Give the way to ask our gRPC port."""
+def grpc_way(address: str, questions: Sequence[str], streams: int = STREAMS_PER_CONNECTION) -> Way:
+    """Give the way to ask our gRPC port, with so many answers at once on a connection."""
     messages = [
         router_service_pb2.StreamChatRequest(
             messages=[chat_pb2.Message(role=chat_pb2.ROLE_USER, content=question)]
         ).SerializeToString()
         for question in questions
     ]
-    return Way(
-        address=address, requests=[grpc_request(address, one) for one in messages], grpc=True
-    )
+    requests = [grpc_request(address, one) for one in messages]
+    return Way(address=address, requests=requests, grpc=True, streams=streams)
 
 
 async def fast_questions(address: str, texts: Sequence[str], *, encoder: bool) -> list[str]:
@@ -99,8 +98,14 @@ async def fast_questions(address: str, texts: Sequence[str], *, encoder: bool) -
 
 
 @contextlib.contextmanager
-def tame(urls: Sequence[str], folder: Path) -> Iterator[tuple[int, str, str]]:
-    """Run ours, and give its process, its gRPC address and its HTTP address."""
+def tame(urls: Sequence[str], folder: Path, workers: int = 0) -> Iterator[tuple[int, str, str]]:
+    """Run ours, and give its process, its gRPC address and its HTTP address.
+
+    Args:
+        urls: The servers behind it.
+        folder: For its database.
+        workers: Processes that serve; 0: one, with none that sees to it.
+    """
     backend = {"TAME_BACKENDS__LOCAL__BASE_URLS": json.dumps(urls)}
     backend["TAME_BACKENDS__LOCAL__MAX_CONNECTIONS"] = MOST
     backend["TAME_BACKENDS__LOCAL__STALL_TIMEOUT_S"] = "600"
@@ -112,9 +117,10 @@ def tame(urls: Sequence[str], folder: Path) -> Iterator[tuple[int, str, str]]:
         "TAME_SERVER__PORT": "0",
         "TAME_SERVER__INSECURE": "true",  # loopback only; the others ask for no key either
         "TAME_SERVER__MAX_ANSWERS": MOST,
+        "TAME_SERVER__WORKERS": str(workers),
         "TAME_HTTP__PORT": "0",
         "TAME_HTTP__MAX_CONNECTIONS": MOST,
-        "TAME_STORE__URL": f"sqlite:///{folder / 'relay.db'}",
+        "TAME_STORE__URL": f"sqlite:///{folder / f'relay{workers}.db'}",
     }
     serve = ["tame_router", "serve"]
     with child(serve, environment, "serving on ", "serving HTTP on ") as process:

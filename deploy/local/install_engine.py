@@ -196,7 +196,8 @@ def _install_gpu(plan: Plan) -> str:
 def _pip(plan: Plan, arguments: list[str], count: int = 0) -> None:
     pip = [str(plan.python), "-m", "pip", "--disable-pip-version-check", "--no-input"]
     # No --no-cache-dir: after an interruption the cache makes the second try short.
-    install = ["install", "--progress-bar", "off", "--prefer-binary", *arguments]
+    # Nothing is compiled ahead: most of it is never imported.
+    install = ["install", "--no-compile", "--progress-bar", "off", "--prefer-binary", *arguments]
     run(plan.log, [*pip, *install], f"pip install {arguments[-1]}", count)
 
 
