@@ -18,13 +18,15 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
 # Run by path, Python puts this folder on its path and not the repository.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import msgspec
 
 from bench.overload_load import percentile
 from tame_router.backends.backend import Generation, Piece
@@ -207,7 +209,7 @@ class Offer:
     async def _ask_on(
         self, tenant: str, rate: float, draw: Random, group: asyncio.TaskGroup, seen: Seen
     ) -> None:
-        asked = replace(generation(), tenant=tenant)
+        asked = msgspec.structs.replace(generation(), tenant=tenant)
         while self._loop.time() < self._until:
             await asyncio.sleep(draw.expovariate(rate))
             group.create_task(self._ask(asked, seen))

@@ -7,6 +7,8 @@ they depend on configuration and on the base model.
 import enum
 from dataclasses import dataclass
 
+import msgspec
+
 
 class Role(enum.StrEnum):
     """Who speaks, spelt as in OpenAI's chat format."""
@@ -58,8 +60,7 @@ class ToolCallDelta:
     arguments: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One turn of a conversation.
 
     Attributes:
@@ -184,8 +185,7 @@ class Document:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an answer may consist of, beside plain text; the default asks for nothing.
 
     Attributes:
@@ -209,8 +209,7 @@ class Shape:
     weighed: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sampling:
+class Sampling(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How tokens are drawn; None leaves a value to the next in line.
 
     The caller's value wins, then the expert's, then the backend's own default.
@@ -250,8 +249,7 @@ class Sampling:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Tokens spent, as the backend counted them.
 
     Attributes:

@@ -1,14 +1,14 @@
 """One call under admission: what is known of it when it begins. Values only."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from tame_router.admission.caller import Caller
 from tame_router.answering.question import Question
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An answer that is asked for.
 
     Attributes:

@@ -1,13 +1,12 @@
 """A caller: its proved identity, and its tenant as it stood when the call began."""
 
-from dataclasses import dataclass
+import msgspec
 
 from tame_router.identity.principal import Principal
 from tame_router.tenancy.tenant import Tenant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Who calls, and for which tenant."""
 
     principal: Principal

@@ -1,9 +1,10 @@
 """The desk that both edges ask: scope, entitlement, quota, record, receipt, and the answer."""
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
+
+from msgspec.structs import replace
 
 from tame_router.admission.account import Account
 from tame_router.admission.books import Books
@@ -123,7 +124,7 @@ class Desk:
         pin = named(call.model) or call.question.constraints.pin
         recording.asked(call.question.answer_id, pin)
         catalog = self._live.current
-        question = dataclasses.replace(
+        question = replace(
             call.question,
             catalog=catalog,
             visible=standing.visible,
@@ -263,12 +264,12 @@ def _settled(question: Question, constraints: Constraints, catalog: Catalog) -> 
     """Give a question with what was settled for it; nearly always that is the same."""
     if constraints is question.constraints and catalog is question.catalog:
         return question
-    return dataclasses.replace(question, constraints=constraints, catalog=catalog)
+    return replace(question, constraints=constraints, catalog=catalog)
 
 
 def _receipted(final: Final, receipt: str) -> Final:
     """Put a receipt to the last event, where there is one."""
-    return dataclasses.replace(final, receipt=receipt) if receipt else final
+    return replace(final, receipt=receipt) if receipt else final
 
 
 def _outcome(error: BaseException) -> str:

@@ -1,7 +1,8 @@
 """Experts by the names that OpenAI's programs call models: what a `model` asks for."""
 
-import dataclasses
 from functools import partial
+
+from msgspec.structs import replace
 
 from tame_router.catalog.expert import Catalog, Expert
 from tame_router.errors import ExpertNotFoundError, InvalidRequestError
@@ -40,7 +41,7 @@ def constrain(model: str | None, constraints: Constraints, catalog: Catalog) -> 
             f"model names {name!r}, and tame.deny denies it; send one of them", field="model"
         )
     named = next(filter(partial(_is_named, revision), expert.revisions), "") if separator else ""
-    return dataclasses.replace(constraints, pin=name, revision=named)
+    return replace(constraints, pin=name, revision=named)
 
 
 def find(model: str, catalog: Catalog) -> Expert:

@@ -7,7 +7,7 @@ from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.event import Delta, DraftDelta, Event, ExpertFinish
 from tame_router.answering.join import Emit
 from tame_router.answering.question import Question
-from tame_router.backends.backend import TAKEN, Divertible, Piece, Take
+from tame_router.backends.backend import TAKEN, Piece, Take, divertible
 from tame_router.catalog.expert import Expert
 from tame_router.chat import FinishReason, Usage
 
@@ -103,7 +103,7 @@ async def follow(
                     first = clock() - begun
                 if (taken := take(piece)) is not TAKEN:
                     await taken
-                elif not diverted and isinstance(pieces, Divertible):
+                elif not diverted and divertible(pieces):
                     pieces.divert(take)
                     diverted = True
             if piece.finish_reason:

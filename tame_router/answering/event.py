@@ -6,7 +6,6 @@ once their events mix; those of each keep this order.
 """
 
 import enum
-from dataclasses import dataclass
 
 import msgspec
 
@@ -33,8 +32,7 @@ class Part(enum.StrEnum):
     """Headings and lists of references, by the router itself."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedStep:
+class PlannedStep(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one expert was given.
 
     Attributes:
@@ -50,8 +48,7 @@ class PlannedStep:
     time_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionMade:
+class DecisionMade(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Who answers, and why, and what each may use where several do. The first event.
 
     Who writes from their words, or judges them, is the last of the steps.
@@ -62,8 +59,7 @@ class DecisionMade:
     steps: tuple[PlannedStep, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fallback:
+class Fallback(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What answers does so in place of the expert that was selected.
 
     Attributes:
@@ -83,8 +79,7 @@ class Fallback:
     external: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpertStart:
+class ExpertStart(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An expert was asked.
 
     Attributes:
@@ -131,8 +126,7 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     part: Part = Part.LEAD
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DraftDelta:
+class DraftDelta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """New characters of a draft, which are no part of the answer."""
 
     expert: str
@@ -140,8 +134,7 @@ class DraftDelta:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class Note(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An expert left, or was not waited for; its words so far stand.
 
     Attributes:
@@ -161,8 +154,7 @@ class Note:
     written: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TallyEntry:
+class TallyEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The weight of one choice of a vote, or of one draft; see `Tally`."""
 
     choice: str
@@ -170,8 +162,7 @@ class TallyEntry:
     weight: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class Tally(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How experts' answers were weighed.
 
     Attributes:
@@ -185,8 +176,7 @@ class Tally:
     entries: tuple[TallyEntry, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpertFinish:
+class ExpertFinish(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An expert ended.
 
     Attributes:
@@ -219,8 +209,7 @@ class ExpertFinish:
     fallback: Fallback | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Final:
+class Final(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Everything has been said. The last event; `receipt` is empty where none is signed.
 
     `usage` is the sum of the steps that finished: who left told none.

@@ -7,7 +7,7 @@ or ask for it, answers held to JSON, log-probabilities with their text, and call
 
 import re
 from collections.abc import Awaitable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -117,7 +117,7 @@ class Guard:
         elif isinstance(event, ExpertFinish | Note):
             seen, simplified = await self._finish(event.expert)
             if seen and isinstance(event, ExpertFinish):
-                event = replace(event, simplified=simplified, looked_at=seen)
+                event = msgspec.structs.replace(event, simplified=simplified, looked_at=seen)
         elif isinstance(event, FinalEvent):
             await self.flush()
         await self._emit(event)

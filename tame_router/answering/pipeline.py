@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tame_router.answering.course import Spoken
 from tame_router.answering.dispatch import Dispatch
@@ -136,9 +137,10 @@ class Pipeline:
         """
         clock = asyncio.get_running_loop().time
         begun = clock()
-        catalog = question.catalog or self._live.current.drawn(
-            question.session, question.constraints.revision
-        )
+        catalog = question.catalog
+        if catalog is None:
+            catalog = self._live.current.drawn(question.session, question.constraints.revision)
+            question = replace(question, catalog=catalog)
         decision = await self.route(
             question.messages,
             question.constraints,
@@ -147,7 +149,6 @@ class Pipeline:
             shape=question.shape,
             catalog=catalog,
         )
-        question = replace(question, catalog=catalog)
         plan = self._plan(catalog, decision, question, clock())
         if self._log_texts:
             emit = Transcript(question, emit).emit
@@ -226,7 +227,7 @@ class Pipeline:
         """Say what holds for the joins of a question."""
         if self._ensemble is None:
             return _ALONE
-        if shape is _PLAIN and not joins:
+        if shape == _PLAIN and not joins:
             return EVERYTHING
         form = shape.response_format
         held = form is not None and form.format is not Format.TEXT

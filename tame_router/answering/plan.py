@@ -11,7 +11,9 @@ the rest. A part of the deadline is kept back, so that the answer is over before
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from tame_router.answering.event import Part, PlannedStep
 from tame_router.answering.question import Question

@@ -1,15 +1,15 @@
 """A question on its way through the router."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from tame_router.catalog.expert import Catalog
 from tame_router.chat import Document, Message, Role, Sampling, Shape
 from tame_router.routing.decision import Constraints
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A checked request for an answer.
 
     Attributes:
@@ -41,14 +41,14 @@ class Question:
 
     answer_id: str
     messages: tuple[Message, ...]
-    constraints: Constraints = field(default_factory=Constraints)
-    sampling: Sampling = field(default_factory=Sampling)
+    constraints: Constraints = Constraints()
+    sampling: Sampling = Sampling()
     deadline: float | None = None
     documents: tuple[Document, ...] = ()
-    shape: Shape = field(default_factory=Shape)
+    shape: Shape = Shape()
     user: str = ""
     visible: frozenset[str] | None = None
-    trace: Mapping[str, str] = field(default_factory=dict)
+    trace: Mapping[str, str] = {}
     joins: frozenset[str] = frozenset()
     request_id: str = ""
     tenant: str = ""

@@ -5,7 +5,9 @@ Before the first word only: an answer that has begun is its expert's, and goes o
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from tame_router.answering.course import Voice, follow
 from tame_router.answering.dispatch import Dispatch

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+import msgspec
+
 from tame_router.answering.event import Part, PlannedStep
 from tame_router.answering.label import ENGLISH
 from tame_router.answering.plan import JUDGE_TOKENS, Step
@@ -132,7 +134,7 @@ def judge_step(
     )
     form = ResponseFormat(format=Format.JSON_SCHEMA, name="verdict", schema=schema)
     asked = _step(judge, messages, drafts, language, _JUDGE, documents)
-    planned = replace(asked.planned, part=Part.JUDGE, max_tokens=JUDGE_TOKENS)
+    planned = msgspec.structs.replace(asked.planned, part=Part.JUDGE, max_tokens=JUDGE_TOKENS)
     return replace(asked, planned=planned, shape=Shape(response_format=form))
 
 

@@ -2,9 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import msgspec
 
 from tame_router.audit.record import AuditRecord, Step, Texts
 from tame_router.tenancy.history import Change
@@ -15,16 +17,14 @@ SALT_BYTES = 16
 CHANGES = "changes"
 """Name of the chain of what is done to tenants; all who do something share it."""
 
-_FIELDS = tuple(field.name for field in fields(AuditRecord))
-_STEP = tuple(field.name for field in fields(Step))
-# `asdict` copies deeply, which costs more than all the rest.
+_FIELDS = AuditRecord.__struct_fields__
+_STEP = Step.__struct_fields__
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A record that is to be kept, with a tenant's texts where it wants them kept."""
 
     record: AuditRecord

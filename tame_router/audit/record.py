@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+
+class Step(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one expert did.
 
     Attributes:
@@ -29,8 +30,7 @@ class Step:
     fallback: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditRecord:
+class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One answer, or one refusal of it. It holds no word of the question or the answer.
 
     Attributes:

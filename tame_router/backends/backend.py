@@ -6,8 +6,7 @@ who answers or how answers are joined.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Protocol, TypeGuard
 
 import msgspec
 
@@ -17,8 +16,7 @@ RETRY_AFTER_S: Final = 1.0
 """When to try again where a server does not say."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Generation:
+class Generation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One call to a backend.
 
     Attributes:
@@ -52,8 +50,8 @@ class Generation:
     request_id: str
     deadline: float | None = None
     strict_max_tokens: bool = False
-    shape: Shape = field(default_factory=Shape)
-    trace: Mapping[str, str] = field(default_factory=dict)
+    shape: Shape = Shape()
+    trace: Mapping[str, str] = {}
     first_token_timeout_s: float | None = None
     stall_timeout_s: float | None = None
     begin_by: float | None = None
@@ -109,7 +107,6 @@ can be more at once.
 """
 
 
-@runtime_checkable
 class Divertible(Protocol):
     """Pieces of an answer that can be had without being read."""
 
@@ -119,6 +116,12 @@ class Divertible(Protocol):
         Nobody is woken for them then, which is most of what a token costs. All other pieces are
         read as ever, and so is what comes while nobody waits: the order stays.
         """
+
+
+def divertible(pieces: object) -> TypeGuard[Divertible]:
+    """Tell whether pieces can be had without being read."""
+    # A protocol that `isinstance` knows takes 20 times as long, with every answer.
+    return hasattr(pieces, "divert")
 
 
 class Backend(Protocol):

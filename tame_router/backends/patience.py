@@ -4,14 +4,14 @@ All points are on the event loop's clock, in seconds.
 """
 
 import math
-from dataclasses import dataclass
+
+import msgspec
 
 from tame_router.backends.backend import RETRY_AFTER_S, Generation
 from tame_router.errors import BackendSilentError, DeadlineExceededError, TameError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class Patience(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The limits of one generation.
 
     Attributes:

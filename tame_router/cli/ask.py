@@ -4,8 +4,11 @@ import argparse
 import dataclasses
 import json
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tame_router.cli.arguments import DEFAULT_SERVER, Commands, add_command, add_json
 from tame_router.cli.server_access import add_access, connection_options, read_text_file
@@ -196,6 +199,6 @@ def _snake(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
 
 
-def _plain(value: Any) -> float:
-    """Write a length of time in seconds."""
-    return float(value.total_seconds())
+def _plain(value: Any) -> Any:
+    """Write a length of time in seconds, and the tokens of a step."""
+    return value.total_seconds() if isinstance(value, timedelta) else msgspec.to_builtins(value)

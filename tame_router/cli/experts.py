@@ -118,7 +118,7 @@ def run_schema(_arguments: argparse.Namespace) -> int:
 
 
 def _facts(expert: "Expert") -> dict[str, Any]:
-    import dataclasses
+    from msgspec.structs import asdict
 
     return {
         "name": expert.name,
@@ -127,7 +127,7 @@ def _facts(expert: "Expert") -> dict[str, Any]:
         "live_revision": expert.live_revision,
         "backend": expert.backend,
         "sampling": {
-            **dataclasses.asdict(expert.sampling),
+            **asdict(expert.sampling),
             "stop": list(expert.sampling.stop),
         },
         "notices": dict(expert.notices),

@@ -1,7 +1,8 @@
 """The decision: who answers, how sure the router is of it, and why. Values only."""
 
 import enum
-from dataclasses import dataclass
+
+import msgspec
 
 
 class Stage(enum.StrEnum):
@@ -75,8 +76,7 @@ class Order(enum.StrEnum):
     """All at once, as they are written: for clients that show columns."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpertProbability:
+class ExpertProbability(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The calibrated belief that an expert is the right one.
 
     Attributes:
@@ -91,8 +91,7 @@ class ExpertProbability:
     relevance: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Feature:
+class Feature(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A piece of the question that weighed on the decision.
 
     Attributes:
@@ -105,8 +104,7 @@ class Feature:
     weight: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Constraints:
+class Constraints(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The caller's wishes about who answers.
 
     Attributes:
@@ -133,8 +131,7 @@ class Constraints:
     no_fallback: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Who answers and why.
 
     Attributes:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
+import msgspec
 import pytest
 
 from tame_router.admission.books import Books
@@ -212,11 +213,13 @@ async def test_asking_for_a_model_that_does_not_exist_is_recorded(scene: Scene) 
     lawyer = Tenant(name="lawyer", read=frozenset({"legal"}))
     for model in ("medical", "astrology", "legal@0000000000000000", "legal@"):
         with pytest.raises(ExpertNotFoundError) as raised:
-            await scene.desk.answer(replace(asks(calls(lawyer)), model=model), ignore)
+            await scene.desk.answer(
+                msgspec.structs.replace(asks(calls(lawyer)), model=model), ignore
+            )
         assert raised.value.metadata == {"model": model}
     assert scene.outcomes == ["EXPERT_NOT_FOUND"] * 4
     assert scene.quota.reserved == []
-    await scene.desk.answer(replace(asks(calls(lawyer)), model="legal"), ignore)
+    await scene.desk.answer(msgspec.structs.replace(asks(calls(lawyer)), model="legal"), ignore)
     assert scene.outcomes[-1] == "ok"
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import grpc
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from tame_router.admission.desk import Desk
 from tame_router.admission.reception import Reception
 from tame_router.answering.dispatch import Dispatch
-from tame_router.answering.event import Delta, Event
+from tame_router.answering.event import Event
 from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.single import SingleJoin
 from tame_router.api.expert_servicer import ExpertServicer
@@ -78,7 +79,7 @@ class Half:
         call = asks(caller, text, constraints)
         try:
             decision = await self.desk.route(caller, call.question.messages, constraints)
-            seen.append(repr(dataclasses.replace(decision, elapsed_us=0)))
+            seen.append(repr(msgspec.structs.replace(decision, elapsed_us=0)))
             await self.desk.answer(call, emit)
         except TameError as error:
             seen.append(f"{type(error)} {error.message} {error.metadata} {error.retry_after_s}")
@@ -86,15 +87,11 @@ class Half:
 
 
 def _without_times(event: Event) -> str:
-    if isinstance(event, Delta):
-        return repr(event)
-    values = {
-        field.name: getattr(event, field.name)
-        for field in dataclasses.fields(event)
-        if field.name not in {"elapsed_s", "time_to_first_token_s"}
-    }
+    values = msgspec.structs.asdict(event)
+    for field in ("elapsed_s", "time_to_first_token_s"):
+        values.pop(field, None)
     if "decision" in values:
-        values["decision"] = dataclasses.replace(values["decision"], elapsed_us=0)
+        values["decision"] = msgspec.structs.replace(values["decision"], elapsed_us=0)
     return f"{type(event).__name__} {values}"
 
 
@@ -131,7 +128,7 @@ async def test_nothing_forbidden_is_asked_or_told(
     if revision == "live":
         pinned = catalog.experts.get(constraints.pin)
         revision = pinned.live_revision if pinned else ""
-    constraints = dataclasses.replace(constraints, revision=revision)
+    constraints = msgspec.structs.replace(constraints, revision=revision)
     told = await whole.told(tenant, text, constraints)
     granted = {expert.live_revision for expert in exists.experts.values()}
     prompts = {expert.prompt for expert in exists.experts.values()}

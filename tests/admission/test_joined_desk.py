@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import ClassVar
 
+import msgspec
 import pytest
 
 from tame_router.admission.books import Books
@@ -75,12 +76,12 @@ async def answered(
         LiveCatalog(catalog), pipeline, Books(quota=quota, journal=journal), policy=router.policy
     )
     call = asks(calls(tenant), TEXT, constraints)
-    question = replace(call.question, sampling=sampling or Sampling())
+    question = msgspec.structs.replace(call.question, sampling=sampling or Sampling())
 
     async def emit(event: Event) -> None:
         events.append(event)
 
-    await desk.answer(replace(call, question=question), emit)
+    await desk.answer(msgspec.structs.replace(call, question=question), emit)
     return events, journal, quota
 
 

@@ -1,9 +1,9 @@
 """What is gathered while an answer passes by."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from tame_router.admission.observation import Observation
 from tame_router.admission.settlement import due

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from tame_router.answering.dispatch import Dispatch
@@ -82,7 +83,7 @@ async def test_shape_trace_and_documents_go_with_the_question(
     dispatch: Dispatch, catalog: Catalog, fake_vllm: FakeVllm
 ) -> None:
     """What the caller asks for beside plain text reaches the engine, and so does the trace."""
-    asked = replace(
+    asked = msgspec.structs.replace(
         question(),
         shape=Shape(tools=(Tool(name="weather"),), top_logprobs=1),
         trace={"traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01", "tracestate": "x=\r\ny"},
@@ -106,7 +107,7 @@ async def test_tool_turns_reach_the_engine(
         Message(role=Role.ASSISTANT, content="", tool_calls=(call,)),
         Message(role=Role.TOOL, content="26 °C", tool_call_id="c1"),
     )
-    asked = replace(question(), messages=(*question().messages, *said))
+    asked = msgspec.structs.replace(question(), messages=(*question().messages, *said))
     assert await text(dispatch, catalog, asked)
     assert [m["role"] for m in fake_vllm.chats[0].body["messages"]] == [
         "system", "user", "assistant", "tool",
@@ -127,9 +128,9 @@ async def test_an_experts_stop_strings_do_not_cut_json(
     dispatch: Dispatch, catalog: Catalog, fake_vllm: FakeVllm, shape: Shape, kept: bool
 ) -> None:
     """An answer that is held to a form ends by itself; the caller's own strings still count."""
-    asked = replace(question(Sampling(stop=("mine",))), shape=shape)
+    asked = msgspec.structs.replace(question(Sampling(stop=("mine",))), shape=shape)
     legal = catalog.expert("legal")
-    legal = replace(legal, sampling=replace(legal.sampling, stop=("USER:",)))
+    legal = replace(legal, sampling=msgspec.structs.replace(legal.sampling, stop=("USER:",)))
     async with dispatch.open(legal, asked) as pieces:
         assert [piece async for piece in pieces]
     assert fake_vllm.chats[0].body["stop"] == (["USER:", "mine"] if kept else ["mine"])

@@ -1,8 +1,7 @@
 """Asking several experts at once."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.ensemble import Ensemble, require_judge

@@ -121,7 +121,7 @@ async def test_words_cut_in_two_are_converted(
     assert seen == [
         delta("頭髮很"),
         delta("長"),
-        replace(finish(), simplified=3, looked_at=4),
+        msgspec.structs.replace(finish(), simplified=3, looked_at=4),
         FINAL,
     ]
     assert found(metrics) == {("medical",): 4, ("medical", "convert"): 3}
@@ -137,7 +137,9 @@ async def test_counting_changes_and_delays_nothing(
     for number, event in enumerate([decided(), *sent]):
         await guard.emit(event)
         counted = (
-            replace(event, simplified=3, looked_at=4) if isinstance(event, ExpertFinish) else event
+            msgspec.structs.replace(event, simplified=3, looked_at=4)
+            if isinstance(event, ExpertFinish)
+            else event
         )
         assert events.seen[number] == counted
     assert found(metrics) == {("medical",): 4, ("medical", "count"): 3}
@@ -194,7 +196,7 @@ async def test_who_reads_simplified_gets_it(
     catalog: Catalog, events: Events, metrics: Metrics, language: str, asked: str
 ) -> None:
     """Answers to those who write Simplified, or ask for it, are neither changed nor counted."""
-    question = replace(QUESTION, messages=(Message(role=Role.USER, content=asked),))
+    question = msgspec.structs.replace(QUESTION, messages=(Message(role=Role.USER, content=asked),))
     guard = Guard(Guarding.CONVERT, catalog, question, events.emit)
     seen = await passed(
         guard, events, delta("头发"), finish(), FINAL, language=language, metrics=metrics
@@ -216,7 +218,7 @@ async def test_naming_simplified_is_not_asking_for_it(
     catalog: Catalog, events: Events, asked: str
 ) -> None:
     """Who forbids Simplified, or asks about it, reads Traditional."""
-    question = replace(QUESTION, messages=(Message(role=Role.USER, content=asked),))
+    question = msgspec.structs.replace(QUESTION, messages=(Message(role=Role.USER, content=asked),))
     guard = Guard(Guarding.CONVERT, catalog, question, events.emit)
     assert text(await passed(guard, events, delta("头发"), finish(), FINAL)) == "頭髮"
 
@@ -224,7 +226,9 @@ async def test_naming_simplified_is_not_asking_for_it(
 async def test_json_passes(catalog: Catalog, events: Events) -> None:
     """An answer that is held to JSON goes to a program, which reads it as it was written."""
     shape = Shape(response_format=ResponseFormat(format=Format.JSON_OBJECT))
-    guard = Guard(Guarding.CONVERT, catalog, replace(QUESTION, shape=shape), events.emit)
+    guard = Guard(
+        Guarding.CONVERT, catalog, msgspec.structs.replace(QUESTION, shape=shape), events.emit
+    )
     assert text(await passed(guard, events, delta('{"头发": 1}'), finish())) == '{"头发": 1}'
 
 
@@ -235,7 +239,7 @@ async def test_calls_and_probabilities_pass(catalog: Catalog, events: Events) ->
     likely = msgspec.structs.replace(delta("头发"), logprobs=b"[]")
     guard = Guard(Guarding.CONVERT, catalog, QUESTION, events.emit)
     seen = await passed(guard, events, delta("头发"), calling, delta("说"), likely, finish())
-    ended = replace(finish(), simplified=3, looked_at=3)
+    ended = msgspec.structs.replace(finish(), simplified=3, looked_at=3)
     assert seen == [delta("頭髮"), calling, delta("說"), likely, ended]
 
 

@@ -1,10 +1,10 @@
 """A question's way: decided, asked, joined, and written to the log without its words."""
 
 import logging
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.event import DecisionMade, Event, Final

@@ -1,8 +1,7 @@
 """Who finds no room is told before anything is done for it."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.pipeline import Pipeline

@@ -1,9 +1,9 @@
 """The plainest join."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.event import Delta, ExpertFinish, ExpertStart

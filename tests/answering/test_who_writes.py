@@ -1,8 +1,7 @@
 """Who writes from experts' drafts, and who judges them: nobody the caller may not use."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.ensemble import Ensemble

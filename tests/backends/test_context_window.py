@@ -1,10 +1,9 @@
 """Whether a prompt and its answer fit is decided by numbers alone."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tame_router.backends.context_window import ContextWindow, most_prompt_tokens
 from tame_router.chat import Message, Role, Shape, Tool, ToolCall

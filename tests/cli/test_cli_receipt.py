@@ -1,9 +1,9 @@
 """`tame receipt`: a key, and the proof of a receipt with its public part."""
 
-import dataclasses
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tame_router.config_access import ReceiptSettings
@@ -21,7 +21,7 @@ def receipt(tame: Tame) -> str:
     Path("pub.pem").write_text(tame("receipt", "key", "key.pem").out)
     Path("asked.json").write_text(json.dumps(json.loads(ASKED), indent=2))
     Path("answer.txt").write_text("您好")
-    record = dataclasses.replace(
+    record = msgspec.structs.replace(
         answered(), request_digest=text_digest(ASKED), answer_digest=text_digest("您好")
     )
     return build_signer(ReceiptSettings(key_file=Path("key.pem"))).sign(record)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 
 from tame_router.backends.engine.state import EngineState
@@ -185,7 +186,7 @@ async def parting(client: AsyncClient, good: str, bad: str) -> Sampling:
         texts.append(answer.content)
     kept, refused = texts
     begun = next(refused[:n] for n in range(1, len(refused) + 1) if refused[:n] not in kept)
-    return replace(SAMPLING, stop=(begun,))
+    return msgspec.structs.replace(SAMPLING, stop=(begun,))
 
 
 def _fatal(revision: Revision) -> set[str]:

@@ -3,11 +3,11 @@
 import json
 import math
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from tame_router.answering.prompt import compose
 from tame_router.backends.backend import Piece

@@ -1,8 +1,8 @@
 """An expert that a caller may not use is to the router as one that does not exist."""
 
-import dataclasses
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -77,7 +77,7 @@ def outcome(
         decision = router.route(messages, constraints, visible=visible)
     except TameError as error:
         return type(error), error.message, error.metadata
-    return dataclasses.replace(decision, elapsed_us=0)
+    return msgspec.structs.replace(decision, elapsed_us=0)
 
 
 @given(

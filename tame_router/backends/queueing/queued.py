@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from types import TracebackType
 from typing import Final
 
-from tame_router.backends.backend import Backend, Divertible, Generation, Piece, Take
+from msgspec.structs import replace
+
+from tame_router.backends.backend import Backend, Generation, Piece, Take, divertible
 from tame_router.backends.queueing.places import Places
 from tame_router.backends.queueing.spec import QueueSpec, QueueWitness
 from tame_router.errors import BackendOverloadedError, BackendSilentError, BackendUnavailableError
@@ -138,7 +139,7 @@ class QueuedAnswer:
 
     def divert(self, take: Take) -> None:
         """Have words given away as they arrive, once the first are read; see `Divertible`."""
-        if self._spoke and isinstance(self._next, Divertible):
+        if self._spoke and divertible(self._next):
             self._next.divert(take)
 
     async def _first(self) -> Piece:

@@ -7,9 +7,10 @@ sent, because chat templates cut it off; it comes again, and is left out.
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Final
+
+from msgspec.structs import replace
 
 from tame_router.backends.backend import Generation, Piece
 from tame_router.backends.replicas.stop_strings import StopStrings

@@ -6,8 +6,9 @@ where that can be done soundly. What reads the pieces sees one text, one end, on
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from tame_router.backends.backend import Generation, Piece, Take
 from tame_router.backends.openai.chat_stream import ChatStream

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from tame_router.backends.backend import RETRY_AFTER_S, Generation
 from tame_router.backends.context_window import most_prompt_tokens

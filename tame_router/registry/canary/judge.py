@@ -5,8 +5,9 @@ preference only where it names the same answer both times.
 """
 
 import asyncio
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from tame_router.answering.best_of import read_verdict
 from tame_router.answering.course import follow

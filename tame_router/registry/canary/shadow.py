@@ -10,9 +10,11 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from tame_router.answering.dispatch import Dispatch
 from tame_router.answering.event import DecisionMade, Delta, Event, ExpertFinish

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import msgspec
+
 from tame_router.catalog.evaluation import ChoiceCase, EvaluationCase, TextCase
 from tame_router.chat import Message, Role
 from tame_router.registry.gate.case_score import CaseScore, score_choice, score_text
@@ -101,7 +103,7 @@ class Examination:
         loss = await self._loss(side, case, most)
         if not own:
             return CaseScore(loss=loss)
-        sampling = replace(
+        sampling = msgspec.structs.replace(
             side.expert.sampling, temperature=0.0, max_tokens=self.max_tokens, seed=self.seed
         )
         written = await self.engine.write(side.revision, _messages(side, case.question), sampling)

@@ -1,9 +1,9 @@
 """Tools, schemas and log-probabilities by way of LiteLLM."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from tame_router.chat import (
     FinishReason,

@@ -1,12 +1,12 @@
 """Questions are spelt as OpenAI's API spells them, and only what is set is said."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tame_router.backends.backend import Generation
 from tame_router.backends.openai.chat_request import encode_chat, encode_tokenize

@@ -1,8 +1,7 @@
 """When an answer is asked twice."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tame_router.backends.backend import Generation
 from tame_router.backends.replicas.choice import Ask

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import anyio
+import msgspec
 import pytest
 
 from tame_router.backends.backend import Generation
@@ -70,9 +71,9 @@ async def test_no_capacity_is_taken_from_callers(
 @pytest.mark.parametrize(
     "asked",
     [
-        replace(QUESTION, messages=(Message(role=Role.USER, content="?" * 2_001),)),
-        replace(QUESTION, shape=Shape(choices=2)),
-        replace(QUESTION, aside=True),
+        msgspec.structs.replace(QUESTION, messages=(Message(role=Role.USER, content="?" * 2_001),)),
+        msgspec.structs.replace(QUESTION, shape=Shape(choices=2)),
+        msgspec.structs.replace(QUESTION, aside=True),
     ],
     ids=["long", "several", "aside"],
 )
@@ -94,7 +95,7 @@ async def test_an_answer_that_goes_on_is_asked_once(
     async with hedged() as pool:
         uncut, usage = await write(pool)
         once(replicas, Cut(after_events=5), Late(first_token_s=0.6))
-        assert await write(pool) == (uncut, replace(usage, failovers=1))
+        assert await write(pool) == (uncut, msgspec.structs.replace(usage, failovers=1))
         assert notes.hedges == []
 
 

@@ -1,9 +1,8 @@
 """Several replicas behind one backend: who gets traffic, and who comes back."""
 
-from dataclasses import replace
-
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from tame_router.backends.backend import Generation
 from tame_router.backends.replicas.pool import ReplicaPool

@@ -1,9 +1,8 @@
 """Two replicas on the way to one first word."""
 
-from dataclasses import replace
-
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from tame_router.backends.replicas.hedge import HedgeRules
 from tame_router.backends.vllm.backend import VllmSpec

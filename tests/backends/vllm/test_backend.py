@@ -3,9 +3,9 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from tame_router.backends.vllm.backend import VllmBackend, VllmSpec
 from tame_router.chat import FinishReason, Usage

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from tame_router.answering.dispatch import Dispatch
@@ -120,7 +121,7 @@ def copy(text: str = "said", expert: Expert = LEGAL) -> Copy:
     """Give a copy."""
     return Copy(
         expert=replace(expert, live=NEW, canary=None),
-        question=replace(QUESTION, trace={"traceparent": "x"}, deadline=1.0),
+        question=msgspec.structs.replace(QUESTION, trace={"traceparent": "x"}, deadline=1.0),
         decision=decided().decision,
         outcome=FINE,
         text=text,

@@ -1,8 +1,7 @@
 """What an answer in an expert's place says of the expert's revisions."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tame_router.answering.event import ExpertStart, Fallback, Note, Part
 from tame_router.chat import FallbackKind
