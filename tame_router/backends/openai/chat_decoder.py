@@ -151,9 +151,10 @@ class ChatDecoder:
         if not chunks:
             return payloads
         texts = [chunk.choices[0].delta.content or "" for chunk in chunks]
+        counts = [chunk.usage.completion_tokens or 0 for chunk in chunks]
         chars = accumulate(map(len, texts), initial=self._chars)
-        next(chars)
-        self._marks += zip(chars, [chunk.usage.completion_tokens or 0 for chunk in chunks])
+        next(chars)  # of before
+        self._marks += zip(chars, counts, strict=True)
         self._chars = self._marks[-1][0]
         self._first.add("".join(texts))
         self._usage = chunks[-1].usage
