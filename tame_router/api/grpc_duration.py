@@ -5,11 +5,17 @@ from datetime import timedelta
 from google.protobuf.duration_pb2 import Duration
 
 
-def duration(seconds: float) -> Duration:
-    """Write a length of time."""
+def fill_duration(proto: Duration, seconds: float) -> None:
+    """Write a length of time into a message that is empty yet."""
     length = timedelta(seconds=seconds)
     if length.days:  # below zero too, where both parts have the same sign
-        proto = Duration()
         proto.FromTimedelta(length)
-        return proto
-    return Duration(seconds=length.seconds, nanos=length.microseconds * 1_000)
+    else:
+        proto.seconds, proto.nanos = length.seconds, length.microseconds * 1_000
+
+
+def duration(seconds: float) -> Duration:
+    """Write a length of time."""
+    proto = Duration()
+    fill_duration(proto, seconds)
+    return proto
