@@ -57,33 +57,38 @@ class HeaderDecoder:
             return self._found
         self._block, self._found = b"", []
         found: Headers = []
-        at, size, kept = 0, 0, False
+        at = size = changed = 0
         while at < len(block):
             first = block[at]
             if first & _INDEXED:
                 index, at = _number(block, at, 0x7F)
-                name, value = self._table.get_by_index(index)
+                field = self._table.get_by_index(index)
             elif first & _KEPT or not first & _RESIZE:
-                index, at = _number(block, at, 0x3F if first & _KEPT else 0x0F)
-                if index:
-                    name = self._table.get_by_index(index)[0]
-                else:
-                    name, at = _text(block, at)
-                value, at = _text(block, at)
-                if first & _KEPT:
-                    self._table.add(name, value)
-                    kept = True
+                field, at = self._literal(block, at, first & _KEPT)
+                changed |= first & _KEPT
             else:
                 at = self._resize(block, at, begun=bool(found))
-                kept = True
+                changed = True
                 continue
-            found.append((name, value))
-            size += FIELD_BYTES + len(name) + len(value)
+            found.append(field)
+            size += FIELD_BYTES + len(field[0]) + len(field[1])
             if size > self._most_bytes:
                 raise hpack.OversizedHeaderListError(f"more than {self._most_bytes} bytes")
-        if not kept:
+        if not changed:
             self._block, self._found = block, found
         return found
+
+    def _literal(self, block: bytes, at: int, kept: int) -> tuple[tuple[bytes, bytes], int]:
+        """Read a field that is written out, and give where the block goes on."""
+        index, at = _number(block, at, 0x3F if kept else 0x0F)
+        if index:
+            name = self._table.get_by_index(index)[0]
+        else:
+            name, at = _text(block, at)
+        value, at = _text(block, at)
+        if kept:
+            self._table.add(name, value)
+        return (name, value), at
 
     def _resize(self, block: bytes, at: int, *, begun: bool) -> int:
         """Give the table another size, and give where the block goes on."""
