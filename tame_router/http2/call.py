@@ -70,7 +70,7 @@ class Call:
         self._details = ""
         self._trailing: Metadata = ()
         self._callbacks: list[Callable[[Any], None]] = []
-        self._serialize: Callable[[Any], bytes] | None = None
+        self._serialize: Callable[[Any], bytes] = bytes
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: float | None = None
         self.task: asyncio.Task[None] | None = None
@@ -142,7 +142,7 @@ class Call:
         self._give_up(grpc.StatusCode.UNAVAILABLE, "the service is stopping")
 
     async def _answer(self, handler: Handler) -> None:
-        self._serialize = handler.response_serializer
+        self._serialize = handler.response_serializer or bytes
         deserialize: Any = handler.request_deserializer or bytes
         request: Any
         if handler.request_streaming:
@@ -218,7 +218,7 @@ class Call:
         if self._over:
             raise grpc.aio.UsageError("the call is over")
         if not self.write_now(message):
-            await self._stream.send(self._packed(message))
+            await self._stream.send(packed(self._serialize(message)))
 
     def write_now(self, message: Any) -> bool:
         """Send a message; False: there is no room for it now, or the call is over."""
@@ -226,10 +226,7 @@ class Call:
             return False
         if not self._begun:
             self._begin(())
-        return self._stream.send_now(self._packed(message))
-
-    def _packed(self, message: Any) -> bytes:
-        return packed(self._serialize(message) if self._serialize else message)
+        return self._stream.send_message(self._serialize(message))
 
     async def send_initial_metadata(self, initial_metadata: Sequence[Any]) -> None:
         """Send metadata before the first message."""

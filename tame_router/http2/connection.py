@@ -12,7 +12,8 @@ from tame_router.http2.allowance import PING, Allowance
 from tame_router.http2.credit import Credit
 from tame_router.http2.frame import ConnectionFault, ErrorCode, Setting
 from tame_router.http2.frame_reader import FrameReader
-from tame_router.http2.header_block import HeaderReader, Headers
+from tame_router.http2.header_block import HeaderReader
+from tame_router.http2.header_decoder import Headers
 from tame_router.http2.limits import CONNECTION_WINDOW, SENT_BYTES, Limits
 from tame_router.http2.outbox import Outbox
 from tame_router.http2.peer import NOBODY, Peer
@@ -40,6 +41,7 @@ class Connection(asyncio.Protocol):
         crowded: What was written has not left yet.
         calls: Calls that are served, those that the peer has left among them.
         peer: Who it is.
+        put: Writes frames; what is written in one turn of the loop leaves in one piece.
     """
 
     def __init__(
@@ -78,10 +80,7 @@ class Connection(asyncio.Protocol):
         self.crowded = False
         self.calls = 0
         self.peer = NOBODY
-
-    def put(self, data: bytes | memoryview) -> None:
-        """Write frames; what is written in one turn of the loop leaves in one piece."""
-        self._out.put(data)
+        self.put = self._out.put
 
     def wait(self, stream: Stream) -> None:
         """Have a stream woken when there is room again."""

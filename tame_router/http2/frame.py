@@ -10,8 +10,10 @@ from typing import Final
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """What a client begins with."""
 
-HEAD_BYTES: Final = 9
-"""Length of a frame's head: length, kind, flags, stream."""
+HEAD: Final = struct.Struct("!HBBBI")
+"""A frame's head: the length, of which the lowest byte stands apart, kind, flags, stream."""
+
+HEAD_BYTES: Final = HEAD.size
 
 DATA: Final = 0
 HEADERS: Final = 1
@@ -79,7 +81,6 @@ class ConnectionFault(Exception):  # it is the peer's fault, and no error of our
         self.why = why
 
 
-_HEAD = struct.Struct("!HBBBI")
 _NUMBER = struct.Struct("!I")
 _SETTING = struct.Struct("!HI")
 _GOAWAY = struct.Struct("!II")
@@ -94,7 +95,7 @@ def head(kind: int, flags: int, stream: int, length: int) -> bytes:
         stream: Whose it is; 0: the connection's.
         length: Bytes that follow.
     """
-    return _HEAD.pack(length >> 8, length & 0xFF, kind, flags, stream)
+    return HEAD.pack(length >> 8, length & 0xFF, kind, flags, stream)
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:

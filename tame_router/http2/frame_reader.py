@@ -5,6 +5,7 @@ from typing import Final, Protocol
 from tame_router.http2.frame import (
     DATA,
     END_STREAM,
+    HEAD,
     HEAD_BYTES,
     MOST_STREAM,
     PADDED,
@@ -84,9 +85,8 @@ class FrameReader:
 
     def _read(self, data: bytes, at: int) -> int:
         """Read a frame, and give how many bytes that took; 0: it is not whole."""
-        length = int.from_bytes(data[at : at + 3], "big")
-        kind, flags = data[at + 3], data[at + 4]
-        number = int.from_bytes(data[at + 5 : at + 9], "big") & MOST_STREAM
+        high, low, kind, flags, number = HEAD.unpack_from(data, at)
+        length, number = high << 8 | low, number & MOST_STREAM
         if length > (DATA_BYTES if kind == DATA else OTHER_BYTES):
             raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "a frame is too long")
         body = at + HEAD_BYTES

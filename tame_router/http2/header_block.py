@@ -1,7 +1,7 @@
 """Header blocks: HPACK as it comes, and as little of it as there is to write.
 
 What is written names no table: literals, neither indexed nor packed, can be made ahead and put
-together. What comes is read by a library.
+together.
 
 Source: https://www.rfc-editor.org/rfc/rfc7541
 """
@@ -21,8 +21,10 @@ from tame_router.http2.frame import (
     ConnectionFault,
     ErrorCode,
     frame,
+    head,
     unpadded,
 )
+from tame_router.http2.header_decoder import HeaderDecoder, Headers
 
 MOST_BLOCK_BYTES: Final = 2**16
 """Bytes of one header block, packed or unpacked; beyond it the connection ends."""
@@ -31,8 +33,6 @@ _SHORT: Final = 127
 _SEVEN_BITS: Final = 0x7F
 _MORE: Final = 0x80
 _PRIORITY_BYTES: Final = 5
-
-Headers = list[tuple[bytes, bytes]]
 
 
 class HeaderReader:
@@ -45,7 +45,7 @@ class HeaderReader:
     __slots__ = ("_content", "_decoder", "open")
 
     def __init__(self) -> None:
-        self._decoder = hpack.Decoder(max_header_list_size=MOST_BLOCK_BYTES)
+        self._decoder = HeaderDecoder(MOST_BLOCK_BYTES)
         self._content = b""
         self.open: tuple[int, int] | None = None
 
@@ -82,10 +82,10 @@ class HeaderReader:
 
     def _read(self, block: bytes) -> Headers:
         try:
-            return [(bytes(n), bytes(v)) for n, v in self._decoder.decode(block, raw=True)]
+            return self._decoder.decode(block)
         except hpack.OversizedHeaderListError as error:
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "headers are too long") from error
-        except (hpack.HPACKError, UnicodeDecodeError, IndexError) as error:
+        except (hpack.HPACKError, IndexError) as error:
             raise ConnectionFault(ErrorCode.COMPRESSION_ERROR, "headers are no HPACK") from error
 
 
@@ -110,7 +110,7 @@ def header_frames(stream: int, content: bytes, frame_bytes: int, *, ends: bool) 
     """
     flags = END_STREAM if ends else 0
     if len(content) <= frame_bytes:
-        return frame(HEADERS, flags | END_HEADERS, stream, content)
+        return head(HEADERS, flags | END_HEADERS, stream, len(content)) + content
     pieces = [content[at : at + frame_bytes] for at in range(0, len(content), frame_bytes)]
     written = [frame(HEADERS, flags, stream, pieces[0])]
     written += [frame(CONTINUATION, 0, stream, piece) for piece in pieces[1:-1]]

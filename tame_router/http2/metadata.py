@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 import grpc
 
-from tame_router.http2.header_block import Headers, block, literal
+from tame_router.http2.header_block import block, literal
+from tame_router.http2.header_decoder import FIELD_BYTES, Headers
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
@@ -22,8 +23,6 @@ _TIMEOUT: Final = re.compile(rb"[0-9]{1,8}[HMSmun]")
 _GRPC: Final = re.compile(rb"application/grpc(?![^+;])")
 _RESERVED: Final = frozenset({b"te", b"content-type", b"connection"})
 _PRINTABLE: Final = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
-_HEADER_BYTES: Final = 32
-"""What a header counts beside its name and value. Source: RFC 9113, section 6.5.2."""
 
 CONTENT_TYPE: Final = literal(b"content-type", b"application/grpc")
 ACCEPTED: Final = literal(b"grpc-accept-encoding", b"identity, deflate, gzip")
@@ -73,7 +72,7 @@ def read_head(headers: Headers) -> CallHead:
     metadata: list[tuple[str, str | bytes]] = []
     size = 0
     for name, value in headers:
-        size += len(name) + len(value) + _HEADER_BYTES
+        size += len(name) + len(value) + FIELD_BYTES
         if name[:1] == b":" or name in _RESERVED or name.startswith(b"grpc-"):
             if name in own and name != b"te":
                 raise ValueError(f"{name.decode('latin-1')} is given twice")
@@ -93,6 +92,23 @@ def read_head(headers: Headers) -> CallHead:
         metadata=tuple(metadata),
         size=size,
     )
+
+
+class HeadReader:
+    """Reads the heads of one connection; headers that came just so before are not read twice."""
+
+    __slots__ = ("_head", "_headers")
+
+    def __init__(self) -> None:
+        self._headers: Headers | None = None
+        self._head: CallHead
+
+    def read(self, headers: Headers) -> CallHead:
+        """Read the headers of a request, as `read_head` does; nobody changes them after that."""
+        if headers is not self._headers:
+            self._head = read_head(headers)
+            self._headers = headers
+        return self._head
 
 
 def trailers(

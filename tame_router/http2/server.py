@@ -6,15 +6,17 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import grpc
 
 from tame_router.http2.call import Call, Handler
 from tame_router.http2.connection import Connection
-from tame_router.http2.header_block import Headers, literal
+from tame_router.http2.header_block import literal
+from tame_router.http2.header_decoder import Headers
 from tame_router.http2.limits import Limits
-from tame_router.http2.metadata import CallHead, Metadata, NotGrpcError, read_head
+from tame_router.http2.metadata import CallHead, HeadReader, Metadata, NotGrpcError
 from tame_router.http2.stream import Stream
 
 GenericHandler = grpc.GenericRpcHandler
@@ -136,18 +138,21 @@ class Http2Server:
             await asyncio.wait(tuple(self._calls.values()), timeout=left)
 
     def _connect(self) -> Connection:
-        return Connection(self._limits, self._begin, self._connections.add, self._forget)
+        begin = partial(self._begin, HeadReader())
+        return Connection(self._limits, begin, self._connections.add, self._forget)
 
     def _forget(self, connection: Connection) -> None:
         self._connections.discard(connection)
         if self._draining and not self._connections:
             self._closed.set()
 
-    def _begin(self, connection: Connection, stream: Stream, headers: Headers) -> None:
+    def _begin(
+        self, heads: HeadReader, connection: Connection, stream: Stream, headers: Headers
+    ) -> None:
         """Begin a call."""
         stream.receiver = _Silent()
         try:
-            head = read_head(headers)
+            head = heads.read(headers)
         except NotGrpcError as error:
             stream.send_headers(literal(b":status", b"%d" % error.status), ends=True)
             return
@@ -169,7 +174,9 @@ class Http2Server:
 
     def _run(self, connection: Connection, call: Call, head: CallHead) -> None:
         # Its owner is this server, which awaits it when it stops.
-        task = asyncio.get_running_loop().create_task(self._serve(call, head))
+        handler = self._known.get(head.method)
+        serving = call.serve(handler) if handler else self._serve(call, head)
+        task = asyncio.get_running_loop().create_task(serving)
         call.task = task
         self._calls[call] = task
         connection.calls += 1
@@ -181,13 +188,12 @@ class Http2Server:
         task.add_done_callback(ended)
 
     async def _serve(self, call: Call, head: CallHead) -> None:
-        handler = self._known.get(head.method)
-        if handler is None:
-            try:
-                handler = await self._find(head)
-            except Exception:
-                call.end(grpc.StatusCode.UNKNOWN, "the call failed unexpectedly")
-                raise
+        """Serve a call of a method that was not called before."""
+        try:
+            handler = await self._find(head)
+        except Exception:
+            call.end(grpc.StatusCode.UNKNOWN, "the call failed unexpectedly")
+            raise
         if handler is None:
             call.end(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
             return

@@ -1,11 +1,13 @@
 """One stream of HTTP/2: a request in, a response out, within what both sides have room for."""
 
 import asyncio
+import struct
 from typing import Final, Protocol
 
 from tame_router.http2.credit import Credit
 from tame_router.http2.frame import (
     DATA,
+    HEAD_BYTES,
     ConnectionFault,
     ErrorCode,
     head,
@@ -16,6 +18,12 @@ from tame_router.http2.header_block import header_frames
 
 STREAM_WINDOW: Final = 4 * 2**20
 """Bytes of a request that may be under way, unread: 40 MB/s where an answer takes 100 ms."""
+
+
+_HEADS: Final = struct.Struct("!HBBBIBI")
+"""Head of a frame, as `frame.head` writes it, and of the one message of gRPC in it."""
+
+_MESSAGE_HEAD_BYTES: Final = _HEADS.size - HEAD_BYTES
 
 
 class Receiver(Protocol):
@@ -111,9 +119,13 @@ class Stream:
         if ends:
             self._end_local()
 
-    def send_now(self, data: bytes) -> bool:
-        """Send bytes; False: there is no room for all of them now, and none were sent."""
-        size, connection = len(data), self.connection
+    def send_message(self, message: bytes) -> bool:
+        """Send a message of gRPC; False: there is no room for all of it now, and none was sent.
+
+        Made in one piece: an answer has five of them at least.
+        """
+        length, connection = len(message), self.connection
+        size = length + _MESSAGE_HEAD_BYTES
         if (
             connection.crowded
             or size > self.window
@@ -123,7 +135,8 @@ class Stream:
             return False
         self.window -= size
         connection.window -= size
-        connection.put(head(DATA, 0, self.number, size) + data)
+        heads = _HEADS.pack(size >> 8, size & 0xFF, DATA, 0, self.number, 0, length)
+        connection.put(heads + message)
         return True
 
     async def send(self, data: bytes) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TextIO
 
 import msgspec
@@ -21,6 +22,8 @@ from tame_router.config import LogSettings
 LOGGER = logging.getLogger("tame_router")
 _ROOT = logging.getLogger()
 _ENCODE = msgspec.json.Encoder(enc_hook=str).encode
+_DELETE = "\x7f"
+"""The one character of ASCII that is not printable and that JSON leaves as it is."""
 _COLOURS = {"DEBUG": "2", "INFO": "36", "WARNING": "33", "ERROR": "31", "CRITICAL": "31;1"}
 
 
@@ -89,7 +92,7 @@ class JsonHandler(logging.StreamHandler[TextIO]):
             line = _line(document) + self.terminator
             with self.lock or nullcontext():
                 self.stream.write(line)
-                self.flush()
+                self.stream.flush()
         except Exception:  # as `logging` does: a log that cannot be written stops nobody
             made = LOGGER.makeRecord(LOGGER.name, level, __file__, 0, name, (), None)
             self.handleError(made)
@@ -98,20 +101,32 @@ class JsonHandler(logging.StreamHandler[TextIO]):
 def _document(moment: float, level: int, logger: str, name: str) -> dict[str, Any]:
     """Begin a line."""
     return {
-        "time": datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds"),
-        "level": logging.getLevelName(level).lower(),
+        "time": f"{_second(int(moment))}.{int(moment % 1 * 1e3):03}+00:00",
+        "level": _level(level),
         "logger": logger,
         "event": name,
     }
 
 
+@lru_cache(maxsize=2)
+def _second(moment: int) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat()[:19]
+
+
+@lru_cache(maxsize=16)
+def _level(level: int) -> str:
+    return logging.getLevelName(level).lower()
+
+
 def _line(document: Mapping[str, Any]) -> str:
     try:
         line = msgspec.json.format(_ENCODE(document), indent=0).decode()
+        # What callers send may hold line ends that JSON leaves as they are; none is in ASCII.
+        if (line.isascii() and _DELETE not in line) or line.isprintable():
+            return line
     except (TypeError, ValueError):  # half characters, keys that are no text
-        line = "\n"
-    # What callers send may hold line ends that JSON leaves as they are.
-    return line if line.isprintable() else json.dumps(document, default=str)
+        pass
+    return json.dumps(document, default=str)
 
 
 def _shown(value: object) -> str:
