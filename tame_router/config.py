@@ -44,6 +44,12 @@ class ServerSettings(Section):
     max_message_bytes: int = Field(
         16 * 2**20, ge=2**16, le=2**30, description="Largest gRPC message that is read at all."
     )
+    message_timeout_s: Seconds = Field(
+        60, description="Time a message of a gRPC request may take, and a call's first to come."
+    )
+    max_connections: int = Field(
+        4096, ge=1, description="Connections of the gRPC ports open at once, together."
+    )
     keepalive_s: Seconds = Field(60, description="Idle time after which a connection is pinged.")
     reflection: bool = Field(True, description="Serve gRPC reflection.")
     transport: Literal["asyncio", "grpcio"] = Field(

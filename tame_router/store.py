@@ -60,16 +60,20 @@ class Database:
     Args:
         settings: Its address.
         state_dir: Folder of the default database; made where it does not exist.
+        any_text: What is no UTF-8 is read too, its bytes as halves of surrogate pairs. SQLite holds
+            such text, for those who put it there by hand; who proves what is kept has to see it.
 
     Raises:
         ConfigError: When the address cannot be used, or its driver is not installed.
     """
 
-    def __init__(self, settings: StoreSettings, state_dir: Path) -> None:
+    def __init__(self, settings: StoreSettings, state_dir: Path, *, any_text: bool = False) -> None:
         given = settings.url.get_secret_value()
         url = _read_url(given) if given else URL.create("sqlite", database=str(state_dir / FILE))
         self._file = Path(url.database or "") if url.get_backend_name() == "sqlite" else None
         self._engine = _engine(url, self._file)
+        if any_text and self._file is not None:
+            event.listen(self._engine, "connect", _read_any_text)
 
     def create(self, table: Table) -> None:
         """Make a table and its indexes where they do not exist; several processes may do so.
@@ -211,6 +215,10 @@ def _engine(url: URL, file: Path | None) -> Engine:
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
     """Let readers go on while one writes."""
     connection.execute("PRAGMA journal_mode=WAL").close()
+
+
+def _read_any_text(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
 
 
 def _unavailable(error: BaseException) -> StoreUnavailableError:

@@ -94,6 +94,8 @@ async def serving_http(
     public: bool = False,
     authenticator: Authenticator | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    reuse_port: bool = False,
+    grace_s: float = 1,
 ) -> AsyncIterator[str]:
     """Serve on a free port, and give the address.
 
@@ -104,6 +106,8 @@ async def serving_http(
         public: Give them to anyone.
         authenticator: Finds out who calls; None: everyone is the same.
         ssl_context: Does TLS.
+        reuse_port: Others may listen on the port beside it.
+        grace_s: Time that answers have after the end.
     """
     given = (settings or HttpSettings()).model_copy(update={"port": 0})
     surface = build_surface(
@@ -114,10 +118,15 @@ async def serving_http(
         Metrics(render=render, public=public),
     )
     server = HttpServer(
-        given, surface.app, surface.health, host="127.0.0.1", ssl_context=ssl_context
+        given,
+        surface.app,
+        surface.health,
+        host="127.0.0.1",
+        reuse_port=reuse_port,
+        ssl_context=ssl_context,
     )
     port = await server.start()
     try:
         yield f"127.0.0.1:{port}"
     finally:
-        await server.stop(1)
+        await server.stop(grace_s)

@@ -53,6 +53,9 @@ LOOKAHEAD_BYTES = 4 * 2**20
 METADATA_BYTES = 12 * 2**10
 """Bytes of metadata: tokens have up to 8 KiB, and others stand beside them."""
 
+BEGUN_MESSAGES = 4
+"""Messages of the greatest length that the calls of one connection may have sent in part."""
+
 
 class GrpcServer:
     """Serves the services on one port.
@@ -153,8 +156,10 @@ def _transport(
         max_streams=settings.max_streams_per_connection,
         max_header_bytes=METADATA_BYTES,
         keepalive_s=settings.keepalive_s,
+        message_timeout_s=settings.message_timeout_s,
+        begun_bytes=BEGUN_MESSAGES * settings.max_message_bytes,
     )
-    return Http2Server(limits, settings.max_message_bytes, [interceptor])
+    return Http2Server(limits, settings.max_message_bytes, [interceptor], settings.max_connections)
 
 
 def _bound(setting: str, settings: ServerSettings, port: int) -> socket.socket:

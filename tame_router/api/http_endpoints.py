@@ -56,10 +56,11 @@ class HealthEndpoint:
 
     Attributes:
         draining: They are not any more.
+        refusing: Those that come all the same are refused.
     """
 
     def __init__(self) -> None:
-        self.draining = False
+        self.draining = self.refusing = False
 
     async def __call__(self, call: HttpCall) -> None:
         """Tell it."""

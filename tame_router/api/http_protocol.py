@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -18,6 +19,19 @@ MAX_BESIDE_BYTES = 2**14
 """Bytes of a request behind its header that are no body: trailers, what is said of chunks."""
 
 _TOO_LONG = f"the header has more than {MAX_HEADER_BYTES} bytes; send less"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Farewell:
+    """How a connection ends.
+
+    Attributes:
+        linger_s: Time for which the next request is waited for.
+        gone: Called when the connection is no more.
+    """
+
+    linger_s: float
+    gone: Callable[[], None]
 
 
 class _RefusedError(Exception):
@@ -44,6 +58,20 @@ class HttpProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         self._beside_bytes = 0  # since the last byte of a body
         self._refusal: tuple[int, str] | None = None  # waits for the answers before it
+        self._farewell: Farewell | None = None  # it is to end, and its caller to be told so
+
+    def leave(self, farewell: "Farewell") -> None:
+        """Close behind an answer that says so: the next, or one whose head has not left yet.
+
+        A connection on which nothing is asked for a while is closed then.
+        """
+        if self._farewell is not None or self.transport.is_closing():
+            return
+        self._farewell = farewell
+        if self._idle():
+            self._linger(farewell)
+        elif not self.cycle.response_started:
+            self.cycle.keep_alive = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or close it where too many are open."""
@@ -94,6 +122,8 @@ class HttpProtocol(HttpToolsProtocol):
             raise _RefusedError
         self._in_header = False
         super().on_headers_complete()
+        if self._farewell is not None:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body."""
@@ -118,6 +148,8 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(*self._refusal)
         elif not self._in_header:
             self._start_timer(self.settings.body_timeout_s)
+        if self._farewell is not None:
+            self._linger(self._farewell)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever answers on this connection that nobody listens any more."""
@@ -125,6 +157,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         if self.on_gone is not None:
             self.on_gone()
+        if self._farewell is not None:
+            self._farewell.gone()
 
     def write_chunk(self, data: bytes) -> bool:
         """Write a chunk of the response under way, if its caller takes it at once.
@@ -151,6 +185,14 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
+
+    def _linger(self, farewell: "Farewell") -> None:
+        self.loop.call_later(farewell.linger_s, self._close_idle)
+
+    def _close_idle(self) -> None:
+        """Close where nothing is asked still; what has begun to come is answered first."""
+        if self._idle() and not self._header_bytes:
+            self.transport.close()
 
     def _start_timer(self, seconds: float) -> None:
         if self._timer is None:

@@ -1,6 +1,7 @@
 """The HTTP port: uvicorn in our own event loop, and an orderly end."""
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
@@ -12,7 +13,7 @@ from starlette.types import ASGIApp
 from tame_router.admission.desk import Desk
 from tame_router.admission.reception import Reception
 from tame_router.api.http_endpoints import HealthEndpoint
-from tame_router.api.http_protocol import for_settings
+from tame_router.api.http_protocol import Farewell, for_settings
 from tame_router.api.http_recording import HttpRecording
 from tame_router.api.http_surface import Metrics, build_surface
 from tame_router.api.listening import bind, cannot_listen
@@ -26,6 +27,9 @@ BACKLOG = 2048
 
 CUT_S = 1.0
 """Time that answers get to say that they were cut."""
+
+LINGER_S = 2.0
+"""Time for which the next request of a kept connection is waited for, to be told that it ends."""
 
 
 class HttpServer:
@@ -90,21 +94,38 @@ class HttpServer:
 
         New connections are taken until the last answer is over, and told that the service is
         stopping: a load balancer's look at `/health` finds 503, not silence. Where others listen
-        on the port too, new connections are theirs at once.
+        on the port too, new connections are theirs at once, and kept ones go over to them without
+        losing a request: each is told with an answer that it ends.
         """
         self._health.draining = True
         state = self._server.server_state
+        until = asyncio.get_running_loop().time() + grace_s
         if self._reuse_port:
             self._close_listeners()
+            await self._hand_over(until)
+        self._health.refusing = True
         for connection in list(state.connections):
             connection.shutdown()
-        await _finished(state.tasks, grace_s)
+        await _finished(state.tasks, until - asyncio.get_running_loop().time())
         self._close_listeners()
         for task in list(state.tasks):
             task.cancel()
         await _finished(state.tasks, CUT_S)
         for connection in list(state.connections):
             connection.transport.close()
+
+    async def _hand_over(self, until: float) -> None:
+        """Have all connections end behind an answer that says so, within the grace."""
+        connections = self._server.server_state.connections
+        gone = asyncio.Event()
+        farewell = Farewell(linger_s=LINGER_S, gone=gone.set)
+        while connections and (left := until - asyncio.get_running_loop().time()) > 0:
+            for connection in list(connections):  # some were taken while the port was closed
+                connection.leave(farewell)
+            gone.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left, LINGER_S)):
+                    await gone.wait()
 
     def _close_listeners(self) -> None:
         for server in getattr(self._server, "servers", ()):

@@ -43,7 +43,7 @@ class _Bound:
         self._health = health
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._health.draining and self._endpoint is not self._health:
+        if self._health.refusing and self._endpoint is not self._health:
             raise BackendUnavailableError(
                 "the service is stopping; ask another, or again in a moment", retry_after_s=1
             )

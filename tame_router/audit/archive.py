@@ -256,4 +256,8 @@ def _raw(kept: Any) -> bytes:
 
 
 def _text(kept: Any) -> str:
-    return kept if isinstance(kept, str) else _raw(kept).decode("utf-8", "replace")
+    if isinstance(kept, str):
+        if kept.isascii():
+            return kept
+        return kept.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return _raw(kept).decode("utf-8", "replace")

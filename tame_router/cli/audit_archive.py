@@ -45,7 +45,7 @@ def opened(arguments: argparse.Namespace) -> "Iterator[Books]":
     from tame_router.store import Database
 
     settings = load_settings(arguments.config)
-    database = Database(settings.store, settings.state_dir)
+    database = Database(settings.store, settings.state_dir, any_text=True)
     try:
         yield Books(archive=Archive(database), labels=LabelHistory(database), settings=settings)
     finally:

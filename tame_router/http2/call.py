@@ -63,7 +63,7 @@ class Call:
         self._stream = stream
         self._head = head
         self._loop = asyncio.get_running_loop()
-        self._inbox = Inbox(most_bytes, head.encoding)
+        self._inbox = Inbox(most_bytes, head.encoding, connection.arrivals, self._give_up)
         self._over = False
         self._begun = False
         self._code: grpc.StatusCode | None = None

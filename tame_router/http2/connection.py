@@ -9,6 +9,7 @@ from typing import Final
 
 from tame_router.http2 import frame as wire
 from tame_router.http2.allowance import PING, Allowance
+from tame_router.http2.arrivals import Arrivals
 from tame_router.http2.credit import Credit
 from tame_router.http2.frame import ConnectionFault, ErrorCode, Setting
 from tame_router.http2.frame_reader import FrameReader
@@ -42,6 +43,7 @@ class Connection(asyncio.Protocol):
         calls: Calls that are served, those that the peer has left among them.
         peer: Who it is.
         put: Writes frames; what is written in one turn of the loop leaves in one piece.
+        arrivals: Watches over the messages of its requests.
     """
 
     def __init__(
@@ -53,8 +55,7 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self._limits = limits
         self._begin = begin
-        self._opened = opened
-        self._closed = closed
+        self._opened, self._closed = opened, closed
         self._loop = asyncio.get_running_loop()
         self._allowance = Allowance(self._loop.time)
         self._headers = HeaderReader()
@@ -81,6 +82,7 @@ class Connection(asyncio.Protocol):
         self.calls = 0
         self.peer = NOBODY
         self.put = self._out.put
+        self.arrivals = Arrivals(limits.message_timeout_s, limits.begun_bytes)
 
     def wait(self, stream: Stream) -> None:
         """Have a stream woken when there is room again."""
@@ -106,6 +108,7 @@ class Connection(asyncio.Protocol):
             return
         self._draining = True
         self.put(wire.go_away(self._last, ErrorCode.NO_ERROR))
+        self.arrivals.refuse()
         if not self._streams:
             self.close()
 
@@ -122,7 +125,8 @@ class Connection(asyncio.Protocol):
         if self.peer.secure and self.peer.protocol != "h2":
             self._fail(ConnectionFault(ErrorCode.PROTOCOL_ERROR, "TLS without the protocol h2"))
             return
-        self._silence = Silence(self._limits.keepalive_s, self._ping, self.abort)
+        ping = wire.frame(wire.PING, 0, 0, bytes(_PING_BYTES))
+        self._silence = Silence(self._limits.keepalive_s, lambda: self.put(ping), self.abort)
 
     def data_received(self, data: bytes) -> None:
         """Take what a read brought."""
@@ -151,6 +155,7 @@ class Connection(asyncio.Protocol):
         self._frames.stopped = True
         self._out.drop()
         self._waiting.clear()
+        self.arrivals.close()
         if self._silence is not None:
             self._silence.close()
         for stream in list(self._streams.values()):
@@ -271,9 +276,6 @@ class Connection(asyncio.Protocol):
             stream.lose()
 
     # Ends.
-
-    def _ping(self) -> None:
-        self.put(wire.frame(wire.PING, 0, 0, b"\0" * _PING_BYTES))
 
     def _fail(self, fault: ConnectionFault) -> None:
         """Tell the peer what it did, and close.

@@ -22,11 +22,15 @@ class Limits:
         max_streams: Calls that it may have under way at once.
         max_header_bytes: Bytes of a request's headers that it is told to keep to.
         keepalive_s: Silence after which the peer is asked whether it is there still.
+        message_timeout_s: Longest time that a message of a request may take.
+        begun_bytes: Bytes of such messages that are not whole, of all its calls together.
     """
 
     max_streams: int
     max_header_bytes: int
     keepalive_s: float
+    message_timeout_s: float = 60.0
+    begun_bytes: int = 64 * 2**20
 
     def greeting(self) -> bytes:
         """Write what a server begins with."""

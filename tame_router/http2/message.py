@@ -53,9 +53,13 @@ class MessageReader:
         self._held_bytes = 0
 
     @property
-    def whole(self) -> bool:
-        """Whether no message is begun and not ended."""
-        return not self._held_bytes
+    def begun_bytes(self) -> int:
+        """Bytes of a message that has begun and is not whole; 0: there is none."""
+        return self._held_bytes
+
+    def clear(self) -> None:
+        """Forget them."""
+        self._held, self._held_bytes = [], 0
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes, and give the messages that are whole with them, some a `PackedMessage`.

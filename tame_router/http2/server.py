@@ -24,6 +24,9 @@ GenericHandler = grpc.GenericRpcHandler
 BACKLOG: Final = 2048
 """Connections that wait to be taken. Source: listen(2)."""
 
+HANDSHAKE_S: Final = 10.0
+"""Time that TLS has to begin."""
+
 CUT_S: Final = 1.0
 """Time that calls get to see that they were cut."""
 
@@ -61,6 +64,7 @@ class Http2Server:
         limits: What holds for a connection.
         most_bytes: Longest message that is read.
         interceptors: Wrap what is served, the first outermost.
+        max_connections: Open at once, of all ports together; further ones are closed.
     """
 
     def __init__(
@@ -68,9 +72,11 @@ class Http2Server:
         limits: Limits,
         most_bytes: int,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        max_connections: int = 4096,
     ) -> None:
         self._limits = limits
         self._most_bytes = most_bytes
+        self._max_connections = max_connections
         self._interceptors = interceptors
         self._generic: list[GenericHandler] = []
         self._known: dict[str, Handler] = {}
@@ -109,7 +115,11 @@ class Http2Server:
         loop = asyncio.get_running_loop()
         for listener, tls in self._ports:
             server = await loop.create_server(
-                self._connect, sock=listener, ssl=tls, backlog=BACKLOG
+                self._connect,
+                sock=listener,
+                ssl=tls,
+                backlog=BACKLOG,
+                ssl_handshake_timeout=HANDSHAKE_S if tls else None,
             )
             self._listening.append(server)
 
@@ -139,7 +149,17 @@ class Http2Server:
 
     def _connect(self) -> Connection:
         begin = partial(self._begin, HeadReader())
-        return Connection(self._limits, begin, self._connections.add, self._forget)
+        return Connection(self._limits, begin, self._keep, self._forget)
+
+    def _keep(self, connection: Connection) -> None:
+        """Keep a connection, or close it where too many are open.
+
+        Before a word: clients then wait longer with each try.
+        """
+        if len(self._connections) < self._max_connections:
+            self._connections.add(connection)
+        else:
+            connection.abort()
 
     def _forget(self, connection: Connection) -> None:
         self._connections.discard(connection)

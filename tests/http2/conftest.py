@@ -19,7 +19,14 @@ from tame_router.http2.server import Http2Server
 
 SERVICE = "test.Echo"
 MOST_BYTES = 2**20
-LIMITS = Limits(max_streams=20, max_header_bytes=12_288, keepalive_s=60)
+MOST_CONNECTIONS = 4
+LIMITS = Limits(
+    max_streams=20,
+    max_header_bytes=12_288,
+    keepalive_s=60,
+    message_timeout_s=60,
+    begun_bytes=2 * MOST_BYTES + 100,
+)
 
 
 class Echo:
@@ -180,9 +187,15 @@ def echo() -> Echo:
 
 
 @pytest.fixture
-async def server(echo: Echo) -> AsyncIterator[Http2Server]:
+def limits() -> Limits:
+    """Give what holds for a connection."""
+    return LIMITS
+
+
+@pytest.fixture
+async def server(echo: Echo, limits: Limits) -> AsyncIterator[Http2Server]:
     """Give our server, started; its port is in `address`."""
-    made = Http2Server(LIMITS, MOST_BYTES)
+    made = Http2Server(limits, MOST_BYTES, max_connections=MOST_CONNECTIONS)
     made.add_generic_rpc_handlers((echo.handlers(),))
     yield made
     await made.stop(0)

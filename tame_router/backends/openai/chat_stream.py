@@ -11,6 +11,7 @@ from tame_router.backends.openai.chat_decoder import ChatDecoder
 from tame_router.backends.openai.http_stream import HttpStream
 from tame_router.backends.openai.json_strings import JsonStrings
 from tame_router.backends.patience import Patience
+from tame_router.backends.standstill import GRACE_S, stood_still
 from tame_router.chat import Format
 from tame_router.errors import StreamBrokenError, TameError
 
@@ -204,6 +205,9 @@ class ChatStream:
         # A timer may ring a clock tick early.
         if now + _TICK_S < until:
             self._watch(until)
+            return
+        if self._timer is not None and stood_still(self._timer.when(), now):
+            self._watch(now + GRACE_S)  # what came meanwhile is read first
             return
         self._timer = None
         self._too_late = self._patience.error(silent_since if self._spoke else None)

@@ -11,6 +11,7 @@ from tame_router.backends.openai.http_connection import ConnectionBrokenError, H
 from tame_router.backends.openai.http_faults import our_errors
 from tame_router.backends.openai.http_requests import HttpRequests
 from tame_router.backends.openai.http_stream import HttpStream
+from tame_router.backends.standstill import TimeLimit
 from tame_router.errors import BackendProtocolError, ConfigError
 from tame_router.host_port import address_fault
 
@@ -145,7 +146,7 @@ class HttpClient:
         loop = asyncio.get_running_loop()
         host, tls = self._url.hostname or "", self._tls
         port = self._url.port or _PORTS[self._url.scheme]
-        async with asyncio.timeout(self._connect_timeout_s):
+        async with TimeLimit(loop.time() + self._connect_timeout_s):
             _, connection = await loop.create_connection(
                 lambda: HttpConnection(self._lost), host, port, ssl=tls
             )

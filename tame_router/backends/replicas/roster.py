@@ -12,6 +12,7 @@ from tame_router.backends.replicas.membership import Membership
 from tame_router.backends.replicas.pool_spec import PoolSpec, Witness
 from tame_router.backends.replicas.replica import Replica
 from tame_router.backends.replicas.state import ReplicaState
+from tame_router.backends.standstill import TimeLimit
 from tame_router.telemetry import log
 
 ROUSE_S: Final = 0.25
@@ -128,7 +129,7 @@ class Roster:
         until = now + ROUSE_MOST_S
         # One that stands still is no reason to keep the caller waiting for it.
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(until if deadline is None else min(until, deadline)):
+            async with TimeLimit(until if deadline is None else min(until, deadline)):
                 if self._membership is not None and not self.addresses:
                     await self._membership.look(ROUSE_S)
                 await self._check(self._asleep(now))

@@ -15,6 +15,7 @@ from tame_router.backends.openai.http_stream import HttpStream
 from tame_router.backends.openai.refusal import Refusal
 from tame_router.backends.openai.wire import ModelCard
 from tame_router.backends.patience import Patience
+from tame_router.backends.standstill import TimeLimit
 from tame_router.backends.vllm.identity import ServerIdentity
 from tame_router.backends.vllm.metrics import EngineMetrics
 from tame_router.backends.vllm.server import VllmServer
@@ -112,7 +113,7 @@ class VllmBackend:
             stall_timeout_s=self._spec.stall_timeout_s,
         )
         try:
-            async with asyncio.timeout_at(patience.until(None)):
+            async with TimeLimit(patience.until(None)):
                 source = await self._start(generation)
         except TimeoutError:
             raise patience.error(None) from None
@@ -165,7 +166,7 @@ class VllmBackend:
             InvalidRequestError: When the server finds the request at fault.
         """
         try:
-            async with asyncio.timeout_at(deadline):
+            async with TimeLimit(deadline):
                 name = revision or self._spec.base_model or (await self._base()).id
                 await self._server.probe(name)
         except TimeoutError:

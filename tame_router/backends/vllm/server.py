@@ -1,6 +1,5 @@
 """What a vLLM server offers over HTTP, one method an endpoint: requests out, values back."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Final
 
@@ -19,6 +18,7 @@ from tame_router.backends.openai.wire import (
     decode_answer,
     decode_error,
 )
+from tame_router.backends.standstill import answered
 from tame_router.backends.vllm.metrics import EngineMetrics, parse_metrics
 from tame_router.backends.vllm.revision_probe import check_probe, encode_probe
 from tame_router.errors import BackendError, BackendProtocolError, BackendSilentError
@@ -128,8 +128,7 @@ class VllmServer:
             BackendError: When the server cannot be reached, refuses, or has no base model.
         """
         try:
-            async with asyncio.timeout(MODELS_TIMEOUT_S):
-                cards = await self._models()
+            cards = await answered(self._models, MODELS_TIMEOUT_S)
         except TimeoutError:
             raise BackendSilentError(
                 f"the backend did not answer /v1/models within {MODELS_TIMEOUT_S:g} s;"
@@ -153,18 +152,16 @@ class VllmServer:
             BackendError: When it does not answer in a short time, or tells something else.
         """
         try:
-            async with asyncio.timeout(METRICS_TIMEOUT_S):
-                source = await self._http.get("/metrics")
-                body = await source.read_all(_MAX_METRICS_BYTES)
+            status, body = await answered(self._metrics, METRICS_TIMEOUT_S)
         except TimeoutError:
             raise BackendSilentError(
                 f"the backend did not answer /metrics within {METRICS_TIMEOUT_S:g} s;"
                 " its queue is not known",
                 retry_after_s=RETRY_AFTER_S,
             ) from None
-        if source.status != 200:
+        if status != 200:
             raise BackendProtocolError(
-                f"the backend answers /metrics with {source.status}; expected 200: its queue is"
+                f"the backend answers /metrics with {status}; expected 200: its queue is"
                 " not known, as with --disable-log-stats"
             )
         return parse_metrics(body.decode("utf-8", "replace"))
@@ -183,16 +180,22 @@ class VllmServer:
             BackendError: When it does not answer in a short time.
         """
         try:
-            async with asyncio.timeout(HEALTH_TIMEOUT_S):
-                source = await self._http.get("/health")
-                await source.read_all(_MAX_ERROR_BYTES)
+            return await answered(self._health, HEALTH_TIMEOUT_S)
         except TimeoutError:
             raise BackendSilentError(
                 f"the backend did not answer /health within {HEALTH_TIMEOUT_S:g} s;"
                 " it is overloaded or stuck: try again",
                 retry_after_s=RETRY_AFTER_S,
             ) from None
+
+    async def _health(self) -> int:
+        source = await self._http.get("/health")
+        await source.read_all(_MAX_ERROR_BYTES)
         return source.status
+
+    async def _metrics(self) -> tuple[int, bytes]:
+        source = await self._http.get("/metrics")
+        return source.status, await source.read_all(_MAX_METRICS_BYTES)
 
     async def _models(self) -> tuple[ModelCard, ...]:
         source = await self._http.get("models")
