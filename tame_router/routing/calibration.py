@@ -52,6 +52,21 @@ class Calibration:
         """Share one between the labels, along the last axis."""
         return softmax(logits, self.temperature(language))
 
+    def shares(self, logits: Sequence[float], language: str) -> list[float]:
+        """Share one between the labels of one text: `probabilities`, by plain arithmetic."""
+        # Of a handful of numbers an array's operations cost ten times what they compute.
+        temperature = self.temperature(language)
+        scaled = [logit / temperature for logit in logits]
+        top = max(scaled)
+        powers = [math.exp(value - top) for value in scaled]
+        total = sum(powers)
+        return [power / total for power in powers]
+
+    def marks(self, logits: Sequence[float]) -> list[float]:
+        """Judge each label of one text by itself: `relevances`, by plain arithmetic."""
+        slope, offset = self.slope, self.offset
+        return [0.5 * (1 + math.tanh((slope * logit + offset) / 2)) for logit in logits]
+
     def relevances(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
         """Judge each label by itself, in [0, 1]."""
         return sigmoid(self.slope * np.asarray(logits, dtype=np.float64) + self.offset)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tame_router.routing.calibration import Calibration
-from tame_router.routing.classifier import Classification
+from tame_router.routing.classifier import Classification, Opinion, single
 from tame_router.routing.decision import Feature, Stage
 from tame_router.routing.encoder import Encoder, encoder_reading
 from tame_router.routing.lexical import LexicalClassifier
@@ -62,6 +62,7 @@ class Cascade:
         self._fast = fast
         self._encoder = encoder
         self._parameters = parameters
+        (self._confidence,) = single([parameters.confidence])  # as what it is compared with
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -76,28 +77,19 @@ class Cascade:
     def classify(self, texts: Sequence[str]) -> Classification:
         """Classify texts as they were written; none gives shape (0, n_labels)."""
         found = self._fast.classify(texts)
-        stages = list(found.stages)
-        for row in self._unsure(found):
-            evidence = self._evidence(texts[row])
-            logits = self._fast.logits(texts[row]) + evidence
-            calibration = self._parameters.calibration
-            spoken = language(normalise(texts[row]))
-            found.probabilities[row] = calibration.probabilities(logits, spoken)
-            found.relevances[row] = calibration.relevances(evidence)
-            found.several[row] = True  # it can tell: by its relevances
-            stages[row] = Stage.ENCODER
-        return Classification(
-            probabilities=found.probabilities,
-            relevances=found.relevances,
-            several=found.several,
-            stages=tuple(stages),
-            languages=found.languages,
-        )
+        opinions = [
+            self._look_again(text, first) if self._unsure(first) else first
+            for text, first in zip(texts, found.opinions, strict=True)
+        ]
+        return Classification(opinions=tuple(opinions), width=found.width)
 
     def glance(self, texts: Sequence[str]) -> Classification | None:
         """Classify texts by their words alone; None where the encoder has to look again."""
         found = self._fast.classify(texts)
-        return None if self._unsure(found).size else found
+        for opinion in found.opinions:
+            if self._unsure(opinion):
+                return None
+        return found
 
     def warm(self) -> bool:
         """Load the encoder."""
@@ -112,7 +104,7 @@ class Cascade:
             label: One of `labels`.
             limit: Most features to list.
         """
-        if not self._unsure(self._fast.classify([text])).size:
+        if not self._unsure(self._fast.classify([text]).opinions[0]):
             return self._fast.explain(text, label, limit)
         spoken = language(normalise(text))
         heat = self._parameters.calibration.temperature(spoken)
@@ -127,14 +119,22 @@ class Cascade:
         features.sort(key=lambda feature: -abs(feature.weight))
         return tuple(features[:limit])
 
-    def _unsure(self, found: Classification) -> NDArray[np.intp]:
-        """Give the rows that the encoder has to look at again."""
-        if not len(found.probabilities):
-            return np.empty(0, dtype=np.intp)
-        best = np.maximum.reduce(found.probabilities, axis=1)
-        unsure = (best < self._parameters.confidence) | found.several
-        rows: NDArray[np.intp] = unsure.nonzero()[0]
-        return rows
+    def _unsure(self, first: Opinion) -> bool:
+        """Tell whether the encoder has to look again."""
+        return first.several or max(first.probabilities) < self._confidence
+
+    def _look_again(self, text: str, first: Opinion) -> Opinion:
+        evidence = self._evidence(text)
+        spoken = language(normalise(text))
+        calibration = self._parameters.calibration
+        logits = self._fast.logits(text) + evidence
+        return Opinion(
+            probabilities=single(calibration.probabilities(logits, spoken)),
+            relevances=single(calibration.relevances(evidence)),
+            several=True,  # it can tell: by its relevances
+            stage=Stage.ENCODER,
+            language=first.language,
+        )
 
     def _evidence(self, text: str) -> FloatArray:
         (embedding,) = self._encoder.embed([encoder_reading(text)])

@@ -4,7 +4,8 @@ The lexical model stands behind it, and so does whatever looks again where that 
 unsure: a cascade of classifiers is a classifier.
 """
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,23 +16,65 @@ from tame_router.routing.decision import Feature, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion:
+    """What a classifier thinks of one text.
+
+    Attributes:
+        probabilities: Calibrated, of each label; they sum to 1.
+        relevances: Probability that a label applies whatever the others do, in [0, 1].
+        several: Whether it may need more than one expert.
+        stage: Which part decided.
+        language: Language that it was read as.
+    """
+
+    probabilities: list[float]
+    relevances: list[float]
+    several: bool
+    stage: Stage
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Classification:
     """What a classifier thinks of some texts.
 
     Attributes:
-        probabilities: Calibrated, float32, shape (n_texts, n_labels); rows sum to 1.
-        relevances: Probability that a label applies whatever the others do, in [0, 1];
-            float32, shape (n_texts, n_labels).
-        several: Whether each text may need more than one expert, shape (n_texts,).
-        stages: Which part decided each text, n_texts of them.
-        languages: Language that each text was read as; empty: the classifier does not tell.
+        opinions: Of each text, n_texts of them.
+        width: How many labels there are, n_labels.
+        dtype: What their numbers were rounded to.
     """
 
-    probabilities: NDArray[np.float32]
-    relevances: NDArray[np.float32]
-    several: NDArray[np.bool_]
-    stages: tuple[Stage, ...]
-    languages: tuple[str, ...] = ()
+    opinions: tuple[Opinion, ...]
+    width: int
+    dtype: type[np.floating] = np.float32
+
+    @property
+    def probabilities(self) -> NDArray[np.floating]:
+        """Calibrated probabilities, shape (n_texts, n_labels); rows sum to 1."""
+        return self._array([one.probabilities for one in self.opinions])
+
+    @property
+    def relevances(self) -> NDArray[np.floating]:
+        """Relevances in [0, 1], shape (n_texts, n_labels)."""
+        return self._array([one.relevances for one in self.opinions])
+
+    @property
+    def several(self) -> NDArray[np.bool_]:
+        """Whether each text may need more than one expert, shape (n_texts,)."""
+        return np.array([one.several for one in self.opinions], dtype=np.bool_)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Which part decided each text, n_texts of them."""
+        return tuple(one.stage for one in self.opinions)
+
+    def _array(self, rows: list[list[float]]) -> NDArray[np.floating]:
+        return np.array(rows, dtype=self.dtype).reshape(len(rows), self.width)
+
+
+def single(values: Iterable[float]) -> list[float]:
+    """Round numbers to float32."""
+    return array("f", values).tolist()
 
 
 class Classifier(Protocol):

@@ -41,32 +41,46 @@ def extract(text: str) -> list[str]:
     """
     found: list[str] = []
     previous = ""
-    for chinese, word in _RUN.findall(_DIGIT.sub("0", text)):
-        if chinese:
-            _chinese(chinese, found)
-            previous = ""
-            continue
+    for chinese, word in read_runs(text):
         read = word[:LONGEST_WORD]
-        _word(read, found)
-        if previous:
-            found.append(f"{previous} {read}")
+        found += chinese_grams(chinese) if chinese else word_parts(read)
+        if previous and read:
+            found.append(pair(previous, read))
         previous = read
     return found
 
 
-def _chinese(run: str, found: list[str]) -> None:
+def read_runs(text: str) -> list[tuple[str, str]]:
+    """Cut a normalised text into runs of Chinese and words, digits folded.
+
+    Returns:
+        Of each the one that it is, of any length, and an empty text for the other.
+    """
+    return _RUN.findall(_DIGIT.sub("0", text))
+
+
+def chinese_grams(run: str) -> list[str]:
+    """List the n-grams of a run of Chinese, the short ones first."""
     grams = list(run)
-    found += grams
+    found = grams
     for size in range(1, LONGEST_CHINESE):  # each with the character behind it: no slice
         grams = list(map(add, grams, run[size:]))
-        found += grams
+        found = found + grams
+    return found
 
 
-def _word(word: str, found: list[str]) -> None:
+def word_parts(word: str) -> list[str]:
+    """List what one word gives: itself between two spaces, and the n-grams of that."""
     padded = f" {word} "
     length = len(padded)
-    found.append(padded)
+    found = [padded]
     grams = [padded[i : i + SHORTEST_PART] for i in range(length - SHORTEST_PART + 1)]
     for size in range(SHORTEST_PART, min(LONGEST_PART, length - 1) + 1):
         found += grams
         grams = list(map(add, grams, padded[size:]))
+    return found
+
+
+def pair(one: str, other: str) -> str:
+    """Give the feature of two words that follow one another."""
+    return f"{one} {other}"

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tame_router.routing.calibration import Calibration
-from tame_router.routing.classifier import Classification
+from tame_router.routing.classifier import Classification, Opinion, single
 from tame_router.routing.decision import Feature, Stage
-from tame_router.routing.features import extract
 from tame_router.routing.text import head_and_tail, language, normalise
+from tame_router.routing.vocabulary import Vocabulary
 
 LONGEST_TEXT_CHARS = 1_200
 """Characters of a text that are read: its head and its tail, three parts to one."""
@@ -66,12 +66,14 @@ class LexicalClassifier:
     def __init__(self, parameters: LexicalParameters, digest: str) -> None:
         self._parameters = parameters
         self._digest = digest
-        self._column = {feature: i for i, feature in enumerate(parameters.vocabulary)}
+        self._vocabulary = Vocabulary(parameters.vocabulary)
         self._weighted: FloatArray = parameters.weights * parameters.rarity[:, None]
         # One gather then brings all sums that a text needs.
         joint = parameters.joint_weights * parameters.rarity
         self._rows: FloatArray = np.column_stack([self._weighted, joint, parameters.rarity**2])
-        self._bias: FloatArray = np.append(parameters.bias, np.float32(parameters.joint_bias))
+        more = (np.float32(parameters.joint_bias), np.float32(0))
+        self._bias: FloatArray = np.append(parameters.bias, more)
+        (self._joint_threshold,) = single([parameters.joint_threshold])
         self._unknown_squared = parameters.unknown_rarity**2
 
     @property
@@ -91,26 +93,8 @@ class LexicalClassifier:
 
     def classify(self, texts: Sequence[str]) -> Classification:
         """Classify texts as they were written; none gives shape (0, n_labels)."""
-        calibration = self._parameters.calibration
-        probabilities = np.empty((len(texts), len(self.labels)), dtype=np.float32)
-        relevances = np.empty_like(probabilities)
-        several = np.empty(len(texts), dtype=np.bool_)
-        languages: list[str] = []
-        for row, text in enumerate(texts):
-            reading = _read(text)
-            found = self._logits(reading)
-            labels, spoken = found[:-1], language(reading)
-            several[row] = found[-1] >= self._parameters.joint_threshold
-            probabilities[row] = calibration.probabilities(labels, spoken)
-            relevances[row] = calibration.relevances(labels)
-            languages.append(spoken)
-        return Classification(
-            probabilities=probabilities,
-            relevances=relevances,
-            several=several,
-            stages=(Stage.FAST,) * len(texts),
-            languages=tuple(languages),
-        )
+        opinions = tuple([self._judge(text) for text in texts])
+        return Classification(opinions=opinions, width=len(self.labels))
 
     def glance(self, texts: Sequence[str]) -> Classification:
         """Classify texts: it takes a fraction of a millisecond."""
@@ -135,7 +119,7 @@ class LexicalClassifier:
             limit: Most features to list.
         """
         reading = _read(text)
-        columns, unknown = self._look_up(reading)
+        columns, unknown = self._vocabulary.look_up(reading)
         vocabulary = self._parameters.vocabulary
         rows = self._weighted[columns]
         temperature = self._parameters.calibration.temperature(language(reading))
@@ -150,22 +134,30 @@ class LexicalClassifier:
                 named.append(Feature(text=name, weight=float(weights[i])))
         return tuple(Feature(text=feature.text.strip(), weight=feature.weight) for feature in named)
 
+    def _judge(self, text: str) -> Opinion:
+        """Say what there is to say of one text."""
+        reading = _read(text)
+        *logits, joint = self._logits(reading).tolist()
+        spoken = language(reading)
+        calibration = self._parameters.calibration
+        return Opinion(
+            probabilities=single(calibration.shares(logits, spoken)),
+            relevances=single(calibration.marks(logits)),
+            several=joint >= self._joint_threshold,
+            stage=Stage.FAST,
+            language=spoken,
+        )
+
     def _logits(self, reading: str) -> FloatArray:
         """Give the labels' logits, and behind them the one for two experts at once."""
-        columns, unknown = self._look_up(reading)
+        columns, unknown = self._vocabulary.look_up(reading)
         sums = self._sums(columns)
-        logits: FloatArray = sums[:-1] / self._length(sums, unknown) + self._bias
-        return logits
-
-    def _look_up(self, reading: str) -> tuple[list[int], int]:
-        """Give the columns of a text's known features, and count the unknown ones."""
-        features = dict.fromkeys(extract(reading))
-        known = [column for column in map(self._column.get, features) if column is not None]
-        return known, len(features) - len(known)
+        logits: FloatArray = sums / self._length(sums, unknown) + self._bias
+        return logits[:-1]
 
     def _sums(self, columns: list[int]) -> FloatArray:
         """Sum rows: the logits, and the squared length of the known features."""
-        sums: FloatArray = np.add.reduce(self._rows.take(columns, axis=0))
+        sums: FloatArray = np.add.reduce(self._rows.take(np.fromiter(columns, np.intp), axis=0))
         return sums
 
     def _length(self, sums: FloatArray, unknown: int) -> float:

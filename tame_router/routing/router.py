@@ -8,17 +8,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tame_router.chat import Message, Role
 from tame_router.errors import ConfigError, InvalidRequestError
-from tame_router.routing.classifier import Classification, Classifier
+from tame_router.routing.classifier import Classification, Classifier, Opinion
 from tame_router.routing.conformal import ConformalLevels
 from tame_router.routing.conversation import Turn, believe
 from tame_router.routing.decision import Constraints, Decision, Feature, Stage
 from tame_router.routing.joining import EVERYTHING, JoinRules
 from tame_router.routing.selection import Evidence, SelectionPolicy, allowed_experts, select
-from tame_router.routing.text import head_and_tail, language, normalise
+from tame_router.routing.text import head_and_tail, language
 
 LONGEST_CONVERSATION = 4
 """Turns of the user that are read, the last one included."""
@@ -213,7 +212,7 @@ class Router:
         return Decision(
             experts=selection.experts,
             probabilities=selection.probabilities,
-            stage=found.stages[-1] if found else Stage.PINNED,
+            stage=found.opinions[-1].stage if found else Stage.PINNED,
             reason=selection.reason,
             join=selection.join,
             language=language(question),
@@ -226,24 +225,17 @@ class Router:
 
     def _weigh(self, asked: _Asked, found: Classification) -> Evidence:
         view = self._view(asked.visible)
-        belief = believe(
-            [
-                Turn(text=text, probabilities=row, relevances=relevances, several=bool(several))
-                for text, row, relevances, several in zip(
-                    asked.texts,
-                    _of_visible(found.probabilities, view.columns),
-                    _columns(found.relevances, view.columns),
-                    found.several,
-                    strict=True,
-                )
-            ],
-            fallback=view.fallback,
-        )
+        turns = [_of_visible(opinion, view.columns) for opinion in found.opinions]
+        (probabilities, relevances), several = turns[-1], found.opinions[-1].several
+        if len(turns) > 1:
+            belief = believe(_conversation(asked.texts, found, turns), fallback=view.fallback)
+            probabilities, relevances = belief.probabilities.tolist(), belief.relevances.tolist()
+            several = belief.several
         return Evidence(
-            probabilities=dict(zip(view.names, belief.probabilities.tolist(), strict=True)),
-            relevances=dict(zip(view.names, belief.relevances.tolist(), strict=True)),
-            several=belief.several,
-            least_probability=self._least_probability(asked.texts[-1], found),
+            probabilities=dict(zip(view.names, probabilities, strict=True)),
+            relevances=dict(zip(view.names, relevances, strict=True)),
+            several=several,
+            least_probability=self._least_probability(found.opinions[-1].language),
         )
 
     def _make_view(self, visible: frozenset[str]) -> _View:
@@ -256,34 +248,45 @@ class Router:
             fallback=names.index(fallback) if fallback in names else None,
         )
 
-    def _least_probability(self, question: str, found: Classification) -> float:
+    def _least_probability(self, spoken: str) -> float:
         """Give the probability from which an expert belongs to the conformal set."""
         if self._levels is None:
             return 1.0
-        spoken = found.languages[-1] if found.languages else language(normalise(question))
         return self._levels.least_probability(spoken, self._policy.coverage)
 
 
-def _of_visible(probabilities: NDArray[np.float32], columns: Sequence[int]) -> NDArray[np.floating]:
+def _of_visible(opinion: Opinion, columns: Sequence[int]) -> tuple[list[float], list[float]]:
     """Leave out what the caller may not use, before anything is made of what is left.
 
     Returns:
-        Shape (n_texts, len(columns)); rows sum to 1.
+        Probabilities, which sum to 1 but for their rounding, and relevances.
     """
-    if len(columns) == probabilities.shape[1]:
-        return probabilities
-    rows = probabilities[:, list(columns)].astype(np.float64)
+    probabilities, relevances = opinion.probabilities, opinion.relevances
+    if len(columns) == len(probabilities):
+        return probabilities, relevances
+    left = [probabilities[i] for i in columns]
+    total = sum(left)
     # Where all of it was on others, nothing is known of the rest.
-    rows[rows.sum(axis=1) == 0] = 1.0
-    shares: NDArray[np.floating] = rows / rows.sum(axis=1, keepdims=True)
-    return shares
+    shares = [p / total for p in left] if total else [1 / len(left)] * len(left)
+    return shares, [relevances[i] for i in columns]
 
 
-def _columns(values: NDArray[np.float32], columns: Sequence[int]) -> NDArray[np.float32]:
-    """Pick columns, in their order; all of them are the same array."""
-    if len(columns) == values.shape[1]:
-        return values
-    return values[:, list(columns)]
+def _conversation(
+    texts: Sequence[str], found: Classification, turns: Sequence[tuple[list[float], list[float]]]
+) -> list[Turn]:
+    """Make a conversation of turns; shares of what is left were never rounded."""
+    dtype = found.dtype if len(turns[0][0]) == found.width else np.float64
+    return [
+        Turn(
+            text=text,
+            probabilities=np.array(probabilities, dtype=dtype),
+            relevances=np.array(relevances, dtype=np.float32),
+            several=opinion.several,
+        )
+        for text, opinion, (probabilities, relevances) in zip(
+            texts, found.opinions, turns, strict=True
+        )
+    ]
 
 
 def _certain(asked: _Asked) -> Evidence:

@@ -33,8 +33,11 @@ CJK = (
 )
 """Han, Bopomofo and kana, as the inside of a regular expression's character class."""
 
-_CJK_CHARACTER = re.compile(f"[{CJK}]")
-_WORD = re.compile(rf"[^\W\d_{CJK}]+")
+_LETTERS = re.compile(rf"([{CJK}]+)|[^\W\d_{CJK}]+")
+_ASCII_LETTER = re.compile("[A-Za-z]")
+
+_FULL_WIDTH = tuple(zip("，？！：；（）", ",?!:;()", strict=True))
+"""Punctuation of nearly every Chinese question, and what NFKC makes of each."""
 
 _SIMPLIFIED_SHARE = 0.08
 """Share of Chinese characters that only Simplified uses, from which a text counts as such.
@@ -58,8 +61,12 @@ def normalise(text: str) -> str:
     space, and Simplified Chinese becomes Traditional. Normalising twice changes nothing.
     """
     if text.isascii():
-        return " ".join(_INVISIBLE.sub("", text).lower().split())
-    shown = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).casefold()
+        shown = text if text.isprintable() else _INVISIBLE.sub("", text)
+        return " ".join(shown.lower().split())
+    shown = _INVISIBLE.sub("", text)
+    for wide, narrow in _FULL_WIDTH:  # where nothing else is to fold, NFKC only looks at it
+        shown = shown.replace(wide, narrow)
+    shown = unicodedata.normalize("NFKC", shown).casefold()
     # Folding case can leave characters that compose or fold further.
     return to_traditional(" ".join(unicodedata.normalize("NFKC", shown).split()))
 
@@ -69,8 +76,10 @@ def language(text: str) -> str:
 
     A text without any letter counts as `zh-TW`, the service's first language.
     """
-    characters = len(_CJK_CHARACTER.findall(text))
-    words = len(_WORD.findall(text))
+    if text.isascii():
+        return ENGLISH if _ASCII_LETTER.search(text) else CHINESE
+    runs = _LETTERS.findall(text)  # an empty one stands for a word
+    characters, words = len("".join(runs)), runs.count("")
     if words and characters < _CHINESE_SHARE * (characters + words):
         return ENGLISH
     simplified = characters and count_simplified(text) >= _SIMPLIFIED_SHARE * characters

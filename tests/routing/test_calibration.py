@@ -12,6 +12,7 @@ from tame_router.routing.calibration import (
     ANY_LANGUAGE,
     COLDEST,
     LEAST_LINES,
+    Calibration,
     expected_calibration_error,
     fit_calibration,
     fit_sigmoid,
@@ -144,3 +145,22 @@ def test_a_calibration_keeps_rankings() -> None:
     order = logits[0].argsort().tolist()
     assert calibration.probabilities(logits[0], "en").argsort().tolist() == order
     assert calibration.relevances(logits[0]).argsort().tolist() == order
+
+
+@given(
+    st.lists(st.floats(-1e5, 1e5, width=32), min_size=1, max_size=9),
+    st.floats(0.01, 100),
+    st.floats(0.01, 10),
+    st.floats(-10, 10),
+)
+def test_plain_arithmetic_gives_what_arrays_give(
+    logits: list[float], temperature: float, slope: float, offset: float
+) -> None:
+    """Of one text, shares are the probabilities and marks the relevances, but for rounding."""
+    heat = {ANY_LANGUAGE: temperature}
+    calibration = Calibration(temperatures=heat, slope=slope, offset=offset)
+    row = np.array(logits)
+    wanted = calibration.probabilities(row, "en")
+    assert calibration.shares(logits, "en") == pytest.approx(wanted.tolist(), rel=1e-14, abs=1e-300)
+    marks = calibration.relevances(row).tolist()
+    assert calibration.marks(logits) == pytest.approx(marks, rel=1e-14, abs=1e-15)

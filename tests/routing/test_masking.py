@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tame_router.chat import Message, Role
 from tame_router.errors import NoExpertError, TameError
 from tame_router.routing.calibration import ANY_LANGUAGE
-from tame_router.routing.classifier import Classification
+from tame_router.routing.classifier import Classification, Opinion
 from tame_router.routing.conformal import ConformalLevels
 from tame_router.routing.decision import Constraints, Decision, Feature, Stage
 from tame_router.routing.router import Router
@@ -46,14 +46,18 @@ class Told:
             rows = rows[:, columns].astype(np.float64)
             rows[rows.sum(axis=1) == 0] = 1
             rows /= rows.sum(axis=1, keepdims=True)
-        relevances = np.array([self._rows[-1]] * len(texts), dtype=np.float32)[:, columns]
-        several = np.array([i % 2 == 0 for i in range(len(texts))])
-        return Classification(
-            probabilities=rows,
-            relevances=relevances,
-            several=several,
-            stages=(Stage.FAST,) * len(texts),
-        )
+        relevances = np.array(self._rows[-1], dtype=np.float32)[columns].tolist()
+        opinions = [
+            Opinion(
+                probabilities=row,
+                relevances=relevances,
+                several=number % 2 == 0,
+                stage=Stage.FAST,
+                language="zh-TW",
+            )
+            for number, row in enumerate(rows.tolist())
+        ]
+        return Classification(opinions=tuple(opinions), width=len(columns), dtype=rows.dtype.type)
 
     def glance(self, texts: Sequence[str]) -> Classification | None:
         """Know everything at once."""

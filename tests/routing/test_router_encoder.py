@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import anyio
 import anyio.to_thread
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +17,7 @@ from tame_router.errors import NoExpertError
 from tame_router.routing.artefact import Artefact
 from tame_router.routing.calibration import ANY_LANGUAGE
 from tame_router.routing.cascade import MEANING, Cascade
-from tame_router.routing.classifier import Classification
+from tame_router.routing.classifier import Classification, Opinion
 from tame_router.routing.conformal import STEPS, ConformalLevels
 from tame_router.routing.decision import Constraints, Decision, Feature, Reason, Stage
 from tame_router.routing.lexical import LexicalClassifier
@@ -58,16 +57,17 @@ class Certain:
     digest = "0" * 64
 
     def __init__(self, *probabilities: float, several: bool = False) -> None:
-        self._row = np.array(probabilities, dtype=np.float32)
-        self._several = several
+        self._opinion = Opinion(
+            probabilities=list(probabilities),
+            relevances=list(probabilities),
+            several=several,
+            stage=Stage.FAST,
+            language="zh-TW",
+        )
 
     def classify(self, texts: Sequence[str]) -> Classification:
         """Find the same in each."""
-        rows = np.tile(self._row, (len(texts), 1))
-        several = np.full(len(texts), self._several)
-        return Classification(
-            probabilities=rows, relevances=rows, several=several, stages=(Stage.FAST,) * len(texts)
-        )
+        return Classification(opinions=(self._opinion,) * len(texts), width=len(self.labels))
 
     def glance(self, texts: Sequence[str]) -> Classification:
         """Find the same in each."""

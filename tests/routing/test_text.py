@@ -1,10 +1,13 @@
 """Text as the router reads it."""
 
+import re
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tame_router.routing.text import head_and_tail, language, normalise
+from tame_router.routing.text import CHINESE, CJK, ENGLISH, head_and_tail, language, normalise
 
 
 @pytest.mark.parametrize(
@@ -68,3 +71,27 @@ def test_head_and_tail_keeps_both_ends_within_the_limit(text: str, limit: int) -
     else:
         assert text.startswith(short[: limit // 2])
         assert text.endswith(short[-(limit // 4) :])
+
+
+@pytest.mark.parametrize(("wide", "narrow"), list(zip("，？！：；（）", ",?!:;()", strict=True)))
+def test_full_width_punctuation_folds_as_nfkc_folds_it(wide: str, narrow: str) -> None:
+    """What is replaced beforehand is what the normal form gives anyway."""
+    assert unicodedata.normalize("NFKC", wide) == narrow
+    assert normalise(f"電{wide}e{wide}\u0301") == unicodedata.normalize(
+        "NFKC", f"電{narrow}e{narrow}\u0301"
+    )
+
+
+@given(st.text(st.characters() | st.sampled_from("電体国ㄅカa1_é，？\u200b ")))
+def test_a_language_is_told_by_letters_one_by_one(text: str) -> None:
+    """Counting runs at once gives what counting Chinese characters and words apart gives."""
+    characters = len(re.findall(f"[{CJK}]", text))
+    words = len(re.findall(rf"[^\W\d_{CJK}]+", text))
+    english = bool(words) and characters < 0.4 * (characters + words)
+    assert (language(text) == ENGLISH) is english
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_of_ascii_a_letter_tells_the_language(text: str) -> None:
+    """ASCII with a letter is English, and without one nothing is known."""
+    assert language(text) == (ENGLISH if any(c.isalpha() for c in text) else CHINESE)
