@@ -7,6 +7,7 @@ from typing import Any
 from tame_router.identity.credentials import Credentials
 
 _KEYS = frozenset({"authorization", "x-api-key"})
+_NONE = Credentials()
 
 
 def read_credentials(context: Any) -> Credentials:
@@ -18,6 +19,8 @@ def read_credentials(context: Any) -> Credentials:
     metadata = context.invocation_metadata() or ()
     shown = [(key, str(value)) for key, value in metadata if key in _KEYS]
     pem = next(iter(context.auth_context().get("x509_pem_cert", ())), b"")
+    if not shown and not pem:
+        return _NONE
     return Credentials(
         authorization=tuple([value for key, value in shown if key == "authorization"]),
         api_key=tuple([value for key, value in shown if key == "x-api-key"]),

@@ -149,29 +149,28 @@ def _guard(method: str, inner: Any, readable: Callable[[Any], Any], reception: R
         ids = _name(context)
         _CALL_IDS.set(ids)
         begun = time.perf_counter()
-        facts = {"method": method, "request_id": ids.request_id, "answer_id": ids.answer_id}
+        known: Caller | None = None
         error: TameError
         try:
             known = await reception.receive(read_credentials(context))
             current().identified(known.tenant.name)
-            facts |= known.facts
             _CALLER.set(known)
             return await inner(readable(request), context)
         except asyncio.CancelledError:
-            _log(logging.INFO, "call.cancelled", facts, begun)
+            _log(logging.INFO, "call.cancelled", _facts(method, ids, known), begun)
             raise
         except CALLER_GONE as gone:
-            _log(logging.INFO, "call.cancelled", facts, begun)
+            _log(logging.INFO, "call.cancelled", _facts(method, ids, known), begun)
             raise asyncio.CancelledError from gone
         except TameError as raised:
             error = raised
         except TimeoutError:
             error = timed_out()
         except Exception:
-            log.LOGGER.exception("call.crashed", extra={"facts": facts})
+            log.LOGGER.exception("call.crashed", extra={"facts": _facts(method, ids, known)})
             error = crashed()
         current().failed(error)
-        _log(logging.WARNING, "call.failed", facts, begun, error)
+        _log(logging.WARNING, "call.failed", _facts(method, ids, known), begun, error)
         told = for_callers(error)
         status = rich_status(told, ids.request_id)
         trailing = ((DETAILS_KEY, status.SerializeToString()), (REQUEST_ID_KEY, ids.request_id))
@@ -221,10 +220,15 @@ def _lenient(deserializer: Callable[[bytes], Any] | None) -> Callable[[bytes], A
     return deserialize
 
 
+def _facts(method: str, ids: CallIds, known: Caller | None) -> dict[str, str]:
+    """Tell which call it is, and who makes it where that is known, for the log."""
+    facts = {"method": method, "request_id": ids.request_id, "answer_id": ids.answer_id}
+    return facts | known.facts if known else facts
+
+
 def _log(
     level: int, name: str, facts: dict[str, str], begun: float, error: TameError | None = None
 ) -> None:
-    facts = dict(facts)
     if error:
         facts |= {"code": error.code.name, "reason": error.reason, "message": error.message}
         # Whose tenant an error is about does not stand in place of who calls.

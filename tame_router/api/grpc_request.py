@@ -55,7 +55,7 @@ def read_messages(protos: Sequence[chat_pb2.Message], limits: LimitSettings) -> 
         InvalidRequestError: When a message cannot be used, or the last is not the user's.
     """
     check_message_count(len(protos), limits)
-    messages = tuple(_read_message(index, m) for index, m in enumerate(protos))
+    messages = tuple([_read_message(index, m) for index, m in enumerate(protos)])
     check_messages(messages, limits)
     return messages
 

@@ -1,7 +1,7 @@
 """Turn our values into what callers receive."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from tame_router.answering.event import (
     DecisionMade,
@@ -175,34 +175,33 @@ def _write_made(made: DecisionMade) -> router_service_pb2.StreamChatResponse:
     return response
 
 
-def _write_between(event: DraftDelta | Note | Tally) -> router_service_pb2.StreamChatResponse:
-    """Write what is told between experts' words."""
-    if isinstance(event, DraftDelta):
-        return router_service_pb2.StreamChatResponse(draft=write_draft(event))
-    if isinstance(event, Note):
-        return router_service_pb2.StreamChatResponse(note=write_note(event))
-    return router_service_pb2.StreamChatResponse(tally=write_tally(event))
+def _write_end(finish: ExpertFinish) -> router_service_pb2.StreamChatResponse:
+    response = router_service_pb2.StreamChatResponse()
+    _fill_finish(response.expert_finish, finish)
+    return response
+
+
+def _write_last(final: Final) -> router_service_pb2.StreamChatResponse:
+    response = router_service_pb2.StreamChatResponse()
+    _fill_final(response.final, final)
+    return response
+
+
+_WRITERS: Mapping[type, Callable[[Any], router_service_pb2.StreamChatResponse]] = {
+    DecisionMade: _write_made,
+    ExpertStart: _write_start,
+    Delta: _write_delta,
+    DraftDelta: lambda draft: router_service_pb2.StreamChatResponse(draft=write_draft(draft)),
+    Note: lambda note: router_service_pb2.StreamChatResponse(note=write_note(note)),
+    Tally: lambda tally: router_service_pb2.StreamChatResponse(tally=write_tally(tally)),
+    ExpertFinish: _write_end,
+    Final: _write_last,
+}
 
 
 def write_event(event: Event) -> router_service_pb2.StreamChatResponse:
     """Write one event of a stream."""
-    match event:
-        case Delta():
-            return _write_delta(event)
-        case DecisionMade():
-            return _write_made(event)
-        case ExpertStart():
-            return _write_start(event)
-        case DraftDelta() | Note() | Tally():
-            return _write_between(event)
-        case ExpertFinish():
-            response = router_service_pb2.StreamChatResponse()
-            _fill_finish(response.expert_finish, event)
-            return response
-        case Final():
-            response = router_service_pb2.StreamChatResponse()
-            _fill_final(response.final, event)
-            return response
+    return _WRITERS[type(event)](event)
 
 
 def write_sampling(sampling: Sampling) -> chat_pb2.Sampling:

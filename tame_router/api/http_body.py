@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import Protocol
 
 from starlette.types import Receive
 
@@ -17,6 +18,14 @@ class CallerGoneError(Exception):
     """The caller closed its connection before its request was whole."""
 
 
+class Source(Protocol):
+    """The connection that a body comes by."""
+
+    @property
+    def arrived(self) -> bool:
+        """Whether every request that has begun has come whole."""
+
+
 class HttpBody:
     """The body of one request.
 
@@ -24,13 +33,19 @@ class HttpBody:
         headers: Headers by lower-case name, the last of each.
         receive: Gives what arrives.
         settings: Size and time it may take.
+        connection: Where it comes from; None: nobody can tell whether it has.
     """
 
-    __slots__ = ("_headers", "_receive", "_settings", "whole")
+    __slots__ = ("_connection", "_headers", "_receive", "_settings", "whole")
 
     def __init__(
-        self, headers: Mapping[bytes, bytes], receive: Receive, settings: HttpSettings
+        self,
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+        settings: HttpSettings,
+        connection: Source | None = None,
     ) -> None:
+        self._connection = connection
         self._headers = headers
         self._receive = receive
         self._settings = settings
@@ -47,6 +62,8 @@ class HttpBody:
         """
         self._check_type()
         self._check_size(int(self._headers.get(b"content-length", b"0")))
+        if self._connection is not None and self._connection.arrived:
+            return await self._read()  # as nearly always, and a timer costs more than that
         try:
             async with asyncio.timeout(self._settings.body_timeout_s):
                 return await self._read()

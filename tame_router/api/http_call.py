@@ -9,6 +9,7 @@ from starlette.types import Message, Receive, Scope, Send
 from tame_router.admission.caller import Caller
 from tame_router.admission.reception import Reception
 from tame_router.api.http_body import HttpBody, read_timeout
+from tame_router.api.http_outlet import Outlet
 from tame_router.api.request_id import REQUEST_ID_KEY, choose_ids
 from tame_router.backends.backend import TAKEN
 from tame_router.config_access import HttpSettings
@@ -21,6 +22,7 @@ _STREAM_HEADERS = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
+_STREAM_HEAD = "".join(f"{k.decode()}: {v.decode()}\r\n" for k, v in _STREAM_HEADERS)
 LARGE_BODY_BYTES = 2**16
 """An unread body up to this is simply passed over, and its connection kept."""
 
@@ -30,9 +32,18 @@ class Connection(Protocol):
 
     Attributes:
         on_gone: Called at the moment the connection is lost; None: nobody wants to know.
+        outlet: Where its bytes leave.
     """
 
     on_gone: Callable[[], None] | None
+    outlet: Outlet
+
+    @property
+    def arrived(self) -> bool:
+        """Whether every request that has begun has come whole."""
+
+    def begin_chunks(self, scope: Scope, head: bytes) -> bool:
+        """Write the head of a response that nobody knows the length of, if it may go so."""
 
     def write_chunk(self, data: bytes) -> bool:
         """Write a chunk of the response under way, if its caller takes it at once."""
@@ -116,7 +127,7 @@ class HttpCall:
             "request_id": ids.request_id,
             "answer_id": ids.answer_id,
         }
-        self.body = HttpBody(self._headers, receive, settings)
+        self.body = HttpBody(self._headers, receive, settings, self._connection)
         self.started = self.complete = self.gone = False
 
     @property
@@ -192,10 +203,19 @@ class HttpCall:
         self.complete = True
 
     async def begin_stream(self, headers: Mapping[str, str]) -> None:
-        """Send the status of a response that is being written, together with its first piece."""
-        connection = self.scope.get("state", {}).get("connection")
+        """Send the status of a response that is being written, together with its first piece.
+
+        Args:
+            headers: Further ones; names and values of ours, which hold no line ends.
+        """
+        connection = self._connection
         if connection is not None:
             connection.outlet.hold()
+            lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+            head = f"{_STREAM_HEAD}{REQUEST_ID_KEY}: {self.request_id}\r\n{lines}"
+            if connection.begin_chunks(self.scope, head.encode("latin-1", "replace")):
+                self.started = True
+                return
         await self._start(200, _STREAM_HEADERS, headers)
 
     def write(self, data: bytes) -> Awaitable[None]:

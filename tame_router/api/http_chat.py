@@ -23,6 +23,7 @@ from tame_router.api.openai_joined import JoinedFacts
 from tame_router.api.openai_request import ChatRequest, read_chat
 from tame_router.api.openai_stream import ChunkWriter
 from tame_router.api.unread import ended_when_unread
+from tame_router.backends.backend import TAKEN
 from tame_router.config import LimitSettings
 from tame_router.tenancy.tenant import Scope
 
@@ -107,6 +108,7 @@ class StreamedAnswer:
     def emit(self, event: Event) -> Awaitable[None]:
         """Send an event, or keep what is sent later."""
         if not isinstance(event, Delta):
+            self._joined.see(event)
             return self._take(event)
         if self._joined.several:
             return self._write_part(event)
@@ -114,18 +116,18 @@ class StreamedAnswer:
             return self._write_first(event)
         return self._call.write(self._writer.delta(event))
 
-    async def _take(self, event: Event) -> None:
+    def _take(self, event: Event) -> Awaitable[None]:
         """Keep what is sent later, or send what is between the words."""
-        self._joined.see(event)
         match event:
             case DecisionMade():
                 self._made = event
             case ExpertFinish():
                 self._finish = self._finish or event
             case DraftDelta():
-                await self._write_part(event)
+                return self._write_part(event)
             case Final():
-                await self._end(event)
+                return self._end(event)
+        return TAKEN
 
     async def _write_first(self, event: Delta) -> None:
         """Send the first words, behind the status."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from tame_router.api.http_outlet import Outlet
@@ -18,6 +19,8 @@ MAX_HEADER_BYTES = 2**16
 MAX_BESIDE_BYTES = 2**14
 """Bytes of a request behind its header that are no body: trailers, what is said of chunks."""
 
+_OK = STATUS_LINE[200]
+_CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
 _TOO_LONG = f"the header has more than {MAX_HEADER_BYTES} bytes; send less"
 
 
@@ -159,6 +162,31 @@ class HttpProtocol(HttpToolsProtocol):
             self.on_gone()
         if self._farewell is not None:
             self._farewell.gone()
+
+    @property
+    def arrived(self) -> bool:
+        """Whether every request that has begun has come whole."""
+        return self._in_header
+
+    def begin_chunks(self, scope: Scope, head: bytes) -> bool:
+        """Write the head of a response that nobody knows the length of.
+
+        Args:
+            scope: The request's; one that was sent ahead, behind others, goes by ASGI.
+            head: Its headers, each with a line end, and nothing in them that would be checked.
+
+        Returns:
+            False where nothing was written, and it has to go by ASGI.
+        """
+        cycle = self.cycle
+        plain = cycle is not None and cycle.keep_alive and not cycle.waiting_for_100_continue
+        if not plain or cycle.scope is not scope or cycle.response_started:
+            return False
+        if self.flow.write_paused or self.transport.is_closing():
+            return False
+        cycle.response_started = cycle.chunked_encoding = True
+        self.transport.write(_OK + head + _CHUNKED)
+        return True
 
     def write_chunk(self, data: bytes) -> bool:
         """Write a chunk of the response under way, if its caller takes it at once.

@@ -54,6 +54,8 @@ def _nothing(text: str) -> None:
 
 
 def _single(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) == len(pairs):
+        return
     keys: set[str] = set()
     for key, _ in pairs:
         if key in keys:

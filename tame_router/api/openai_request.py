@@ -1,6 +1,5 @@
 """Read the body of a chat completion into a question, or refuse it by the field's name."""
 
-from dataclasses import dataclass
 from operator import attrgetter
 
 import msgspec
@@ -54,9 +53,10 @@ _JOINS = {join.value: join for join in Join}
 _ORDERS = {order.value: order for order in Order}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatRequest:
+class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A checked chat completion; who answers is still as the caller wrote it.
+
+    A struct, as what is made for each call: it costs a quarter of a dataclass that is frozen.
 
     Attributes:
         model: `tame-auto`, an expert's name, or `expert@revision`.

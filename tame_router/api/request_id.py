@@ -3,14 +3,14 @@
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 REQUEST_ID_KEY = "x-request-id"
 _FORM = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
-@dataclass(frozen=True, slots=True)
-class CallIds:
+class CallIds(msgspec.Struct, frozen=True):
     """What a call is named by.
 
     Attributes:

@@ -60,10 +60,11 @@ def check_messages(messages: Sequence[Message], limits: LimitSettings) -> None:
         InvalidRequestError: When a message cannot be used, or nobody asks at its end.
     """
     check_message_count(len(messages), limits)
-    size = sum(
-        len(m.content.encode()) + sum(len(call.arguments.encode()) for call in m.tool_calls)
-        for m in messages
-    )
+    size = 0
+    for message in messages:
+        size += len(message.content.encode())
+        for call in message.tool_calls:
+            size += len(call.arguments.encode())
     if size > limits.max_text_bytes:
         raise RequestTooLargeError(
             f"{size} bytes of text, at most {limits.max_text_bytes} are read; send less",
@@ -109,7 +110,8 @@ def _check_tool_turns(messages: Sequence[Message]) -> None:
                 " only the assistant's turns have",
                 field=f"messages[{index}].tool_calls",
             )
-        called.update(call.id for call in message.tool_calls)
+        for call in message.tool_calls:
+            called.add(call.id)
         if (message.role is Role.TOOL) != bool(message.tool_call_id):
             raise InvalidRequestError(
                 f"messages[{index}]: a tool's message, and no other, names its call in"

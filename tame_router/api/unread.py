@@ -23,26 +23,33 @@ class _Watch:
         limit_s: Longest time for one event.
     """
 
-    __slots__ = ("_limit_s", "_loop", "_task", "_timer", "since")
+    __slots__ = ("_limit_s", "_loop", "_since", "_task", "_timer")
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
         self._loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
-        self.since: float | None = None
-        self._timer = self._loop.call_later(limit_s, self._look)
+        self._task = asyncio.current_task(self._loop)
+        self._since: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
-    def now(self) -> float:
-        """Give the time on the loop's clock."""
-        return self._loop.time()
+    def begin(self) -> None:
+        """Take note that an event waits; the first one that does begins the timer."""
+        self._since = self._loop.time()
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._limit_s, self._look)
+
+    def end(self) -> None:
+        """Take note that it was taken."""
+        self._since = None
 
     def close(self) -> None:
         """Stop watching."""
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _look(self) -> None:
         now = self._loop.time()
-        left_s = self._limit_s if self.since is None else self.since + self._limit_s - now
+        left_s = self._limit_s if self._since is None else self._since + self._limit_s - now
         if left_s > 0:
             self._timer = self._loop.call_later(left_s, self._look)
         elif self._task is not None:
@@ -65,9 +72,9 @@ class _Watched:
         self._watch = watch
 
     def __await__(self) -> Generator[Any, None, None]:
-        self._watch.since = self._watch.now()
+        self._watch.begin()
         yield from self._event.__await__()
-        self._watch.since = None
+        self._watch.end()
 
 
 @contextmanager

@@ -85,7 +85,8 @@ class FrameReader:
 
     def _read(self, data: bytes, at: int) -> int:
         """Read a frame, and give how many bytes that took; 0: it is not whole."""
-        high, low, kind, flags, number = HEAD.unpack_from(data, at)
+        head: tuple[int, int, int, int, int] = HEAD.unpack_from(data, at)
+        high, low, kind, flags, number = head
         length, number = high << 8 | low, number & MOST_STREAM
         if length > (DATA_BYTES if kind == DATA else OTHER_BYTES):
             raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "a frame is too long")

@@ -1,10 +1,9 @@
 """What a caller brings to show who it is, as the edges found it. Values only."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     """What came with a call; nothing of it is proved but the certificate's chain.
 
     Attributes:

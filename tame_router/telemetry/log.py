@@ -100,8 +100,9 @@ class JsonHandler(logging.StreamHandler[TextIO]):
 
 def _document(moment: float, level: int, logger: str, name: str) -> dict[str, Any]:
     """Begin a line."""
+    second, rest_us = divmod(round(moment * 1e6), 1_000_000)
     return {
-        "time": f"{_second(int(moment))}.{int(moment % 1 * 1e3):03}+00:00",
+        "time": f"{_second(second)}.{rest_us // 1000:03}+00:00",
         "level": _level(level),
         "logger": logger,
         "event": name,

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -200,3 +201,11 @@ def test_ends_arrive(
 def test_a_time_keeps_its_microseconds() -> None:
     """A duration is exact to the microsecond."""
     assert duration(1.000001).nanos == 1_000
+
+
+@given(st.floats(-1e6, 1e6) | st.floats(0, 2) | st.integers(0, 200_000).map(lambda n: n - 5e-7))
+def test_a_time_is_the_one_that_the_library_writes(seconds: float) -> None:
+    """Below zero, of days, and where rounding makes a second full."""
+    expected = Duration()
+    expected.FromTimedelta(timedelta(seconds=seconds))
+    assert duration(seconds) == expected

@@ -194,6 +194,43 @@ async def test_requests_on_one_connection(address: str) -> None:
     assert data.index(b" 200 ") < data.index(b" 404 ")
 
 
+@pytest.mark.parametrize(
+    ("ahead", "more", "behind"),
+    [
+        (b"", "accept: */*", b""),
+        (get("/health"), "accept: */*", b""),
+        (b"", "accept: */*", get("/health")),
+        (b"", "connection: close", b""),
+        (b"", "expect: 100-continue", b""),
+    ],
+)
+async def test_a_stream_begins_the_same_by_every_way(
+    address: str, ahead: bytes, more: str, behind: bytes
+) -> None:
+    """Written at once, or by ASGI where another request is behind it or the connection ends."""
+    body = BODY[:-1] + b',"stream":true}'
+    request = post(body, "content-type: application/json", "x-request-id: mine-1234", more)
+    async with await connect(address) as stream:
+        await stream.send(ahead + request + behind)
+        data = await closed(stream)
+    responses = data.split(b"HTTP/1.1 200 OK\r\n")
+    assert len(responses) == 2 + bool(ahead + behind)
+    (found,) = [one for one in responses if b"event-stream" in one]
+    head, _, written = found.partition(b"\r\n\r\n")
+    assert head.decode().split("\r\n") == [
+        "content-type: text/event-stream; charset=utf-8",
+        "cache-control: no-cache",
+        "x-accel-buffering: no",
+        "x-request-id: mine-1234",
+        "x-tame-answer-id: answer-1",
+        "x-tame-expert: legal",
+        "x-tame-decision-reason: MOST_PROBABLE",
+        *((more,) if more == "connection: close" else ()),
+        "transfer-encoding: chunked",
+    ]
+    assert written.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+
+
 async def test_a_request_id_of_the_callers_own(address: str) -> None:
     """It is kept where it is well formed, and replaced otherwise."""
     _, headers, _ = await exchange(address, get("/health", "x-request-id: mine-1234"))

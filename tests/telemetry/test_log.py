@@ -114,6 +114,17 @@ def test_what_is_below_the_level_is_left_out(level: str, expected: int) -> None:
     assert len(stream.getvalue().splitlines()) == expected
 
 
+@pytest.mark.parametrize("rest", [0.0, 0.001, 0.0019996, 0.5, 0.999, 0.9999996])
+def test_a_line_tells_its_time_to_the_millisecond(rest: float) -> None:
+    """As ISO 8601 writes it, in the next second too where rounding makes it full."""
+    stream, moment = logging_to("json"), 1_700_000_000 + rest
+    for created in (moment, moment, moment + 1):
+        record = logging.makeLogRecord({"name": "x", "msg": "x.y", "created": created})
+        logging.getLogger().handlers[0].handle(record)
+        expected = datetime.fromtimestamp(created, UTC).isoformat(timespec="milliseconds")
+        assert json.loads(stream.getvalue().splitlines()[-1])["time"] == expected
+
+
 def crash() -> None:
     """Raise what nobody expected."""
     raise ZeroDivisionError("of a test")
