@@ -3,10 +3,17 @@
 import re
 from typing import Final
 
-_NUMBERS: Final = r"\d{1,3}(?:\s?[,，、]\s?\d{1,3}){0,31}"
+TO: Final = "\u2013\u2014~\uff5e至到-"
+"""What stands between the ends of a range, `[1-3]` or 「[1至3]」; the hyphen last, for a class."""
+
+_ITEM: Final = rf"\d{{1,3}}(?:\s?[{TO}]\s?\d{{1,3}})?"
+_NUMBERS: Final = rf"{_ITEM}(?:\s?[,，、]\s?{_ITEM}){{0,31}}"
 _CITED: Final = re.compile(rf"\[({_NUMBERS})\]", re.ASCII)
-_BEGUN: Final = re.compile(rf"\[(?:{_NUMBERS}(?:\s?[,，、])?\s?)?\Z", re.ASCII)
-"""What may still become `[1]` or `[1, 2]`."""
+_BEGUN: Final = re.compile(rf"\[(?:{_NUMBERS}(?:\s?[,，、{TO}])?\s?)?\Z", re.ASCII)
+"""What may still become `[1]`, `[1, 2]` or `[1-3]`."""
+
+_BETWEEN: Final = re.compile(r"\s?[,，、]\s?", re.ASCII)
+_RANGE: Final = re.compile(rf"(\d+)(\s?[{TO}]\s?)(\d+)", re.ASCII)
 
 
 class Citations:
@@ -47,9 +54,22 @@ class Citations:
 
     def _kept(self, cited: re.Match[str]) -> str:
         """Give a citation without the numbers that no draft has."""
-        numbers = re.findall(r"\d+", cited[1])
-        known = [number for number in numbers if 1 <= int(number) <= self._drafts]
-        if len(known) == len(numbers):
+        items = _BETWEEN.split(cited[1])
+        known = [shown for item in items if (shown := self._known(item))]
+        if known == items:
             return cited[0]
-        between = re.search(r"\D+", cited[1])
+        between = _BETWEEN.search(cited[1])
         return f"[{(between[0] if between else '').join(known)}]" if known else ""
+
+    def _known(self, item: str) -> str:
+        """Give a number, or a range, as far as drafts have it; empty: none has."""
+        found = _RANGE.fullmatch(item)
+        if found is None:
+            return item if 1 <= int(item) <= self._drafts else ""
+        ends = sorted((int(found[1]), int(found[3])))
+        first, last = max(ends[0], 1), min(ends[1], self._drafts)
+        if [first, last] == ends:
+            return item
+        if first >= last:
+            return str(first) if first == last else ""
+        return f"{first}{found[2]}{last}"

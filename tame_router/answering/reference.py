@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from tame_router.answering.citation import TO
 from tame_router.catalog.expert import DOCUMENTS
 from tame_router.chat import Document
 
@@ -26,7 +27,7 @@ _TEMPLATE_MARKS: Final = re.compile(
     r"<(?=\|)|(?<=\|)>|<(?=/?(?:tool_call|tool_response|tools)\b)|\[(?=/?INST\])", re.IGNORECASE
 )
 
-_CITED: Final = re.compile(r"\[\d{1,3}(?:\s*[,，、]\s*\d{1,3})*\]", re.ASCII)
+_CITED: Final = re.compile(rf"\[\d{{1,3}}(?:\s*[,，、{TO}]\s*\d{{1,3}})*\]", re.ASCII)
 
 
 def refer(template: str, documents: Sequence[Document]) -> str:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from tame_router.admission.desk import Desk
 from tame_router.admission.reception import Reception
 from tame_router.api.http_endpoints import HealthEndpoint
-from tame_router.api.http_protocol import Farewell, for_settings
+from tame_router.api.http_protocol import Farewell, HttpProtocol, for_settings
 from tame_router.api.http_recording import HttpRecording
 from tame_router.api.http_surface import Metrics, build_surface
 from tame_router.api.listening import bind, cannot_listen
@@ -121,7 +121,8 @@ class HttpServer:
         farewell = Farewell(linger_s=LINGER_S, gone=gone.set)
         while connections and (left := until - asyncio.get_running_loop().time()) > 0:
             for connection in list(connections):  # some were taken while the port was closed
-                connection.leave(farewell)
+                if isinstance(connection, HttpProtocol):
+                    connection.leave(farewell)
             gone.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(left, LINGER_S)):

@@ -261,9 +261,14 @@ ADVICE: Mapping[Reason, Advice] = MappingProxyType(
             "see to what the message names, then `tame adapter publish`; found good once more, it"
             " is tried again",
         ),
+        Reason.NOT_PROVEN: Advice(
+            "A note: it was found good as a shadow, and that could not be noted; it goes on"
+            " answering copies, on trial anew.",
+            "see to what the message names; found good once more, it is tried again",
+        ),
         Reason.NOT_ROLLED_BACK: Advice(
             "A note: it was found worse than what is live, and could not be rolled back; it goes"
-            " on answering its share.",
+            " on as it is.",
             "see to what the message names, then `tame adapter rollback`",
         ),
     }

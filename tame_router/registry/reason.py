@@ -84,8 +84,9 @@ class Reason(enum.StrEnum):
 
     # Canary
     NOT_PUBLISHED = "NOT_PUBLISHED"
+    NOT_PROVEN = "NOT_PROVEN"
     NOT_ROLLED_BACK = "NOT_ROLLED_BACK"
 
 
-OF_TRIALS: Final = frozenset({Reason.NOT_PUBLISHED, Reason.NOT_ROLLED_BACK})
+OF_TRIALS: Final = frozenset({Reason.NOT_PUBLISHED, Reason.NOT_PROVEN, Reason.NOT_ROLLED_BACK})
 """Reasons that a canary stays what it is; they are over when its label moves."""

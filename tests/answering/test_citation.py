@@ -30,6 +30,9 @@ def passed(*pieces: str, drafts: int = 2) -> list[str]:
         ("`x[7]` and [7]\n```\ny[8]\n```\n[8].", "`x[7]` and \n```\ny[8]\n```\n."),
         ("open [3", "open [3"),
         ("[[3]] [1[5]", "[] [1"),
+        ("a [1-2] b [2\u20139] c [3-9] d [1 ~ 2] e [1至2]", "a [1-2] b [2] c  d [1 ~ 2] e [1至2]"),
+        ("[2-1] [9-2] [0-5] [1-] [-2] [1-2-3]", "[2-1] [2] [1-2] [1-] [-2] [1-2-3]"),
+        ("[1, 2-5] [7, 1-2、9]", "[1, 2] [1-2]"),
     ],
 )
 def test_numbers_that_no_draft_has_are_left_out(text: str, left: str) -> None:
@@ -42,7 +45,7 @@ def test_nothing_but_a_bracket_waits() -> None:
     assert passed("甲", "乙[", "3", "]", "丙 [1", "x") == ["甲", "乙", "", "", "丙 ", "[1x", ""]
 
 
-@given(st.text("[]0123,、 `a甲", max_size=40), st.lists(st.integers(0, 40), max_size=12))
+@given(st.text("[]0123,、-至 `a甲", max_size=40), st.lists(st.integers(0, 40), max_size=12))
 def test_borders_of_pieces_do_not_matter(text: str, cuts: list[int]) -> None:
     """However a text is cut, the same comes out of it."""
     places = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]

@@ -75,4 +75,6 @@ def test_numbers_of_documents_are_not_those_of_drafts() -> None:
     assert "> 依合約第三條[2]，應返還。" in read(without.messages)
     assert "文件 1" not in without.expert.prompt
     assert cite_documents("so [1].", 1, "(document {numbers})") == "so (document 1)."
+    assert cite_documents("so [1-3, 5].", 5, "({numbers})") == "so (1-3, 5)."
+    assert cite_documents("so [1至3].", 2, "({numbers})") == "so [1至3]."
     assert cite_documents("so [0] and [1, 2].", 1, "({numbers})") == "so [0] and [1, 2]."

@@ -20,6 +20,7 @@ from tame_router.client.event import Delta, Final
 from tame_router.config import Settings
 from tests.fakes.vllm import FakeVllm
 from tests.fakes.vllm_script import Pace
+from tests.http_wire import connect, get, read_response
 from tests.router_fixture import changed
 from tests.small_experts import QUESTIONS
 
@@ -146,6 +147,33 @@ async def test_all_are_replaced_without_losing_an_answer(
     assert isinstance(last, Final)
     await service.until(lambda: not service.workers & before)
     assert service.workers
+
+
+async def test_a_client_over_http_loses_no_request(service: Service) -> None:
+    """One that asks again and again on kept connections, while all workers are replaced."""
+    before, enough = service.workers, anyio.Event()
+    statuses: list[int] = []
+
+    async def ask_on() -> None:
+        stream = await connect(service.http)
+        while not enough.is_set():
+            await stream.send(get("/v1/models"))
+            with anyio.fail_after(WAIT_S):
+                status, headers, _ = await read_response(stream)
+            statuses.append(status)
+            if headers.get("connection") == "close":
+                await stream.aclose()
+                stream = await connect(service.http)
+        await stream.aclose()
+
+    async with anyio.create_task_group() as group:
+        for _ in range(4):
+            group.start_soon(ask_on)
+        service.process.send_signal(signal.SIGHUP)
+        await service.logged("workers.reloaded")
+        await service.until(lambda: not service.workers & before)
+        enough.set()
+    assert set(statuses) == {200}
 
 
 async def test_a_configuration_that_is_not_valid_changes_nothing(service: Service) -> None:

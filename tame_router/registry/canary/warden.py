@@ -25,8 +25,8 @@ from tame_router.telemetry import log
 AGAIN_S = 5.0
 """Time after which a rollback that failed is tried again."""
 
-FOR_GOOD = (CorruptRevisionError, LabelMovedError, RevisionRefusedError)
-"""What another try would meet again, or what somebody else has settled."""
+FOR_GOOD = (CorruptRevisionError, RevisionRefusedError)
+"""What another try would meet again."""
 
 GoOn = Callable[[str, str], Awaitable[None]]
 """Publishes a canary for all, told why, unless it is none any more; `Publisher.go_on`."""
@@ -102,18 +102,20 @@ class Warden:
         now = self.watch.standing(expert)
         if now is None or not now.same_trial(standing):
             return  # somebody else has seen to it
+        if isinstance(error, LabelMovedError):
+            # What it is now is not known here yet; one that is a canary still is seen to again.
+            self._again(expert, standing)
+            return
         because, canary = error.message, standing.canary
         if standing.verdict is Verdict.GOOD:
+            finding = self._found_good(standing, because)
             because = f"{canary} is good, but stays what it is, on trial anew: {because}"
-            told = f"it was found good, and could not be published: {error.message}"
-            finding = found(Reason.NOT_PUBLISHED, told, fatal=False)
         else:
             told = f"it was found worse than what is live, and could not be rolled back: {because}"
             finding = found(Reason.NOT_ROLLED_BACK, told, fatal=False)
         if standing.verdict is not Verdict.GOOD and not isinstance(error, FOR_GOOD):
             # Whatever is away comes back; a canary that has gone meanwhile is passed over.
-            loop = asyncio.get_running_loop()
-            loop.call_later(AGAIN_S, self._queue, expert, standing)
+            self._again(expert, standing)
         else:
             # It goes on answering its share, so it must not go unwatched: a verdict is for good.
             self.watch.renew(expert)
@@ -122,6 +124,21 @@ class Warden:
             log.event(logging.ERROR, "adapter.canary_stays", expert=expert, because=because)
         with contextlib.suppress(TameError):  # the log says so already
             await self._note(canary, finding)
+
+    def _again(self, expert: str, standing: Standing) -> None:
+        asyncio.get_running_loop().call_later(AGAIN_S, self._queue, expert, standing)
+
+    def _found_good(self, standing: Standing, because: str) -> Finding:
+        """Say of a good one what could not be done with it."""
+        if self._proves(standing):
+            told = f"it was found good as a shadow, and that could not be noted: {because}"
+            return found(Reason.NOT_PROVEN, told, fatal=False)
+        told = f"it was found good, and could not be published: {because}"
+        return found(Reason.NOT_PUBLISHED, told, fatal=False)
+
+    def _proves(self, standing: Standing) -> bool:
+        """Tell whether it is only noted that one is good: a shadow was never to answer."""
+        return standing.shadow and not self._settings.publish_good_shadows
 
     async def _act(self, expert: str, standing: Standing, *, good: bool) -> None:
         """Let a canary answer all, or none; of a good shadow only note that it is."""
@@ -132,9 +149,8 @@ class Warden:
         if good:
             because = f"{canary} is not clearly worse than what was live, {counts}"
             log.event(logging.INFO, "adapter.canary_good", expert=expert, because=because)
-            # Whoever publishes a canary says what comes of it; a shadow was never to answer.
-            proves = standing.shadow and not self._settings.publish_good_shadows
-            await (self._prove if proves else self._go_on)(canary, because)
+            # Whoever publishes a canary says what comes of it.
+            await (self._prove if self._proves(standing) else self._go_on)(canary, because)
             return
         because = f"{canary} answers clearly worse than what is live, {counts}: {standing.ground}"
         log.event(logging.WARNING, "adapter.canary_bad", expert=expert, because=because)

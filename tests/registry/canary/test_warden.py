@@ -8,7 +8,7 @@ import pytest
 
 from tame_router.config_registry import CanarySettings
 from tame_router.errors import TameError
-from tame_router.errors_registry import CorruptRevisionError, RolloutError
+from tame_router.errors_registry import CorruptRevisionError, LabelMovedError, RolloutError
 from tame_router.registry.canary import warden
 from tame_router.registry.canary.outcome import FAILED, Outcome
 from tame_router.registry.canary.trial import Verdict
@@ -59,6 +59,8 @@ class Place:
 
     async def _prove(self, shadow: str, because: str) -> None:
         self.done.put_nowait(("prove", because))
+        if self.error is not None:
+            raise self.error
 
     async def _note(self, canary: str, finding: Finding) -> None:
         assert self.error is not None
@@ -138,6 +140,38 @@ async def test_a_rollback_that_failed_is_tried_again(monkeypatch: pytest.MonkeyP
         assert (await place.next())[0] == "rollback"
         assert (await place.next())[0] == "rollback"
     assert ("new", Reason.NOT_ROLLED_BACK) in place.notes
+
+
+async def test_a_good_shadow_that_cannot_be_noted_is_told_as_one() -> None:
+    """Nobody was to publish it."""
+    place = Place(CanarySettings(publish_good_shadows=False))
+    place.error = RolloutError("away")
+    place.watch.begin("legal", "old", "new", shadow=True)
+    async with place.running():
+        for _ in range(150):
+            place.watch.compare("legal", "new", FINE, FINE)
+        assert (await place.next())[0] == "prove"
+        await settled()
+    assert place.notes == [("new", Reason.NOT_PROVEN)]
+
+
+@pytest.mark.parametrize("outcome", [FINE, FAILED])
+async def test_who_comes_second_says_nothing(
+    outcome: Outcome, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else moved the label: the canary does not stay, or its verdict is acted on again."""
+    monkeypatch.setattr(warden, "AGAIN_S", 0.0)
+    place = Place()
+    place.error = LabelMovedError("moved")
+    async with place.running():
+        place.answer(outcome, 150)
+        done = await place.next()
+        assert await place.next() == done
+        place.error = None
+        place.watch.end("legal")
+        await settled()
+    assert place.notes == []
+    assert not [record for record in caplog.records if "canary_stays" in record.getMessage()]
 
 
 async def test_a_verdict_is_of_one_trial(monkeypatch: pytest.MonkeyPatch) -> None:
