@@ -16,7 +16,7 @@ from tame_router.admission.places import Places
 from tame_router.admission.reception import EVERYONE
 from tame_router.admission.settlement import due
 from tame_router.admission.standing import Standing, standing_of
-from tame_router.answering.event import DecisionMade, Event, Final, Note
+from tame_router.answering.event import DecisionMade, Delta, Event, Final, Note
 from tame_router.answering.join import Emit
 from tame_router.answering.pipeline import Pipeline
 from tame_router.answering.question import Question
@@ -153,12 +153,8 @@ class Desk:
         def pass_on(event: Event) -> Awaitable[None]:
             seen.see(event)
             witness.see(event)
-            if isinstance(event, DecisionMade):
-                self._decided(recording, question.catalog or catalog, event.decision)
-            elif isinstance(event, Final):
-                event = _receipted(event, account.close("ok"))
-            elif isinstance(event, Note) and event.reason not in NO_FAILURES:
-                recording.left(event.expert, event.reason)
+            if not isinstance(event, Delta):
+                event = self._between(event, question.catalog or catalog, account, recording)
             return emit(event)
 
         try:
@@ -200,6 +196,18 @@ class Desk:
             raise
         finally:
             await reservation.settle(cost)
+
+    def _between(
+        self, event: Event, catalog: Catalog, account: Account, recording: Recording
+    ) -> Event:
+        """Take note of what is no text of an expert, and give it as the caller is told."""
+        if isinstance(event, DecisionMade):
+            self._decided(recording, catalog, event.decision)
+        elif isinstance(event, Final):
+            return _receipted(event, account.close("ok"))
+        elif isinstance(event, Note) and event.reason not in NO_FAILURES:
+            recording.left(event.expert, event.reason)
+        return event
 
     def _decided(self, recording: Recording, catalog: Catalog, decision: Decision) -> None:
         expert = catalog.expert(decision.lead)
@@ -281,6 +289,9 @@ def _outcome(error: BaseException) -> str:
 
 def _prompt_tokens(question: Question) -> int:
     """Tell about how many tokens an expert will read."""
-    chars = sum(len(message.content) for message in question.messages)
-    chars += sum(len(document.text) for document in question.documents)
+    chars = 0
+    for message in question.messages:
+        chars += len(message.content)
+    for document in question.documents:
+        chars += len(document.text)
     return chars // CHARS_PER_TOKEN

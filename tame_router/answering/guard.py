@@ -37,6 +37,9 @@ _DENIED: Final = re.compile(
 _DENIED_CHARS: Final = 40
 """Characters before a wish that may turn it round."""
 
+_ENDS: Final = (ExpertFinish, Note)
+"""What ends an expert's words; made once, not with every event."""
+
 _AT_ONCE: Final = 32
 """Pieces that are counted together: one by one each would cost as much as all of them."""
 
@@ -103,23 +106,29 @@ class Guard:
 
     def emit(self, event: Event) -> Awaitable[None]:
         """Pass an event on; text that must wait comes with the next, or before its expert ends."""
-        if isinstance(event, Delta) and event.part is not Part.LABEL:
-            return self._emit(event) if self._passes else self._guard(event)
-        return self._between(event)
-
-    async def _between(self, event: Event) -> None:
-        """Pass on what is no text of an expert."""
         if isinstance(event, Delta):
-            # A label: ours, and Traditional; what waits is of the part before it.
-            await self.flush()
-        elif isinstance(event, DecisionMade):
+            if event.part is not Part.LABEL:
+                return self._emit(event) if self._passes else self._guard(event)
+            # Ours, and Traditional; what waits is of the part before it.
+            return self._behind_all(event)
+        if isinstance(event, DecisionMade):
             self._passes |= event.decision.language == SIMPLIFIED or _wants(self._question)
-        elif isinstance(event, ExpertFinish | Note):
-            seen, simplified = await self._finish(event.expert)
-            if seen and isinstance(event, ExpertFinish):
-                event = msgspec.structs.replace(event, simplified=simplified, looked_at=seen)
-        elif isinstance(event, FinalEvent):
-            await self.flush()
+        elif self._texts and isinstance(event, _ENDS):
+            return self._behind_own(event)
+        elif self._texts and isinstance(event, FinalEvent):
+            return self._behind_all(event)
+        return self._emit(event)
+
+    async def _behind_all(self, event: Event) -> None:
+        """Pass an event on behind all that waits."""
+        await self.flush()
+        await self._emit(event)
+
+    async def _behind_own(self, event: ExpertFinish | Note) -> None:
+        """Pass an expert's end on behind what waits of its own words."""
+        seen, simplified = await self._finish(event.expert)
+        if seen and isinstance(event, ExpertFinish):
+            event = msgspec.structs.replace(event, simplified=simplified, looked_at=seen)
         await self._emit(event)
 
     async def flush(self) -> None:
@@ -155,7 +164,6 @@ class Guard:
     async def _finish(self, expert: str) -> tuple[int, int]:
         """End an expert's texts; give their characters, and the Simplified ones among them."""
         seen = simplified = 0
-        action = self._action(expert)
         for key in [key for key in self._texts if key[0] == expert]:
             ended = self._texts.pop(key)
             if ended is None:
@@ -168,7 +176,8 @@ class Guard:
             seen += ended.conversion.seen
             simplified += ended.conversion.changed
         if seen:
-            current().guarded(expert, action.value, seen=seen, simplified=simplified)
+            action = self._action(expert).value
+            current().guarded(expert, action, seen=seen, simplified=simplified)
         return seen, simplified
 
     def _text(self, key: tuple[str, int]) -> _Text | None:

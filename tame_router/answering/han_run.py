@@ -9,8 +9,9 @@ Everything here depends on the text alone and never on how it was cut.
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from tame_router.answering.callers_text import GIVEN_CHARS, SAID_CHARS, CallersText, Stretches
 from tame_router.answering.phrases import LONGEST_CHARS, OPEN, Phrases, in_japanese
@@ -32,8 +33,7 @@ _HAN: Final = re.compile("[\u3400-\u9fff]+")
 _OPENING, _CLOSING = frozenset('「『“‘"《〈'), frozenset('」』”’"》〉')
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What becomes of a stretch.
 
     Attributes:
@@ -47,8 +47,7 @@ class Verdict:
     changed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class HanRun:
+class HanRun(msgspec.Struct, frozen=True):
     """Decides, for the answers to one question.
 
     Args:

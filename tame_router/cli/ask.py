@@ -8,8 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tame_router.cli.arguments import DEFAULT_SERVER, Commands, add_command, add_json
 from tame_router.cli.server_access import add_access, connection_options, read_text_file
 
@@ -201,4 +199,6 @@ def _snake(name: str) -> str:
 
 def _plain(value: Any) -> Any:
     """Write a length of time in seconds, and the tokens of a step."""
-    return value.total_seconds() if isinstance(value, timedelta) else msgspec.to_builtins(value)
+    from msgspec import to_builtins
+
+    return value.total_seconds() if isinstance(value, timedelta) else to_builtins(value)

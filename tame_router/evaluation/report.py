@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from tame_router.evaluation.bootstrap import Estimate, estimate, estimate_share
 from tame_router.evaluation.breakdown import (
     Coverage,
@@ -170,6 +172,8 @@ def report_document(report: Report) -> dict[str, Any]:
 def as_json(value: Any) -> Any:
     """Round all numbers in a value of plain containers, and turn tuples into lists."""
     match value:
+        case msgspec.Struct():
+            return as_json(msgspec.structs.asdict(value))
         case float():
             return round(value, DECIMALS)
         case dict():

@@ -84,7 +84,7 @@ def asked(number: int = 1, **changed: object) -> Question:
     """Give a question of a conversation of its own."""
     messages = (Message(role=Role.USER, content=f"? ({number})"),)
     values: dict[str, object] = {"messages": messages, "answer_id": f"answer-{number}", **changed}
-    return msgspec.structs.replace(QUESTION, **values)  # type: ignore[arg-type]
+    return msgspec.structs.replace(QUESTION, **values)
 
 
 def decided(join: Join = Join.SINGLE) -> DecisionMade:
