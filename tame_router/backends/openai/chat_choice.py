@@ -44,6 +44,11 @@ class ChatChoice:
         """Whether all words of the answer have arrived."""
         return self._finish_reason is not None
 
+    def add(self, text: str) -> None:
+        """Take words that do not end the answer."""
+        if text:
+            self._text.append(text)
+
     def take(self, choice: Choice) -> None:
         """Take what a chunk says about this answer.
 

@@ -6,6 +6,8 @@ arrived is lost.
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
+from typing import Final
 
 from tame_router.backends.backend import RETRY_AFTER_S, Generation, Piece
 from tame_router.backends.openai.chat_choice import ChatChoice
@@ -16,10 +18,17 @@ from tame_router.backends.openai.wire import (
     Chunk,
     TokenCounts,
     decode_chunk,
+    decode_plain,
     error_info,
 )
 from tame_router.chat import Usage
 from tame_router.errors import BackendProtocolError, StreamBrokenError, TameError
+
+_LAST_EVENTS: Final = 3
+"""Events at the end of an answer that are not plain: its finish, its usage, and `[DONE]`."""
+
+_MANY: Final = 8
+"""So many events of one read are cheaper read in one go."""
 
 
 class ChatDecoder:
@@ -40,6 +49,7 @@ class ChatDecoder:
         "_first",
         "_generation",
         "_marks",
+        "_plain",
         "_several",
         "_sse",
         "_told",
@@ -56,6 +66,7 @@ class ChatDecoder:
         self._choices += [ChatChoice(n, generation) for n in range(1, generation.shape.choices)]
         self._several = len(self._choices) > 1
         self._counted = generation.counted
+        self._plain = self._counted and not self._several
         self._chars = 0
         self._marks: list[tuple[int, int]] = []
         self._usage: TokenCounts | None = None
@@ -75,7 +86,10 @@ class ChatDecoder:
         """
         self._usage = None
         try:
-            for payload in self._sse.feed(data):
+            payloads = self._sse.feed(data)
+            if self._plain and len(payloads) >= _MANY:
+                payloads = self._take_plain(payloads)
+            for payload in payloads:
                 if payload == DONE:
                     self._end()
                     break
@@ -130,12 +144,29 @@ class ChatDecoder:
                 " content_filter or tool_calls of every answer before [DONE]"
             )
 
+    def _take_plain(self, payloads: list[bytes]) -> list[bytes]:
+        """Take those that bring words and counts only, if it is as usual; give the rest."""
+        plain = payloads[:-_LAST_EVENTS] if payloads[-1] == DONE else payloads
+        chunks = decode_plain(plain)
+        if not chunks:
+            return payloads
+        texts = [chunk.choices[0].delta.content or "" for chunk in chunks]
+        counts = [chunk.usage.completion_tokens or 0 for chunk in chunks]
+        chars = accumulate(map(len, texts), initial=self._chars)
+        next(chars)  # of before
+        self._marks += zip(chars, counts, strict=True)
+        self._chars = self._marks[-1][0]
+        self._first.add("".join(texts))
+        self._usage = chunks[-1].usage
+        return payloads[len(chunks) :]
+
     def _take(self, chunk: Chunk) -> None:
         if chunk.error is not None:
             asked = self._generation
             raise stream_refusal(error_info(chunk.error)).error(
                 asked.revision, asked.messages, asked.shape
             )
+        chars = 0
         for choice in chunk.choices:
             if not choice.index:
                 self._first.take(choice)
@@ -146,17 +177,14 @@ class ChatDecoder:
                     f"the backend sent a piece of answer {choice.index};"
                     f" {len(self._choices)} were asked for, counted from 0"
                 )
+            if choice.delta.content:
+                chars += len(choice.delta.content)
         if chunk.usage is not None:
             self._usage = chunk.usage
             if self._counted:
-                self._mark(chunk, chunk.usage)
-
-    def _mark(self, chunk: Chunk, counts: TokenCounts) -> None:
-        """Note after how many characters there are how many tokens."""
-        for choice in chunk.choices:
-            if choice.delta.content:
-                self._chars += len(choice.delta.content)
-        self._marks.append((self._chars, counts.completion_tokens or 0))
+                # After how many characters there are how many tokens.
+                self._chars += chars
+                self._marks.append((self._chars, chunk.usage.completion_tokens or 0))
 
 
 def _usage(counts: TokenCounts) -> Usage:

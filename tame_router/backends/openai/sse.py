@@ -63,7 +63,7 @@ class SseDecoder:
         ):
             payloads = data[6:-2].split(b"\n\ndata: ")
             # No other line ends: every event has the one line that it begins with.
-            if data.count(b"\n") == 2 * len(payloads):
+            if b"\n" not in b"".join(payloads):
                 self._started = True  # and not with a byte order mark
                 return payloads
         if self._skip_lf or b"\r" in data:

@@ -5,7 +5,8 @@ Decodes; decides nothing about what an answer means. Requests are `chat_request`
 Source: https://docs.vllm.ai/en/latest/serving/openai_compatible_server/
 """
 
-from typing import Final, TypeVar
+from collections.abc import Sequence
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
@@ -82,6 +83,30 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
     error: ErrorInfo | str | None = None
 
 
+class PlainDelta(msgspec.Struct, frozen=True, gc=False):
+    """Words, and nothing else."""
+
+    content: str | None = None
+    tool_calls: tuple[()] | None = None
+
+
+class PlainChoice(msgspec.Struct, frozen=True, gc=False):
+    """A piece of the first answer that does not end it."""
+
+    index: Literal[0] = 0
+    delta: PlainDelta = PlainDelta()
+    finish_reason: None = None
+    logprobs: None = None
+
+
+class PlainChunk(msgspec.Struct, frozen=True, gc=False):
+    """A `Chunk` as nearly all are: words of the only answer, and the tokens so far."""
+
+    choices: tuple[PlainChoice]
+    usage: TokenCounts
+    error: None = None
+
+
 class ModelCard(msgspec.Struct, frozen=True):
     """A base model, or an adapter: then `parent` names its base model."""
 
@@ -116,6 +141,7 @@ _FINISH_REASONS: Final = {
 }
 
 _chunk_decoder = msgspec.json.Decoder(Chunk)
+_plain_decoder = msgspec.json.Decoder(PlainChunk)
 _error_decoder = msgspec.json.Decoder(ErrorBody)
 
 
@@ -133,6 +159,23 @@ def decode_chunk(payload: bytes) -> Chunk:
             " completion; expected JSON with choices: check that the address is that of an"
             " OpenAI-compatible server"
         ) from error
+
+
+def decode_plain(payloads: Sequence[bytes]) -> list[PlainChunk] | None:
+    """Read the payloads of events that are all plain, in one go; None: not all of them are.
+
+    Each of those is what `decode_chunk` would give.
+    """
+    lines = b"\n".join(payloads)
+    try:
+        chunks = _plain_decoder.decode_lines(lines)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    # A value begins on a line of its own, and may go on over the next: with as many values as
+    # payloads, and no line end in any of these, each payload is one value.
+    if len(chunks) != len(payloads) or b"\n" in b"".join(payloads):
+        return None
+    return chunks
 
 
 def decode_error(body: bytes) -> ErrorInfo:
