@@ -15,4 +15,6 @@ def headers_of(generation: Generation) -> dict[str, str]:
 
 
 def _header_value(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(mark if mark.isascii() and mark.isprintable() else "?" for mark in text)

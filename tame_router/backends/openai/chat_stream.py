@@ -182,14 +182,14 @@ class ChatStream:
                 piece.text = self._json[piece.choice].feed(piece.text)
         if not self._spoke:
             self._spoke = True
-            self._watch(self._patience.until(self._loop.time()))
         self._plain = self._json is None and not self._several
         if self._plain and self._take is not None:
             self._source.when_arrived(self._arrived)
 
     def _watch(self, until: float) -> None:
-        self._unwatch()
-        self._timer = self._loop.call_at(until, self._check)
+        """Look again then, or when the first words may be too long ago, should they come now."""
+        soon = self._loop.time() + self._patience.stall_timeout_s
+        self._timer = self._loop.call_at(min(until, soon), self._check)
 
     def _unwatch(self) -> None:
         if self._timer is not None:
@@ -213,6 +213,8 @@ class ChatStream:
         """Read the body to its end, so that the connection goes back to the pool."""
         self._unwatch()
         with contextlib.suppress(TimeoutError, StreamBrokenError):
+            if self._source.take() == b"":  # it came with the end of the answer
+                return
             async with asyncio.timeout(LAST_BYTES_S):
                 for _ in range(_LAST_READS):
                     if not await self._source.read():

@@ -43,6 +43,8 @@ class HttpConnection(asyncio.Protocol):
         arrived: Takes what has come of the body while somebody waits for it, but for its end; True:
             whoever waits need not be woken. None: nobody takes it so.
         since: When it was put aside, for whoever does that.
+        on_body: Keeps a piece of a body, for the parser: as there is one for each token, with no
+            step of ours.
     """
 
     __slots__ = (
@@ -60,9 +62,11 @@ class HttpConnection(asyncio.Protocol):
         "_paused",
         "_transport",
         "_waiter",
+        "_whole",
         "arrived",
         "headers",
         "heard",
+        "on_body",
         "since",
         "status",
     )
@@ -70,11 +74,13 @@ class HttpConnection(asyncio.Protocol):
     def __init__(self, lost: Callable[["HttpConnection"], None]) -> None:
         self._lost = lost
         self._loop = asyncio.get_running_loop()
+        self._parts: list[bytes] = []
+        self.on_body = self._parts.append
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._parts: list[bytes] = []
         self._held_bytes = 0
+        self._whole = 0  # parts that are there when the answer is over
         self._paused = False
         self._fault: Exception | None = None
         self._over = True  # nothing was asked yet
@@ -167,6 +173,17 @@ class HttpConnection(asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
+    def _gather(self, held: int) -> None:
+        """Make one of the pieces that a read brought; those of another answer are nobody's."""
+        parts = self._parts
+        if self._over:
+            del parts[self._whole :]
+        if len(parts) > held + 1:
+            parts[held:] = (b"".join(parts[held:]),)
+        if len(parts) > held:
+            self._held_bytes += len(parts[held])
+            self._framing_bytes = 0
+
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
@@ -189,11 +206,19 @@ class HttpConnection(asyncio.Protocol):
             return
         self.heard = True
         self._framing_bytes += len(data)
+        parts = self._parts
+        held = len(parts)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._gather(held)
             self._not_http(error)
             return
+        if len(parts) == held + 1 and not self._over:  # as when tokens come one by one
+            self._held_bytes += len(parts[held])
+            self._framing_bytes = 0
+        else:
+            self._gather(held)
         if not self._over and self._framing_bytes > MOST_HEAD_BYTES:
             self._not_http(None)
         elif self._held_bytes > MOST_HELD_BYTES and not self._paused and not self._over:
@@ -238,17 +263,11 @@ class HttpConnection(asyncio.Protocol):
             self.status = self._parser.get_status_code()
             self._headed = self.status not in _INFORMATIONAL
 
-    def on_body(self, body: bytes) -> None:
-        """Keep a piece of the body."""
-        if not self._over:
-            self._parts.append(body)
-            self._held_bytes += len(body)
-            self._framing_bytes = 0
-
     def on_message_complete(self) -> None:
         """End the answer."""
         if self._headed and not self._over:
             self._over = True
+            self._whole = len(self._parts)
             self._keep = self._parser.should_keep_alive() and not self._ended
 
     def _not_http(self, error: Exception | None) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Final
 
-from tame_router.backends.backend import Backend, Divertible, Generation, Piece, Take
+from tame_router.backends.backend import Backend, Generation, Piece, Take
 from tame_router.backends.queueing.places import Places
 from tame_router.backends.queueing.spec import QueueSpec, QueueWitness
 from tame_router.errors import BackendOverloadedError, BackendSilentError, BackendUnavailableError
@@ -138,8 +138,10 @@ class QueuedAnswer:
 
     def divert(self, take: Take) -> None:
         """Have words given away as they arrive, once the first are read; see `Divertible`."""
-        if self._spoke and isinstance(self._next, Divertible):
-            self._next.divert(take)
+        if self._spoke:
+            divert = getattr(self._next, "divert", None)  # asking for the protocol costs far more
+            if divert is not None:
+                divert(take)
 
     async def _first(self) -> Piece:
         piece = await self._next.__anext__()

@@ -163,9 +163,10 @@ class Delivered:
 
     def _count(self, marks: Sequence[tuple[int, int]]) -> None:
         base, before = self._base, self._tokens_before
-        for chars, tokens in marks:
-            self._marks.append((base + chars, before + tokens))
-        self._tokens = before + marks[-1][1]
+        if base or before:
+            marks = [(base + chars, before + tokens) for chars, tokens in marks]
+        self._marks += marks
+        self._tokens = self._marks[-1][1]
 
     def _tell(self, usage: Usage) -> None:
         if self._prompt_tokens is None:
