@@ -76,10 +76,12 @@ async def test_a_first_piece_can_be_waited_for(
             await stream.begin()
 
 
+@pytest.mark.parametrize("first_token_s", [0, 0.25])
 async def test_short_stall_after_a_long_first_wait_is_noticed(
-    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm
+    connect: Callable[..., VllmBackend], fake_vllm: FakeVllm, first_token_s: float
 ) -> None:
-    """Once words came, the shorter limit must count."""
+    """Once words came, the shorter limit must count, and before them it must not."""
+    fake_vllm.pace = Pace(first_token_s=first_token_s)
     fake_vllm.next(Silence(events=3))
     backend = connect(first_token_timeout_s=60, stall_timeout_s=0.1)
     with pytest.raises(BackendSilentError, match="stall_timeout_s"):

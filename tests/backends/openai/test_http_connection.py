@@ -100,11 +100,19 @@ async def test_a_question_is_not_sent_twice(client: Callable[..., HttpClient]) -
     assert heard == 1
 
 
+@pytest.mark.parametrize("end", [b"", b"rubbish\r\n\r\n"])
+@pytest.mark.parametrize(
+    "whole",
+    [
+        b"Content-Length: 3\r\n\r\nabc",
+        b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0\r\n\r\n",
+    ],
+)
 async def test_more_than_the_answer_ends_the_connection(
-    client: Callable[..., HttpClient],
+    client: Callable[..., HttpClient], whole: bytes, end: bytes
 ) -> None:
-    """Bytes that nobody asked for belong to no later answer."""
-    extra = OK + b"Content-Length: 3\r\n\r\nabc" + OK + b"Content-Length: 3\r\n\r\nxyz"
+    """Bytes that nobody asked for belong to no answer, neither this one nor a later one."""
+    extra = OK + whole + OK + b"Content-Length: 3\r\n\r\nxyz" + end
     async with serving(answering([extra], close=False)) as base_url:
         http = client(base_url)
         for _ in range(2):
