@@ -1,11 +1,11 @@
 """Events that are read in one go give what they give when they are read one by one."""
 
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tame_router.backends.backend import Piece
 from tame_router.backends.openai.chat_decoder import ChatDecoder
