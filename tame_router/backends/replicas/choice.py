@@ -10,9 +10,10 @@ The cost is in answers: what makes a replica as unattractive as so many answers 
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from random import Random
 from typing import Final
+
+import msgspec
 
 from tame_router.backends.backend import Generation
 from tame_router.backends.replicas.standing import Standing
@@ -35,8 +36,7 @@ _GOLDEN: Final = 0x9E3779B1
 _MASK: Final = 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An answer that looks for a replica.
 
     Attributes:
@@ -67,8 +67,7 @@ class Ask:
         return cls(revision=generation.revision, head=head, tokens=tokens, chars=chars)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What costs are of: one answer, at one time.
 
     Attributes:
@@ -183,5 +182,9 @@ def at_home(standings: Sequence[Standing], key: int) -> Standing:
     """
     # One multiplication mixes enough: over 64 replicas homes spread as evenly as by chance.
     golden, mask = _GOLDEN, _MASK
-    ranks = [((key ^ one.salt) * golden) & mask for one in standings]
-    return standings[ranks.index(max(ranks))]
+    home, highest = standings[0], -1
+    for one in standings:
+        rank = ((key ^ one.salt) * golden) & mask
+        if rank > highest:
+            home, highest = one, rank
+    return home
