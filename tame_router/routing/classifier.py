@@ -6,17 +6,16 @@ unsure: a cascade of classifiers is a classifier.
 
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from tame_router.routing.decision import Feature, Stage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opinion:
+class Opinion(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a classifier thinks of one text.
 
     Attributes:
@@ -34,8 +33,7 @@ class Opinion:
     language: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Classification:
+class Classification(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a classifier thinks of some texts.
 
     Attributes:

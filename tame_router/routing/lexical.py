@@ -7,7 +7,7 @@ feature and one sum over rows; no part of it needs scikit-learn.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,7 +119,8 @@ class LexicalClassifier:
             limit: Most features to list.
         """
         reading = _read(text)
-        columns, unknown = self._vocabulary.look_up(reading)
+        found, unknown = self._vocabulary.look_up(reading)
+        columns = list(found)
         vocabulary = self._parameters.vocabulary
         rows = self._weighted[columns]
         temperature = self._parameters.calibration.temperature(language(reading))
@@ -155,9 +156,11 @@ class LexicalClassifier:
         logits: FloatArray = sums / self._length(sums, unknown) + self._bias
         return logits[:-1]
 
-    def _sums(self, columns: list[int]) -> FloatArray:
+    def _sums(self, columns: Collection[int]) -> FloatArray:
         """Sum rows: the logits, and the squared length of the known features."""
-        sums: FloatArray = np.add.reduce(self._rows.take(np.fromiter(columns, np.intp), axis=0))
+        sums: FloatArray = np.add.reduce(
+            self._rows.take(np.fromiter(columns, np.intp, len(columns)), axis=0)
+        )
         return sums
 
     def _length(self, sums: FloatArray, unknown: int) -> float:

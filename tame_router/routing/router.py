@@ -7,10 +7,12 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import lru_cache
 
+import msgspec
 import numpy as np
 
 from tame_router.chat import Message, Role
 from tame_router.errors import ConfigError, InvalidRequestError
+from tame_router.routing.calibration import ANY_LANGUAGE
 from tame_router.routing.classifier import Classification, Classifier, Opinion
 from tame_router.routing.conformal import ConformalLevels
 from tame_router.routing.conversation import Turn, believe
@@ -33,12 +35,14 @@ MOST_FEATURES = 8
 
 _NO_CONSTRAINTS = Constraints()
 
+_USER = Role.USER
+_MOST_EARLIER = LONGEST_CONVERSATION - 1
+
 _MOST_VIEWS = 256
 """Sets of experts whose columns are remembered: tenants share a few."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class _Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is to be decided: the texts that are read, and since when."""
 
     texts: tuple[str, ...]
@@ -88,7 +92,12 @@ class Router:
         self._policy = policy
         self._everyone = frozenset(classifier.labels)
         self._view = lru_cache(_MOST_VIEWS)(self._make_view)
-        self._levels = levels
+        self._least = {ANY_LANGUAGE: 1.0}
+        if levels is not None:
+            self._least = {
+                spoken: levels.least_probability(spoken, policy.coverage)
+                for spoken in levels.levels
+            }
         self._worker = worker
         self._clock = clock
 
@@ -184,7 +193,7 @@ class Router:
         rules: JoinRules,
     ) -> _Asked:
         begun = self._clock()
-        turns = [m.content for m in messages if m.role is Role.USER and m.content.strip()]
+        turns = [m.content for m in messages if m.role is _USER and m.content.strip()]
         if not turns:
             raise InvalidRequestError(
                 "there is no message from the user with text in it; send one with role `user`",
@@ -192,10 +201,9 @@ class Router:
             )
         seen = self._everyone if visible is None else self._everyone & visible
         allowed_experts(seen, constraints)
-        earlier = (
-            head_and_tail(turn, LONGEST_EARLIER_CHARS) for turn in turns[-LONGEST_CONVERSATION:-1]
-        )
-        texts = (*earlier, head_and_tail(turns[-1], LONGEST_QUESTION_CHARS))
+        question = head_and_tail(turns.pop(), LONGEST_QUESTION_CHARS)
+        earlier = [head_and_tail(turn, LONGEST_EARLIER_CHARS) for turn in turns[-_MOST_EARLIER:]]
+        texts = (*earlier, question)
         return _Asked(
             texts=texts, constraints=constraints, begun_ns=begun, visible=seen, rules=rules
         )
@@ -231,11 +239,13 @@ class Router:
             belief = believe(_conversation(asked.texts, found, turns), fallback=view.fallback)
             probabilities, relevances = belief.probabilities.tolist(), belief.relevances.tolist()
             several = belief.several
+        # From this on an expert belongs to the conformal set.
+        least = self._least.get(found.opinions[-1].language, self._least[ANY_LANGUAGE])
         return Evidence(
             probabilities=dict(zip(view.names, probabilities, strict=True)),
             relevances=dict(zip(view.names, relevances, strict=True)),
             several=several,
-            least_probability=self._least_probability(found.opinions[-1].language),
+            least_probability=least,
         )
 
     def _make_view(self, visible: frozenset[str]) -> _View:
@@ -247,12 +257,6 @@ class Router:
             names=names,
             fallback=names.index(fallback) if fallback in names else None,
         )
-
-    def _least_probability(self, spoken: str) -> float:
-        """Give the probability from which an expert belongs to the conformal set."""
-        if self._levels is None:
-            return 1.0
-        return self._levels.least_probability(spoken, self._policy.coverage)
 
 
 def _of_visible(opinion: Opinion, columns: Sequence[int]) -> tuple[list[float], list[float]]:

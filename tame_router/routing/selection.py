@@ -7,13 +7,13 @@ exactly like one that does not exist.
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 from tame_router.errors import ExpertNotFoundError, InvalidRequestError, NoExpertError
 from tame_router.routing.decision import Constraints, ExpertProbability, Join, JoinReason, Reason
 from tame_router.routing.joining import EVERYTHING, JoinRules, choose_join, experts_asked
-
-_FALLBACK_ANSWERS = frozenset({Reason.BELOW_THRESHOLD, Reason.FALLBACK_PLAUSIBLE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +46,7 @@ class SelectionPolicy:
     join_threshold: float = 0.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is known of a question.
 
     Attributes:
@@ -60,13 +59,12 @@ class Evidence:
     """
 
     probabilities: Mapping[str, float]
-    relevances: Mapping[str, float] = field(default_factory=dict)
+    relevances: Mapping[str, float] = msgspec.field(default_factory=dict)
     several: bool = False
     least_probability: float = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Who answers.
 
     Attributes:
@@ -160,15 +158,19 @@ def select(
     least = evidence.least_probability
     plausible = tuple([p.expert for p in ranked if p.probability >= least])
     most = constraints.max_experts or policy.max_experts
-    candidates = (ranked[0], *_seconds(ranked, evidence, policy))[:most]
+    candidates = ranked[:1]
+    if evidence.several:
+        candidates = (ranked[0], *_seconds(ranked, policy))[:most]
     reason = _reason(ranked, candidates, plausible, policy, constraints)
-    if reason in _FALLBACK_ANSWERS:
+    if reason is Reason.BELOW_THRESHOLD or reason is Reason.FALLBACK_PLAUSIBLE:
         chosen = tuple(p for p in ranked if p.expert == policy.fallback)
     else:
         chosen = candidates
     if asked:
         chosen = _filled(chosen, ranked, asked, policy)
-    heard = (chosen[0], *(p for p in chosen[1:] if p.relevance >= policy.join_threshold))
+    heard = chosen[:1]
+    if len(chosen) > 1:
+        heard += tuple([p for p in chosen[1:] if p.relevance >= policy.join_threshold])
     join, join_reason = choose_join(len(chosen), len(heard), constraints, policy.join, rules)
     if constraints.join is None and join is not Join.SINGLE:
         chosen = heard
@@ -194,11 +196,12 @@ def _refuse_unknown(experts: Collection[str], named: Iterable[str]) -> None:
 
 
 def _rank(evidence: Evidence, allowed: Collection[str]) -> tuple[ExpertProbability, ...]:
-    values = {name: evidence.probabilities[name] for name in allowed}
-    total = math.fsum(values.values())  # the same in any order
-    shares = [
-        (-value / total if total > 0 else -1 / len(values), name) for name, value in values.items()
-    ]
+    probability = evidence.probabilities
+    total = math.fsum([probability[name] for name in allowed])  # the same in any order
+    if total > 0:
+        shares = [(-probability[name] / total, name) for name in allowed]
+    else:
+        shares = [(-1 / len(allowed), name) for name in allowed]
     shares.sort()
     relevance = evidence.relevances.get
     return tuple(
@@ -220,29 +223,26 @@ def _reason(
         return Reason.PINNED
     if len(ranked) == 1:
         return Reason.ONLY_ALLOWED
-    names = [p.expert for p in ranked]
-    fallback = names.index(policy.fallback) if policy.fallback in names else None
     # Two experts that a question needs share its probability: neither may reach far alone.
     if math.fsum([p.probability for p in candidates]) < policy.threshold:
-        return Reason.FALLBACK_NOT_ALLOWED if fallback is None else Reason.BELOW_THRESHOLD
-    # Where the set holds everyone, chance decides what is plausible.
-    if (
-        fallback
-        and policy.fallback in plausible
-        and ranked[fallback].probability >= 1 / len(ranked)
-    ):
-        return Reason.FALLBACK_PLAUSIBLE
+        may_answer = policy.fallback in [p.expert for p in ranked]
+        return Reason.BELOW_THRESHOLD if may_answer else Reason.FALLBACK_NOT_ALLOWED
+    if policy.fallback in plausible and ranked[0].expert != policy.fallback:
+        (its_own,) = [p.probability for p in ranked if p.expert == policy.fallback]
+        # Where the set holds everyone, chance decides what is plausible.
+        if its_own >= 1 / len(ranked):
+            return Reason.FALLBACK_PLAUSIBLE
     return Reason.MOST_PROBABLE
 
 
 def _seconds(
-    ranked: tuple[ExpertProbability, ...], evidence: Evidence, policy: SelectionPolicy
+    ranked: tuple[ExpertProbability, ...], policy: SelectionPolicy
 ) -> list[ExpertProbability]:
     """Give the experts worth hearing beside the lead, the most relevant first.
 
     The fallback adds nothing to an expert, nor an expert to the fallback.
     """
-    if not evidence.several or ranked[0].expert == policy.fallback:
+    if ranked[0].expert == policy.fallback:
         return []
     worth = [
         p

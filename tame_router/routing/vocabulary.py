@@ -4,7 +4,7 @@ Of a word that was learnt all parts are known beforehand: it is looked up once, 
 part. It finds what `features.extract` lists, each once, in the same order.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import filterfalse, repeat
 
 from tame_router.routing.features import LONGEST_WORD, chinese_grams, pair, read_runs, word_parts
@@ -23,7 +23,7 @@ class Vocabulary:
         self._column = {feature: i for i, feature in enumerate(features)}
         self._words = dict(self._read_words(features))
 
-    def look_up(self, reading: str) -> tuple[list[int], int]:
+    def look_up(self, reading: str) -> tuple[Collection[int], int]:
         """Give the columns of a text's known features, and count the unknown ones, each once.
 
         Args:
@@ -39,9 +39,9 @@ class Vocabulary:
             if learnt:
                 columns += learnt
             else:
-                features = chinese_grams(chinese) if chinese else word_parts(read)
-                columns += map(column.get, features, _UNKNOWN)
-                unknown.update(filterfalse(column.__contains__, features))
+                parts = chinese_grams(chinese) if chinese else word_parts(read)
+                columns += map(column.get, parts, _UNKNOWN)
+                unknown.update(filterfalse(column.__contains__, parts))
             if previous and read:
                 both = pair(previous, read)
                 columns.append(column.get(both, -1))
@@ -50,7 +50,7 @@ class Vocabulary:
             previous = read
         found = dict.fromkeys(columns)
         found.pop(-1, None)
-        return list(found), len(unknown)
+        return found.keys(), len(unknown)
 
     def _read_words(self, features: Iterable[str]) -> Iterable[tuple[str, tuple[int, ...]]]:
         """Give the words of which every part was learnt, and the columns of their parts."""

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tame_router.routing.features import LONGEST_WORD, extract
+from tame_router.routing.features import LONGEST_WORD, extract, read_runs
 from tame_router.routing.text import normalise
 
 
@@ -54,3 +54,10 @@ def test_any_text_has_features_in_bound(text: str) -> None:
     found = extract(reading)
     assert len(found) <= 5 * len(reading) + 5
     assert all(len(f) <= 2 * LONGEST_WORD + 1 for f in found)
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_ascii_takes_no_other_way(text: str) -> None:
+    """The short way for ASCII reads the words that the long way reads."""
+    reading = normalise(text)
+    assert read_runs(reading) == read_runs(f"{reading} 電")[:-1]

@@ -1,11 +1,11 @@
 """Selection is a pure function of evidence, policy and constraints."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tame_router.errors import ExpertNotFoundError, InvalidRequestError, NoExpertError
 from tame_router.routing.decision import Constraints, Join, Reason
@@ -143,7 +143,7 @@ def test_a_second_expert_is_selected_where_relevant_enough() -> None:
     assert names(wide) == ["legal", "electronics", "medical"]
     assert [p.relevance for p in wide.experts] == [0.8, 0.6, 0.3]
     assert names(select(RELEVANT, POLICY, Constraints(max_experts=1))) == ["legal"]
-    strict = replace(POLICY, second_threshold=0.5, max_experts=5)
+    strict = SelectionPolicy(second_threshold=0.5, max_experts=5)
     assert names(select(RELEVANT, strict, Constraints())) == ["legal", "electronics"]
 
 

@@ -40,5 +40,5 @@ def test_looking_up_finds_what_extracting_lists(learnt: list[str], asked: str, k
     column = {feature: i for i, feature in enumerate(features)}
     wanted = dict.fromkeys(extract(reading))
     columns, unknown = Vocabulary(features).look_up(reading)
-    assert columns == [column[f] for f in wanted if f in column]
+    assert list(columns) == [column[f] for f in wanted if f in column]
     assert unknown == sum(f not in column for f in wanted)

@@ -182,5 +182,9 @@ def at_home(standings: Sequence[Standing], key: int) -> Standing:
     """
     # One multiplication mixes enough: over 64 replicas homes spread as evenly as by chance.
     golden, mask = _GOLDEN, _MASK
-    ranks = [((key ^ one.salt) * golden) & mask for one in standings]
-    return standings[ranks.index(max(ranks))]
+    home, highest = standings[0], -1
+    for one in standings:
+        rank = ((key ^ one.salt) * golden) & mask
+        if rank > highest:
+            home, highest = one, rank
+    return home
