@@ -244,8 +244,11 @@ def _number(block: bytes, at: int, mask: int) -> tuple[int, int]:
 
 def _text(block: bytes, at: int) -> tuple[bytes, int]:
     """Read a name or a value, and give where the block goes on. Source: section 5.2."""
-    packed = block[at] & _PACKED
-    length, at = _number(block, at, _SHORT)
+    packed, length = block[at] & _PACKED, block[at] & _SHORT
+    if length < _SHORT:  # as nearly always
+        at += 1
+    else:
+        length, at = _number(block, at, _SHORT)
     text = block[at : at + length]
     if len(text) < length:
         raise hpack.HPACKDecodingError("a text that is cut")
