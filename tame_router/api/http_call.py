@@ -42,7 +42,7 @@ class Connection(Protocol):
     def arrived(self) -> bool:
         """Whether every request that has begun has come whole."""
 
-    def begin_chunks(self, scope: Scope, head: bytes) -> bool:
+    def begin_chunks(self, scope: object, head: bytes) -> bool:
         """Write the head of a response that nobody knows the length of, if it may go so."""
 
     def write_chunk(self, data: bytes) -> bool:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from tame_router.api.http_outlet import Outlet
@@ -168,7 +167,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Whether every request that has begun has come whole."""
         return self._in_header
 
-    def begin_chunks(self, scope: Scope, head: bytes) -> bool:
+    def begin_chunks(self, scope: object, head: bytes) -> bool:
         """Write the head of a response that nobody knows the length of.
 
         Args:

@@ -13,8 +13,7 @@ from tame_router.http2.arrivals import Arrivals
 from tame_router.http2.credit import Credit
 from tame_router.http2.frame import ConnectionFault, ErrorCode, Setting
 from tame_router.http2.frame_reader import FrameReader
-from tame_router.http2.header_block import HeaderReader
-from tame_router.http2.header_decoder import Headers
+from tame_router.http2.header_block import HeaderReader, Headers
 from tame_router.http2.limits import CONNECTION_WINDOW, SENT_BYTES, Limits
 from tame_router.http2.outbox import Outbox
 from tame_router.http2.peer import NOBODY, Peer

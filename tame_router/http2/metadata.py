@@ -13,8 +13,7 @@ from urllib.parse import quote
 
 import grpc
 
-from tame_router.http2.header_block import block, literal
-from tame_router.http2.header_decoder import FIELD_BYTES, Headers
+from tame_router.http2.header_block import FIELD_BYTES, REMEMBERED_BYTES, Headers, block, literal
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
@@ -95,7 +94,7 @@ def read_head(headers: Headers) -> CallHead:
 
 
 class HeadReader:
-    """Reads the heads of one connection; headers that came just so before are not read twice."""
+    """Reads the heads of one connection; headers that it is given again are not read twice."""
 
     __slots__ = ("_head", "_headers")
 
@@ -105,10 +104,12 @@ class HeadReader:
 
     def read(self, headers: Headers) -> CallHead:
         """Read the headers of a request, as `read_head` does; nobody changes them after that."""
-        if headers is not self._headers:
-            self._head = read_head(headers)
-            self._headers = headers
-        return self._head
+        if headers is self._headers:
+            return self._head
+        head = read_head(headers)
+        if head.size <= REMEMBERED_BYTES:
+            self._headers, self._head = headers, head
+        return head
 
 
 def trailers(

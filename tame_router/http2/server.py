@@ -13,8 +13,7 @@ import grpc
 
 from tame_router.http2.call import Call, Handler
 from tame_router.http2.connection import Connection
-from tame_router.http2.header_block import literal
-from tame_router.http2.header_decoder import Headers
+from tame_router.http2.header_block import Headers, literal
 from tame_router.http2.limits import Limits
 from tame_router.http2.metadata import CallHead, HeadReader, Metadata, NotGrpcError
 from tame_router.http2.stream import Stream

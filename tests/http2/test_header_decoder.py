@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tame_router.http2.header_decoder import HeaderDecoder, Headers
+from tame_router.http2.header_block import HeaderDecoder, Headers, block
 
 MOST_BYTES = 2000
 _NAMES = st.sampled_from([b":method", b":path", b"te", b"x-own", b"x-request-id", b"grpc-timeout"])
@@ -16,19 +16,19 @@ _FIELDS = st.lists(st.tuples(_NAMES, _VALUES | st.binary(max_size=160), st.boole
 _BLOCKS = st.tuples(_FIELDS, st.booleans(), st.none() | st.integers(0, 4096))
 
 
-def _read(decoder: HeaderDecoder, block: bytes) -> Headers | str:
+def _read(decoder: HeaderDecoder, data: bytes) -> Headers | str:
     """Give what a block holds, or how it fails."""
     try:
-        return list(decoder.decode(block))
+        return list(decoder.decode(data))
     except hpack.OversizedHeaderListError:
         return "large"
     except (hpack.HPACKError, IndexError):
         return "broken"
 
 
-def _expected(decoder: hpack.Decoder, block: bytes) -> Headers | str:
+def _expected(decoder: hpack.Decoder, data: bytes) -> Headers | str:
     try:
-        return [(bytes(n), bytes(v)) for n, v in decoder.decode(block, raw=True)]
+        return [(bytes(n), bytes(v)) for n, v in decoder.decode(data, raw=True)]
     except hpack.OversizedHeaderListError:
         return "large"
     except (hpack.HPACKError, IndexError):
@@ -46,17 +46,17 @@ def test_blocks_are_read_as_the_library_reads_them(
         if resized is not None:
             encoder.header_table_size = resized
         for _ in range(times):
-            block = encoder.encode(fields, huffman=packed)
-            assert _read(ours, block) == _expected(theirs, block)
+            data = encoder.encode(fields, huffman=packed)
+            assert _read(ours, data) == _expected(theirs, data)
 
 
 @given(st.lists(st.binary(max_size=60), max_size=6))
 def test_what_is_no_block_fails_as_in_the_library(blocks: list[bytes]) -> None:
     """Up to the first that fails: nothing can be read after it."""
     ours, theirs = HeaderDecoder(MOST_BYTES), hpack.Decoder(max_header_list_size=MOST_BYTES)
-    for block in blocks:
-        read = _read(ours, block)
-        assert read == _expected(theirs, block)
+    for data in blocks:
+        read = _read(ours, data)
+        assert read == _expected(theirs, data)
         if isinstance(read, str):
             return
 
@@ -68,10 +68,10 @@ def test_numbers_of_any_length_are_read_or_refused_alike(
 ) -> None:
     """Entries that there are not, sizes that are not allowed, lengths that have no end."""
     mask = {0x80: 0x7F, 0x40: 0x3F, 0x20: 0x1F}.get(bits, 0x0F)
-    block = bytearray(hpack.hpack.encode_integer(number, mask.bit_length()))
-    block[0] |= bits
+    data = bytearray(hpack.hpack.encode_integer(number, mask.bit_length()))
+    data[0] |= bits
     found, expected = HeaderDecoder(MOST_BYTES), hpack.Decoder(max_header_list_size=MOST_BYTES)
-    assert _read(found, bytes(block) + rest) == _expected(expected, bytes(block) + rest)
+    assert _read(found, bytes(data) + rest) == _expected(expected, bytes(data) + rest)
 
 
 def test_a_block_that_comes_again_is_not_read_twice() -> None:
@@ -81,6 +81,9 @@ def test_a_block_that_comes_again_is_not_read_twice() -> None:
     first, again = encoder.encode(fields), encoder.encode(fields)
     assert decoder.decode(first) == decoder.decode(again) == fields
     assert decoder.decode(again) is decoder.decode(again)
+    large, long = HeaderDecoder(2**16), block([(b"x-own", b"v" * 5000)])
+    assert large.decode(long) == large.decode(long)
+    assert large.decode(long) is not large.decode(long)
 
 
 def test_a_block_is_read_anew_once_the_table_has_changed() -> None:

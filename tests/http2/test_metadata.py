@@ -4,7 +4,7 @@ import grpc
 import hpack
 import pytest
 
-from tame_router.http2.metadata import NotGrpcError, read_head, trailers
+from tame_router.http2.metadata import HeadReader, NotGrpcError, read_head, trailers
 
 CALL = [
     (b":method", b"POST"),
@@ -86,3 +86,21 @@ def test_an_end_is_written() -> None:
         b"key": "值".encode(),
         b"a-bin": b"AA",
     }
+
+
+def test_a_head_is_read_once_for_the_same_headers() -> None:
+    """A list of another call is another, though it say the same; so is one that is long."""
+    reader, again = HeadReader(), list(CALL)
+    first = reader.read(again)
+    assert reader.read(again) is first
+    assert reader.read(list(CALL)) is not first
+    long = [*CALL, (b"x-own", b"v" * 5000)]
+    assert reader.read(long) is not reader.read(long)
+
+
+def test_headers_that_are_no_call_never_become_one() -> None:
+    """They are refused each time."""
+    reader, headers = HeadReader(), [(b":method", b"GET")]
+    for _ in range(2):
+        with pytest.raises(NotGrpcError):
+            reader.read(headers)
