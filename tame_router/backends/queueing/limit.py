@@ -7,7 +7,8 @@ wait is the share of them that is waiting (Little's law), so one look tells how 
     places = limit × writing time / (waiting time + writing time)
 
 Until it has been too many once, the limit grows fast where it is reached, as TCP's window does in
-its slow start. Then it goes to the places that were found, and beyond them in small steps.
+its slow start. Then it goes to the places that were found, and now and then beyond them: in steps
+that double, until one waits.
 
 Source: TCP Vegas counts packets in queues the same way (Brakmo, Peterson, 1995). The writing time
 stands in the sum whole, and is taken for what it is: long answers lower nothing.
@@ -28,7 +29,7 @@ TOLERATED: Final = 0.05
 _QUARTER: Final = SAMPLES // 4  # three in four wait this long: a cold adapter is no queue
 _FIRST_GROWTH: Final = 0.5  # until it was too many once
 _GROWTH: Final = 0.05
-_BEYOND: Final = 0.005  # past the places that were found in the last period
+_BEYOND: Final = 0.005  # past the places that were found; each step is twice the last
 _BACK: Final = 0.1  # what a server that refuses is given less than it had
 _SPARE: Final = 0.95  # a little below what was found, so that the server's queue empties
 _LEAST_FACTOR: Final = 0.5
@@ -70,7 +71,9 @@ class AdaptiveLimit:
         self._looked_at: float | None = None
         self._back_to: float | None = None
         self._found: float | None = None
-        self._found_at = float("-inf")
+        self._noise_s = 0.0
+        self._step = 0.0
+        self._tried_at = float("-inf")
         self._usual_s: float | None = None
         self._silent: dict[int, float] = {}
         self.value = rules.start
@@ -147,20 +150,27 @@ class AdaptiveLimit:
             return
         waiting = wait_s / (wait_s + writing_s)
         if wait_s > self._rules.wait_s and waiting > TOLERATED:
-            places = self._exact * (1 - waiting)
+            # Where ends come in waves a few wait long: no more are too many than are seen to wait.
+            most = SAMPLES + self._late(now)
+            places = self._exact - min(self._exact * waiting, most)
             self._lower(places, max(places * _SPARE, self._exact * _LEAST_FACTOR), now)
         elif self._back_to is not None:
+            self._noise_s = wait_s
             back_to, self._back_to = self._back_to, None
             self._set(back_to, now)
         elif self._crowded and self._due(now):
             self._look_closer(now, writing_s)
         elif wait_s <= self._rules.wait_s / 2 or waiting <= TOLERATED / 2:
             self._grow(now)
+        elif self._found is not None and self._exact > self._found:
+            self._tried_at = now
+            self._set(self._found, now)
         self._begin(now)
 
     def _lower(self, places: float, exact: float, now: float) -> None:
         self._back_to = None
-        self._found, self._found_at = places, now
+        self._step = 0.0
+        self._found = places
         self._set(exact, now)
 
     def _grow(self, now: float) -> None:
@@ -170,12 +180,31 @@ class AdaptiveLimit:
         exact, found = self._exact, self._found
         if found is None:
             self._set(exact * (1 + _FIRST_GROWTH), now)
-        elif now - self._found_at >= PERIOD_S:
-            self._set(exact + max(1.0, exact * _GROWTH), now)
         elif exact < found - 1:
+            self._noise_s = sorted(self._waits)[_QUARTER]
             self._set(min(exact + max(1.0, exact * _GROWTH), found), now)
-        else:
-            self._set(exact + max(1.0, exact * _BEYOND), now)
+        elif self._all_busy():
+            self._tried_at = now
+            self._found = max(min(exact - self._step, exact), found)
+            self._step = 0.0
+            self._set(self._found, now)
+        elif now - self._tried_at >= PERIOD_S:
+            self._step = max(2 * self._step, exact * _BEYOND)
+            self._set(exact + self._step, now)
+
+    def _all_busy(self) -> bool:
+        """Tell whether one waits in the server, so that none of its places is empty.
+
+        What first tokens vary by anyway is no waiting: that was seen while there were fewer.
+        """
+        wait_s = max(sorted(self._waits)[_QUARTER] - self._noise_s, 0.0)
+        waiting = self._exact * wait_s / (wait_s + (self._writing_s or 0.0) + 1e-9)
+        return waiting >= 1 or max(self._waits) > self._rules.wait_s
+
+    def _late(self, now: float) -> int:
+        """Tell how many answers are without a first token for too long."""
+        late_s = (self._usual_s or 0.0) + self._rules.wait_s
+        return sum(now - began > late_s for began in self._silent.values())
 
     def _many_silent(self, now: float) -> bool:
         """Tell whether more answers than may are without a first token for too long.

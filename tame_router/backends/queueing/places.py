@@ -23,6 +23,9 @@ BEGUN: Final = 1_000
 _BRIEF_TURNS: Final = 2
 """How many wait in a queue that stands, at least: a place that becomes free is taken at once."""
 
+_IDLE: Final = 1 / 32
+"""Share of its time that a place may be free where nobody waits for it."""
+
 _LEAST_RETRY_S: Final = 0.05
 _MOST_RETRY_S: Final = 60.0
 
@@ -143,6 +146,7 @@ class Places:
             failed: It failed before its first word.
         """
         self._pace.ended(tenant, held_s, failed=failed)
+        self._standing.take(self._pace.wait_s(0, 1) or 0.0)
         self._leave(tenant)
 
     def move(self) -> None:
@@ -181,6 +185,7 @@ class Places:
             BackendOverloadedError: When somebody would.
         """
         if refusal := self._refusal(applicant, now):
+            self._standing.sent_away(now, _priority(applicant))
             raise self._counted(refusal)
 
     def _refusal(self, applicant: Applicant, now: float) -> BackendOverloadedError | None:
@@ -203,9 +208,10 @@ class Places:
             )
         # One of each tenant may wait for as long as a turn takes: where places are held for
         # minutes, whoever asks most often would else find each that becomes free.
-        if wait_s is None or not self._queue.waits(applicant.tenant):
+        if wait_s is None:
             return None
-        if wait_s <= (most_s := self._most_wait_s(applicant.tenant, now)):
+        most_s = self._most_wait_s(applicant, now)
+        if wait_s <= most_s or (most_s and not self._queue.waits(applicant.tenant)):
             return None
         return self._refused(
             "wait",
@@ -221,18 +227,22 @@ class Places:
         limit = self.adaptive.value
         return self._pace.wait_s(ahead + max(self.under_way - limit, 0), limit)
 
-    def _most_wait_s(self, tenant: str, now: float) -> float:
+    def _most_wait_s(self, applicant: Applicant, now: float) -> float:
         """Tell the longest wait that an answer is let in for.
 
-        In a queue that stands nobody waits longer than a first token takes by itself, but for who
-        has less than a fair share.
+        In a queue that stands nobody waits longer than a first token takes by itself, and nobody at
+        all where others come so often that no place is free for long; but for who has less than a
+        fair share.
         """
+        tenant = applicant.tenant
         usual_s, limit = self.adaptive.first_s, self.adaptive.value
         gap_s = self._pace.wait_s(0, limit)
         if usual_s is None or gap_s is None or not self._standing.stands(now):
             return self._spec.wait_s
         if not self._shares.used_up(tenant, waiting=self._queue.waits(tenant), limit=limit):
             return self._spec.wait_s
+        if self._standing.gap_s(_priority(applicant)) <= _IDLE * gap_s * limit:
+            return 0.0
         return min(max(usual_s, gap_s * _BRIEF_TURNS), self._spec.wait_s)
 
     def _refused(self, why: str, message: str) -> BackendOverloadedError:

@@ -21,6 +21,13 @@ class Answers:
         self.tell(FIRST_S, times=LEARNT, crowded=False)
         self.limit.ended(held_s=FIRST_S + WRITING_S, waited_s=0.0)
 
+    def leave_waiting(self, count: int) -> None:
+        """Let so many have asked long ago that have no first token yet; 0: all have one now."""
+        for number in range(100):
+            self.limit.heard(number)
+        for number in range(count):
+            self.limit.asked(number, began=self.now - 100.0, crowded=False)
+
     def tell(
         self, first_s: float, *, times: int = SAMPLES, chars: int = 500, crowded: bool = True
     ) -> int:
@@ -42,12 +49,21 @@ def test_it_begins_where_it_is_told() -> None:
 def test_one_look_finds_the_places() -> None:
     """A third of their time spent waiting: a third of the answers wait, and are too many."""
     answers = Answers(start=100)
+    answers.leave_waiting(33)
     assert answers.tell(FIRST_S + (FIRST_S + WRITING_S) / 2) == round(100 * 2 / 3 * 0.95)
 
 
 def test_it_is_at_most_halved_by_one_look() -> None:
     """However long first tokens take, one look does not take more than half."""
-    assert Answers(start=100).tell(FIRST_S + 5 * WRITING_S) == 50
+    answers = Answers(start=100)
+    answers.leave_waiting(80)
+    assert answers.tell(FIRST_S + 5 * WRITING_S) == 50
+
+
+def test_no_more_are_too_many_than_wait() -> None:
+    """Where ends come in waves a few wait long; as many as that are taken off, and no more."""
+    answers = Answers(start=100)
+    assert answers.tell(FIRST_S + 5 * WRITING_S) == round((100 - SAMPLES) * 0.95)
 
 
 def test_it_never_leaves_its_ends() -> None:
@@ -119,15 +135,52 @@ def test_it_grows_fast_until_it_was_too_many() -> None:
     assert limit.value > 200
 
 
-def test_it_goes_back_to_what_it_found() -> None:
-    """Below the places that were found it grows by a twentieth, beyond them by single steps."""
-    answers = Answers(start=100)
+def found(**rules: float) -> Answers:
+    """Give a limit that has found about 67 places, and has them all in use."""
+    answers = Answers(start=100, **rules)
+    answers.leave_waiting(33)
     answers.tell(FIRST_S + (FIRST_S + WRITING_S) / 2)
-    assert [answers.tell(FIRST_S) for _ in range(4)] == [66, 67, 68, 69]
-    answers.now += PERIOD_S
-    answers.tell(FIRST_S)  # is looked at closer
+    answers.leave_waiting(0)
     answers.tell(FIRST_S)
-    assert answers.tell(FIRST_S) == 73
+    return answers
+
+
+def test_it_goes_back_to_what_it_found() -> None:
+    """Below the places that were found it grows by a twentieth, beyond by steps that double."""
+    answers = found()
+    assert answers.limit.value == 66
+    assert [answers.tell(FIRST_S) for _ in range(5)] == [67, 67, 69, 71, 77]
+
+
+def test_what_is_one_too_many_is_not_tried_again_soon() -> None:
+    """Where one waits it goes a step back, and stays there for a period."""
+    answers = found()
+    grown = [answers.tell(FIRST_S) for _ in range(5)]
+    assert answers.tell(FIRST_S + 0.1) in grown[:-1]
+    kept = answers.limit.value
+    assert [answers.tell(FIRST_S) for _ in range(20)] == [kept] * 20
+    answers.now += PERIOD_S
+    for _ in range(3):  # one of them looks closer
+        answers.tell(FIRST_S)
+    assert answers.limit.value > kept
+
+
+def test_one_that_waits_long_keeps_it_from_going_beyond() -> None:
+    """A quarter of 16 says nothing of the one of 13 that waits before 12 places."""
+    answers = found()
+    for _ in range(3):
+        answers.tell(FIRST_S + 0.6, times=1)
+        answers.tell(FIRST_S, times=SAMPLES - 1)
+    assert answers.limit.value == 67
+
+
+def test_what_first_tokens_vary_by_is_no_waiting() -> None:
+    """As long as they took where there were fewer, they may take beyond what was found."""
+    answers = Answers(start=100)
+    answers.leave_waiting(33)
+    answers.tell(FIRST_S + (FIRST_S + WRITING_S) / 2)
+    answers.leave_waiting(0)
+    assert [answers.tell(FIRST_S + 0.05) for _ in range(4)] == [66, 67, 67, 69]
 
 
 @pytest.mark.parametrize(("silent", "grown"), [(5, 150), (6, 100)])
