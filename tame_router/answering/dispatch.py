@@ -60,15 +60,16 @@ class Dispatch:
         Raises:
             BackendOverloadedError: When none would; it is the first one's.
         """
-        full: QueuedBackend | None = None
         now = asyncio.get_running_loop().time()
-        for name in names:
-            backend = self.backends[name]
-            if not isinstance(backend, QueuedBackend) or backend.places.has_room(question, now):
+        backends = [self.backends[name] for name in names]
+        # The first one last, so that where there is one only it looks once, and says no itself.
+        for backend in backends[1:] + backends[:1]:
+            if not isinstance(backend, QueuedBackend):
                 return
-            full = full or backend
-        if full is not None:
-            full.places.require_room(question, now)
+            if backend is backends[0]:
+                backend.places.require_room(question, now)
+            elif backend.places.has_room(question, now):
+                return
 
 
 def _sampling(expert: Expert, question: Question) -> Sampling:
