@@ -54,22 +54,20 @@ class Dispatch:
         """Make sure that one of some backends would let a question in now. Nothing is held for it.
 
         Args:
-            names: The backends.
+            names: The backends, at least one.
             question: What would be asked.
 
         Raises:
             BackendOverloadedError: When none would; it is the first one's.
         """
         now = asyncio.get_running_loop().time()
-        backends = [self.backends[name] for name in names]
-        # The first one last, so that where there is one only it looks once, and says no itself.
-        for backend in backends[1:] + backends[:1]:
-            if not isinstance(backend, QueuedBackend):
+        first, *others = (self.backends[name] for name in names)
+        for backend in others:
+            if not isinstance(backend, QueuedBackend) or backend.places.has_room(question, now):
                 return
-            if backend is backends[0]:
-                backend.places.require_room(question, now)
-            elif backend.places.has_room(question, now):
-                return
+        # Last, so that where it is the only one it is looked at once, and says no itself.
+        if isinstance(first, QueuedBackend):
+            first.places.require_room(question, now)
 
 
 def _sampling(expert: Expert, question: Question) -> Sampling:
