@@ -164,7 +164,7 @@ class AdaptiveLimit:
         elif wait_s <= self._rules.wait_s / 2 or waiting <= TOLERATED / 2:
             self._grow(now)
         elif self._found is not None and self._exact > self._found:
-            self._tried_at = now
+            self._tried_at, self._step = now, 0.0
             self._set(self._found, now)
         self._begin(now)
 

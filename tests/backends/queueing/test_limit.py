@@ -165,6 +165,16 @@ def test_what_is_one_too_many_is_not_tried_again_soon() -> None:
     assert answers.limit.value > kept
 
 
+def test_it_begins_anew_with_small_steps() -> None:
+    """Where many wait a little it goes back to what it found, and its next step is a first one."""
+    answers = found()
+    for _ in range(5):
+        answers.tell(FIRST_S)
+    assert answers.tell(FIRST_S + 0.3) == 67
+    answers.now += PERIOD_S
+    assert [answers.tell(FIRST_S) for _ in range(3)][1:] == [67, 67]  # the first looks closer
+
+
 def test_one_that_waits_long_keeps_it_from_going_beyond() -> None:
     """A quarter of 16 says nothing of the one of 13 that waits before 12 places."""
     answers = found()
