@@ -185,7 +185,8 @@ class Places:
             BackendOverloadedError: When somebody would.
         """
         if refusal := self._refusal(applicant, now):
-            self._standing.sent_away(now, _priority(applicant))
+            if not applicant.aside:
+                self._standing.sent_away(now, _priority(applicant))
             raise self._counted(refusal)
 
     def _refusal(self, applicant: Applicant, now: float) -> BackendOverloadedError | None:
