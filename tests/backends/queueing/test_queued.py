@@ -5,7 +5,6 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tame_router.backends.queueing.first_token import LEARNT
 from tame_router.backends.queueing.limit import LimitRules
 from tame_router.backends.queueing.places import MOST_LENGTHS
 from tame_router.errors import (
