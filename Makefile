@@ -89,11 +89,11 @@ bench-joins: engine encoder  ## how soon each join speaks, and what joins bring 
 clean:  ## remove everything that was built
 	rm -rf $(VENV) $(STATE) build dist *.egg-info
 
-# The dependency group is read by hand, because the pip of older Pythons knows no groups. Nothing is
-# compiled ahead, which would take as long as all the rest: most of it is never imported.
-$(VENV)/.stamp: pyproject.toml deploy/local/requirements.py
-	@echo "setting up $(VENV) (a minute or two the first time)"
+# A new pip, because that of older Pythons knows no dependency groups and takes minutes to choose
+# among versions. Nothing is compiled ahead, which would take as long: most of it is never imported.
+$(VENV)/.stamp: pyproject.toml
+	@echo "setting up $(VENV) (some minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python deploy/local/requirements.py dev > $(VENV)/dev-requirements.txt
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile -e '.[encoder,litellm,otlp,parquet,postgresql,redis,report,s3]' -r $(VENV)/dev-requirements.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install -qq --no-compile --group dev -e '.[encoder,litellm,otlp,parquet,postgresql,redis,report,s3]'
 	@touch $@

@@ -110,8 +110,7 @@ def _check_tool_turns(messages: Sequence[Message]) -> None:
                 " only the assistant's turns have",
                 field=f"messages[{index}].tool_calls",
             )
-        for call in message.tool_calls:
-            called.add(call.id)
+        called.update(call.id for call in message.tool_calls)
         if (message.role is Role.TOOL) != bool(message.tool_call_id):
             raise InvalidRequestError(
                 f"messages[{index}]: a tool's message, and no other, names its call in"

@@ -1,12 +1,21 @@
 """A time limit that passed while the process stood still is no time limit missed."""
 
 import asyncio
+import math
 import time
 
 import pytest
 import uvloop
 
+from tame_router.backends.openai.chat_request import encode_chat
+from tame_router.backends.openai.chat_stream import ChatStream
+from tame_router.backends.openai.http_client import HttpClient
+from tame_router.backends.patience import Patience
 from tame_router.backends.standstill import LATE_S, TimeLimit, answered, stood_still
+from tame_router.errors import BackendSilentError
+from tests.fakes.generations import generation
+from tests.fakes.vllm import BASE_MODEL, FakeVllm
+from tests.fakes.vllm_script import Silence
 
 pytestmark = pytest.mark.anyio
 
@@ -85,6 +94,35 @@ def test_a_busy_loop_does_not_stand_still() -> None:
     """Milliseconds are none; half a second is."""
     assert not stood_still(10.0, 10.1)
     assert stood_still(10.0, 10.0 + LATE_S)
+
+
+@pytest.mark.parametrize("late_s", [0.0, 2 * LATE_S])
+def test_a_stream_that_begins_too_late_is_watched_over(fake_vllm: FakeVllm, late_s: float) -> None:
+    """By the loop of the service too, which makes no timer of what is due already."""
+    fake_vllm.next(Silence(events=0))
+
+    async def read() -> None:
+        http = HttpClient(
+            base_url=fake_vllm.base_url, api_key="", connect_timeout_s=5, max_connections=1
+        )
+        source = await http.post("chat/completions", encode_chat(BASE_MODEL, generation()))
+        patience = Patience(
+            begun=asyncio.get_running_loop().time() - 60 - late_s,
+            deadline=math.inf,
+            begin_by=math.inf,
+            first_token_timeout_s=60,
+            stall_timeout_s=_SHORT_S,
+        )
+        stream = ChatStream(source, generation(), patience)
+        try:
+            async with asyncio.timeout(10):
+                await anext(stream)
+        finally:
+            stream.close()
+            await http.close()
+
+    with pytest.raises(BackendSilentError, match="first_token_timeout_s"):
+        uvloop.run(read())
 
 
 async def _nothing(until: float) -> None:

@@ -49,6 +49,7 @@ class ChatStream:
         "_patience",
         "_pieces",
         "_plain",
+        "_rings_at",
         "_several",
         "_silent_since",
         "_source",
@@ -77,6 +78,7 @@ class ChatStream:
         self._plain = False  # what a read brings is handed on as it is
         self._silent_since: float | None = None
         self._too_late: TameError | None = None
+        self._rings_at = 0.0  # uvloop's timer cannot tell it where it is due already
         self._timer: asyncio.TimerHandle | None = None
         self._watch(patience.until(None))
 
@@ -190,7 +192,8 @@ class ChatStream:
     def _watch(self, until: float) -> None:
         """Look again then, or when the first words may be too long ago, should they come now."""
         soon = self._loop.time() + self._patience.stall_timeout_s
-        self._timer = self._loop.call_at(min(until, soon), self._check)
+        self._rings_at = min(until, soon)
+        self._timer = self._loop.call_at(self._rings_at, self._check)
 
     def _unwatch(self) -> None:
         if self._timer is not None:
@@ -206,7 +209,7 @@ class ChatStream:
         if now + _TICK_S < until:
             self._watch(until)
             return
-        if self._timer is not None and stood_still(self._timer.when(), now):
+        if stood_still(self._rings_at, now):
             self._watch(now + GRACE_S)  # what came meanwhile is read first
             return
         self._timer = None

@@ -6,6 +6,7 @@ Source: https://docs.vllm.ai/en/latest/serving/openai_compatible_server/
 """
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final, Literal, TypeVar
 
 import msgspec
@@ -140,6 +141,9 @@ _FINISH_REASONS: Final = {
     "repetition": FinishReason.LENGTH,
 }
 
+_FIRST, _LAST = itemgetter(0), itemgetter(-1)
+_OBJECT: Final = ({ord("{")}, {ord("}")})
+
 _chunk_decoder = msgspec.json.Decoder(Chunk)
 _plain_decoder = msgspec.json.Decoder(PlainChunk)
 _error_decoder = msgspec.json.Decoder(ErrorBody)
@@ -169,11 +173,12 @@ def decode_plain(payloads: Sequence[bytes]) -> list[PlainChunk] | None:
     lines = b"\n".join(payloads)
     try:
         chunks = _plain_decoder.decode_lines(lines)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        ends = {*map(_FIRST, payloads)}, {*map(_LAST, payloads)}
+    except (msgspec.DecodeError, UnicodeDecodeError, IndexError):  # the last: one is empty
         return None
-    # A value begins on a line of its own, and may go on over the next: with as many values as
-    # payloads, and no line end in any of these, each payload is one value.
-    if len(chunks) != len(payloads) or b"\n" in b"".join(payloads):
+    # A line may hold several values, and a value go on over lines, but not over `}`, a line end and
+    # `{`: with as many values as payloads, and no line end in any of these, each is one value.
+    if len(chunks) != len(payloads) or ends != _OBJECT or b"\n" in b"".join(payloads):
         return None
     return chunks
 

@@ -58,6 +58,7 @@ ODD = (
     b"data: \n\n",
     b"data: {} {}\n\n",
     b"data: {},{}\n\n",
+    wire.event(plain("乙"))[:-2] + wire.event(plain("丙"))[5:],
     b"data: {}\ndata: {}\n\n",
     b'data: {"choices":\ndata: []}\n\n',
     b'data: {"choices":[]\n\n',
@@ -128,6 +129,17 @@ def test_a_value_over_two_payloads_is_none() -> None:
     assert decode_plain([whole, whole]) is not None
     assert decode_plain([whole[:half], whole[half:]]) is None
     assert decode_plain([whole + b"\n" + whole, whole[:half], whole[half:]]) is None
+
+
+def test_two_values_in_a_payload_are_none() -> None:
+    """Whatever else is missing, so that there are as many values as payloads all the same."""
+    whole = wire.event(plain("甲"))[6:-2]
+    object_at, after = whole.index(b'{"index"'), whole.index(b', "usage"')
+    for two in (whole + whole, whole + b" " + whole):
+        assert decode_plain([two, b"", whole]) is None
+        assert decode_plain([whole, b" ", two]) is None
+        for at in (after, after + 1, object_at):
+            assert decode_plain([two, whole[:at], whole[at:]]) is None
 
 
 def test_a_burst_has_a_mark_for_each_event() -> None:
