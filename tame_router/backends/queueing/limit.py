@@ -72,6 +72,7 @@ class AdaptiveLimit:
         self._back_to: float | None = None
         self._found: float | None = None
         self._noise_s = 0.0
+        self._noise_late = 0
         self._step = 0.0
         self._tried_at = float("-inf")
         self._usual_s: float | None = None
@@ -155,7 +156,7 @@ class AdaptiveLimit:
             places = self._exact - min(self._exact * waiting, most)
             self._lower(places, max(places * _SPARE, self._exact * _LEAST_FACTOR), now)
         elif self._back_to is not None:
-            self._noise_s = wait_s
+            self._hear_noise()
             back_to, self._back_to = self._back_to, None
             self._set(back_to, now)
         elif self._crowded and self._due(now):
@@ -163,7 +164,7 @@ class AdaptiveLimit:
         elif wait_s <= self._rules.wait_s / 2 or waiting <= TOLERATED / 2:
             self._grow(now)
         elif self._found is not None and self._exact > self._found:
-            self._tried_at = now
+            self._tried_at, self._step = now, 0.0
             self._set(self._found, now)
         self._begin(now)
 
@@ -181,11 +182,12 @@ class AdaptiveLimit:
         if found is None:
             self._set(exact * (1 + _FIRST_GROWTH), now)
         elif exact < found - 1:
-            self._noise_s = sorted(self._waits)[_QUARTER]
+            self._hear_noise()
             self._set(min(exact + max(1.0, exact * _GROWTH), found), now)
         elif self._all_busy():
-            self._tried_at = now
-            self._found = max(min(exact - self._step, exact), found)
+            if self._step or self._waiting() >= 1:  # a cold adapter alone puts nothing off
+                self._tried_at = now
+            self._found = max(exact - self._step, found)
             self._step = 0.0
             self._set(self._found, now)
         elif now - self._tried_at >= PERIOD_S:
@@ -193,13 +195,25 @@ class AdaptiveLimit:
             self._set(exact + self._step, now)
 
     def _all_busy(self) -> bool:
-        """Tell whether one waits in the server, so that none of its places is empty.
+        """Tell whether one waits in the server, so that none of its places is empty."""
+        return self._waiting() >= 1 or self._long_waits() > self._noise_late
+
+    def _waiting(self) -> float:
+        """Tell how many wait in the server.
 
         What first tokens vary by anyway is no waiting: that was seen while there were fewer.
         """
         wait_s = max(sorted(self._waits)[_QUARTER] - self._noise_s, 0.0)
-        waiting = self._exact * wait_s / (wait_s + (self._writing_s or 0.0) + 1e-9)
-        return waiting >= 1 or max(self._waits) > self._rules.wait_s
+        return self._exact * wait_s / (wait_s + (self._writing_s or 0.0) + 1e-9)
+
+    def _hear_noise(self) -> None:
+        """Take what is seen for what first tokens vary by anyway."""
+        self._noise_s = sorted(self._waits)[_QUARTER]
+        self._noise_late = self._long_waits()
+
+    def _long_waits(self) -> int:
+        """Tell how many of the first tokens that are looked at came too late."""
+        return sum(wait_s > self._rules.wait_s for wait_s in self._waits)
 
     def _late(self, now: float) -> int:
         """Tell how many answers are without a first token for too long."""

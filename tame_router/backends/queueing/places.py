@@ -185,7 +185,8 @@ class Places:
             BackendOverloadedError: When somebody would.
         """
         if refusal := self._refusal(applicant, now):
-            self._standing.sent_away(now, _priority(applicant))
+            if not applicant.aside:
+                self._standing.sent_away(now, _priority(applicant))
             raise self._counted(refusal)
 
     def _refusal(self, applicant: Applicant, now: float) -> BackendOverloadedError | None:
@@ -241,7 +242,7 @@ class Places:
             return self._spec.wait_s
         if not self._shares.used_up(tenant, waiting=self._queue.waits(tenant), limit=limit):
             return self._spec.wait_s
-        if self._standing.gap_s(_priority(applicant)) <= _IDLE * gap_s * limit:
+        if self._standing.gap_s(_priority(applicant), now) <= _IDLE * gap_s * limit:
             return 0.0
         return min(max(usual_s, gap_s * _BRIEF_TURNS), self._spec.wait_s)
 

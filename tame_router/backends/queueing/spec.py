@@ -42,6 +42,10 @@ class Applicant(Protocol):
         """Whether others have written for the answer already."""
 
     @property
+    def aside(self) -> bool:
+        """Whether nobody waits for it."""
+
+    @property
     def deadline(self) -> float | None:
         """Point on the event loop's clock by which all of it is to be there."""
 

@@ -56,8 +56,7 @@ class StandingQueue:
         if self.stands(now) and not self._waited_in:
             self._since = now
         at, gap_s = self._away.get(priority, (float("-inf"), self._quiet_s))
-        gap_s += _MEMORY * (min(now - at, self._quiet_s) - gap_s)
-        self._away[priority] = now, gap_s
+        self._away[priority] = now, self._moved(gap_s, now - at)
 
     def stands(self, now: float) -> bool:
         """Tell whether the queue stands.
@@ -69,13 +68,22 @@ class StandingQueue:
             self._stands = self._waited_in
         return self._stands
 
-    def gap_s(self, priority: int) -> float:
+    def gap_s(self, priority: int, now: float) -> float:
         """Tell the mean time between two who are sent away, in seconds.
 
-        Of use while the queue stands: afterwards nobody is.
+        Of use while the queue stands: afterwards nobody is. It grows while nobody is sent away:
+        those of one priority may come no more while others still do.
 
         Args:
             priority: Of whom it is asked; those below it do not count.
+            now: When; never before an earlier call.
         """
-        gaps = (gap_s for level, (_, gap_s) in self._away.items() if level >= priority)
+        gaps = (
+            max(gap_s, self._moved(gap_s, now - at))
+            for level, (at, gap_s) in self._away.items()
+            if level >= priority
+        )
         return min(gaps, default=self._quiet_s)
+
+    def _moved(self, gap_s: float, last_s: float) -> float:
+        return gap_s + _MEMORY * (min(last_s, self._quiet_s) - gap_s)

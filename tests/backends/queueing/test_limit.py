@@ -165,6 +165,16 @@ def test_what_is_one_too_many_is_not_tried_again_soon() -> None:
     assert answers.limit.value > kept
 
 
+def test_it_begins_anew_with_small_steps() -> None:
+    """Where many wait a little it goes back to what it found, and its next step is a first one."""
+    answers = found()
+    for _ in range(5):
+        answers.tell(FIRST_S)
+    assert answers.tell(FIRST_S + 0.3) == 67
+    answers.now += PERIOD_S
+    assert [answers.tell(FIRST_S) for _ in range(3)][1:] == [67, 67]  # the first looks closer
+
+
 def test_one_that_waits_long_keeps_it_from_going_beyond() -> None:
     """A quarter of 16 says nothing of the one of 13 that waits before 12 places."""
     answers = found()
@@ -172,6 +182,35 @@ def test_one_that_waits_long_keeps_it_from_going_beyond() -> None:
         answers.tell(FIRST_S + 0.6, times=1)
         answers.tell(FIRST_S, times=SAMPLES - 1)
     assert answers.limit.value == 67
+
+
+def late(answers: Answers, count: int) -> int:
+    """Let answers begin so many of which take long for a reason of their own."""
+    answers.tell(FIRST_S + 1.0, times=count)
+    return answers.tell(FIRST_S, times=SAMPLES - count)
+
+
+def test_cold_adapters_do_not_keep_it_where_it_is() -> None:
+    """A server that has become larger is found out, though one first token in 16 is late."""
+    answers = Answers(start=100)
+    answers.leave_waiting(33)
+    answers.tell(FIRST_S + (FIRST_S + WRITING_S) / 2)
+    answers.leave_waiting(0)
+    until = answers.now + 10 * PERIOD_S
+    while answers.now < until:
+        late(answers, 1)
+    assert answers.limit.value > 100
+
+
+def test_what_is_late_now_and_then_puts_nothing_off() -> None:
+    """Only a step that was one too many is not tried again for a period."""
+    answers = found()
+    until = answers.now + 10 * PERIOD_S
+    while answers.now < until:
+        for _ in range(6):
+            answers.tell(FIRST_S)
+        late(answers, 1)
+    assert answers.limit.value > 100
 
 
 def test_what_first_tokens_vary_by_is_no_waiting() -> None:

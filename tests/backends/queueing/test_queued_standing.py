@@ -64,3 +64,19 @@ async def test_nobody_waits_where_others_come_all_the_time(
     assert not places.has_room(of("a"), loop.time())
     assert places.has_room(of("b"), loop.time())
     assert places.has_room(of("a", priority=1), loop.time())
+
+
+@pytest.mark.parametrize("aside", [False, True])
+async def test_what_nobody_waits_for_is_no_load(
+    queued: Make, held: AsyncExitStack, aside: bool
+) -> None:
+    """Copies that are sent away, behind all callers, let no queue stand on."""
+    backend = queued(1, wait_s=2)
+    places, now = backend.places, asyncio.get_running_loop().time()
+    places._pace.ended("a", 100.0)
+    places._standing.see(now - 3, waited_in=True)
+    await held.enter_async_context(backend.open(of("x")))
+    places._standing.see(now, waited_in=False)
+    with pytest.raises(BackendOverloadedError):
+        places.require_room(of("a", aside=aside, deadline=now + 5), now + 1.5)
+    assert places._standing.stands(now + 2) is not aside

@@ -55,9 +55,21 @@ def test_it_stands_for_as_long_as_answers_take() -> None:
 def test_how_often_somebody_is_sent_away() -> None:
     """The mean of the last few times, of those who have a priority as high, or higher."""
     queue = StandingQueue(2.0)
-    assert queue.gap_s(0) == 2.0
+    assert queue.gap_s(0, 100.0) == 2.0
     for number in range(400):
         queue.sent_away(100.0 + number / 100, 5)
-    assert 0.0099 < queue.gap_s(5) < 0.011
-    assert queue.gap_s(0) == queue.gap_s(5)
-    assert queue.gap_s(6) == 2.0
+    assert 0.0099 < queue.gap_s(5, 104.0) < 0.011
+    assert queue.gap_s(0, 104.0) == queue.gap_s(5, 104.0)
+    assert queue.gap_s(6, 104.0) == 2.0
+
+
+def test_who_is_sent_away_no_more_is_forgotten() -> None:
+    """Those who came all the time, and no longer do, keep nobody of a lower priority away."""
+    queue = StandingQueue(2.0)
+    queue.see(90.0, waited_in=True)
+    for number in range(400):
+        queue.sent_away(100.0 + number / 100, 5)
+    for now in (104.0, 105.0, 106.0, 107.0):  # the queue stands on
+        queue.sent_away(now, 0)
+    assert queue.stands(107.0)
+    assert queue.gap_s(0, 107.0) > 2.0 / 32
