@@ -209,8 +209,8 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="end with one JSON object on a line")
-    parser.add_argument("--seconds", type=float, default=15, help="length of each offer")
-    parser.add_argument("--seed", type=int, default=1, help="draws when answers are asked for")
+    parser.add_argument("--seconds", type=float, default=15, help="length of each offer (15)")
+    parser.add_argument("--seed", type=int, default=1, help="draws when answers are asked for (1)")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="also write a plot, SVG")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as (address, keys):
