@@ -179,10 +179,11 @@ async def test_one_that_stands_still_is_not_waited_for(replicas: tuple[FakeVllm,
         async with watching({"local": pool}):
             await anyio.to_thread.run_sync(hold.reached.wait)
             await looked_at({"local": pool}, 0.05)
-            assert pool.replicas[0].state is ReplicaState.STARTING
+            before = pool.replicas[0].state
             hold.go_on.set()
             await pool.look()
-            assert pool.replicas[0].state is ReplicaState.READY
+            states = [before, pool.replicas[0].state]
+    assert states == [ReplicaState.STARTING, ReplicaState.READY]
 
 
 async def test_a_queue_stands_before_what_is_asked_for_it() -> None:
