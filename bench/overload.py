@@ -167,19 +167,26 @@ async def measure(
         return rows, await fairness(on, keys, seconds=seconds, seed=seed)
 
 
-def figures(rows: list[Row], kept: tuple[float, float]) -> dict[str, float]:
-    """Give what is promised: of first words the worst offer above the usual, of refusals all."""
+def figures(rows: list[Row], kept: tuple[float, float]) -> dict[str, float | None]:
+    """Give what is promised: of first words the worst offer above the usual, of refusals all.
+
+    A ratio is None where a run was too short to have what it is held against.
+    """
     usual = next(row.first_p99 for row in rows if row.factor == USUAL)
     over = [row for row in rows if row.factor > USUAL]
     return {
         "goodput_at_10x": round(rows[-1].goodput, 2),
         "best_goodput": round(max(row.goodput for row in rows), 2),
-        "ttft_p99_ratio": round(max(row.first_p99 for row in over) / usual, 2),
+        "ttft_p99_ratio": _ratio(max(row.first_p99 for row in over), usual, 2),
         "refusal_ms_p99": round(percentile(all_of(over, "refusals_ms"), 0.99), 2),
         "refusal_ms_p50": round(percentile(all_of(over, "refusals_ms"), 0.5), 2),
         "health_ms_p99": round(percentile(all_of(over, "health_ms"), 0.99), 2),
-        "modest_kept": round(kept[1] / kept[0], 3),
+        "modest_kept": _ratio(kept[1], kept[0], 3),
     }
+
+
+def _ratio(value: float, usual: float, digits: int) -> float | None:
+    return round(value / usual, digits) if usual else None
 
 
 def all_of(rows: list[Row], what: str) -> list[float]:
