@@ -218,13 +218,34 @@ def main() -> None:
     case = Case()
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="end with one JSON object on a line")
-    parser.add_argument("--replicas", type=int, default=case.replicas)
-    parser.add_argument("--adapters", type=int, default=case.adapters)
-    parser.add_argument("--zipf", type=float, default=case.zipf)
-    parser.add_argument("--max-loras", type=int, default=case.max_loras)
-    parser.add_argument("--load", type=float, default=case.load)
-    parser.add_argument("--answers", type=int, default=case.answers)
-    parser.add_argument("--seed", type=int, default=case.seed)
+    parser.add_argument(
+        "--replicas", type=int, default=case.replicas, help="how many (%(default)s)"
+    )
+    parser.add_argument(
+        "--adapters", type=int, default=case.adapters, help="asked for (%(default)s)"
+    )
+    parser.add_argument(
+        "--zipf", type=float, default=case.zipf, help="exponent of their law (%(default)s)"
+    )
+    parser.add_argument(
+        "--max-loras",
+        type=int,
+        default=case.max_loras,
+        help="that have room on a replica (%(default)s)",
+    )
+    parser.add_argument(
+        "--load",
+        type=float,
+        default=case.load,
+        help="share of the capacity that is asked for (%(default)s)",
+    )
+    parser.add_argument("--answers", type=int, default=case.answers, help="asked for (%(default)s)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=case.seed,
+        help="draws the traffic and the choices (%(default)s)",
+    )
     arguments = vars(parser.parse_args())
     as_json = arguments.pop("json")
     case = Case(**arguments)

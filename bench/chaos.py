@@ -246,9 +246,14 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="end with one JSON object on a line")
-    parser.add_argument("--seconds", type=float, default=60, help="length of the run")
-    parser.add_argument("--seed", type=int, default=1, help="draws troubles and questions")
-    parser.add_argument("--streams", type=int, default=64, help="answers at once")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=60,
+        help="length of the troubles, after half a minute of cuts (60)",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="draws troubles and questions (1)")
+    parser.add_argument("--streams", type=int, default=64, help="answers at once (64)")
     arguments = parser.parse_args()
     for one in schedule(arguments.seed, arguments.seconds):
         print(f"at {one.at_s:6.1f} s replica {one.replica} {one.what} for {one.for_s:g} s")

@@ -89,9 +89,9 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="end with one JSON object on a line")
-    parser.add_argument("--replicas", type=int, default=64)
-    parser.add_argument("--adapters", type=int, default=1_000)
-    parser.add_argument("--rounds", type=int, default=20_000)
+    parser.add_argument("--replicas", type=int, default=64, help="in the pool (64)")
+    parser.add_argument("--adapters", type=int, default=1_000, help="asked for (1000)")
+    parser.add_argument("--rounds", type=int, default=20_000, help="choices (20000)")
     arguments = parser.parse_args()
     figures = measure(arguments.replicas, arguments.adapters, arguments.rounds)
     for name, value in figures.items():

@@ -187,9 +187,9 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="end with one JSON object on a line")
-    parser.add_argument("--answers", type=int, default=600)
-    parser.add_argument("--at-once", type=int, default=8)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--answers", type=int, default=600, help="of each run (600)")
+    parser.add_argument("--at-once", type=int, default=8, help="answers at once (8)")
+    parser.add_argument("--seed", type=int, default=1, help="draws which are late (1)")
     arguments = parser.parse_args()
     figures = measure(arguments.answers, arguments.at_once, arguments.seed)
     print("| trouble | choice | first word p50 | p95 | p99 | to the first | asked twice |"

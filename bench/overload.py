@@ -167,19 +167,26 @@ async def measure(
         return rows, await fairness(on, keys, seconds=seconds, seed=seed)
 
 
-def figures(rows: list[Row], kept: tuple[float, float]) -> dict[str, float]:
-    """Give what is promised: of first words the worst offer above the usual, of refusals all."""
+def figures(rows: list[Row], kept: tuple[float, float]) -> dict[str, float | None]:
+    """Give what is promised: of first words the worst offer above the usual, of refusals all.
+
+    A ratio is None where a run was too short to have what it is held against.
+    """
     usual = next(row.first_p99 for row in rows if row.factor == USUAL)
     over = [row for row in rows if row.factor > USUAL]
     return {
         "goodput_at_10x": round(rows[-1].goodput, 2),
         "best_goodput": round(max(row.goodput for row in rows), 2),
-        "ttft_p99_ratio": round(max(row.first_p99 for row in over) / usual, 2),
+        "ttft_p99_ratio": _ratio(max(row.first_p99 for row in over), usual, 2),
         "refusal_ms_p99": round(percentile(all_of(over, "refusals_ms"), 0.99), 2),
         "refusal_ms_p50": round(percentile(all_of(over, "refusals_ms"), 0.5), 2),
         "health_ms_p99": round(percentile(all_of(over, "health_ms"), 0.99), 2),
-        "modest_kept": round(kept[1] / kept[0], 3),
+        "modest_kept": _ratio(kept[1], kept[0], 3),
     }
+
+
+def _ratio(value: float, usual: float, digits: int) -> float | None:
+    return round(value / usual, digits) if usual else None
 
 
 def all_of(rows: list[Row], what: str) -> list[float]:
@@ -209,8 +216,8 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="end with one JSON object on a line")
-    parser.add_argument("--seconds", type=float, default=15, help="length of each offer")
-    parser.add_argument("--seed", type=int, default=1, help="draws when answers are asked for")
+    parser.add_argument("--seconds", type=float, default=15, help="length of each offer (15)")
+    parser.add_argument("--seed", type=int, default=1, help="draws when answers are asked for (1)")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="also write a plot, SVG")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as (address, keys):

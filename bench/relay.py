@@ -230,8 +230,21 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=4, help="rounds of each kind (4)")
     parser.add_argument("--seconds", type=float, default=3, help="length of a turn (3)")
     parser.add_argument("--pairs", type=int, default=100, help="questions to idle routers (100)")
-    parser.add_argument("--open", type=int, nargs="*", default=[1_000, 10_000], metavar="N")
-    parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
+    parser.add_argument(
+        "--open",
+        type=int,
+        nargs="*",
+        default=[1_000, 10_000],
+        metavar="N",
+        help="streams held open where memory is looked at; none named: it is not (1000 10000)",
+    )
+    parser.add_argument(
+        "--peers",
+        nargs="*",
+        default=list(PEERS),
+        choices=list(PEERS),
+        help="routers beside ours; none named: ours alone (all)",
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes of ours, 0: no such (2)")
     parser.add_argument("--fill", type=Path, metavar="FILE", help="also put the table here")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="also draw an SVG")

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import Final
 
 import uvloop
 
@@ -31,7 +32,7 @@ from tame_router.api.registry_servicer import RegistryServicer
 from tame_router.api.router_servicer import RouterServicer
 from tame_router.audit.building import open_history
 from tame_router.audit.usage_desk import UsageDesk
-from tame_router.backends.building import build_backends, queued_backends, watching
+from tame_router.backends.building import build_backends, looked_at, queued_backends, watching
 from tame_router.bookkeeping import open_books
 from tame_router.catalog.expert import Catalog
 from tame_router.catalog.founded import founded_dir, load_all
@@ -54,6 +55,9 @@ from tame_router.trained_router import assemble, build_encoder, load_or_train, p
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """What ends the service in good order."""
 
+LOOK_S: Final = 30.0
+"""Longest time that a worker looks at its replicas before it takes calls from those before it."""
+
 
 def build_catalog(settings: Settings) -> Catalog:
     """Read the experts, those that uploads have made among them.
@@ -70,6 +74,7 @@ async def running(
     directory: Directory | None = None,
     announce_http: Callable[[str], None] = lambda _: None,
     settled: Callable[[], None] = lambda: None,
+    look_s: float = 0.0,
 ) -> AsyncIterator[str]:
     """Run the service, and give its gRPC address.
 
@@ -82,6 +87,8 @@ async def running(
         announce_http: Called with the address of the HTTP port, where there is one.
         settled: Called when what lasts has been loaded: at the start, and again, from another
             thread, with the encoder.
+        look_s: Longest time for a look at all replicas before calls are taken; 0: callers who come
+            sooner wait for it.
 
     Raises:
         ConfigError: When it cannot start with these settings.
@@ -168,6 +175,8 @@ async def running(
             registry=RegistryServicer(AdapterDesk(registry, books.quota)),
         )
         ports = Ports(grpc, build_http(settings, desk, reception, telemetry), settings.server)
+        if look_s:
+            await looked_at(backends, look_s)
         addresses = await ports.open()
         if addresses.http:
             announce_http(addresses.http)
@@ -273,7 +282,11 @@ async def _serve(
         loop.add_reader(lifeline, _cut, loop, lifeline, stopping)
     try:
         http: list[str] = []
-        async with running(settings, announce_http=http.append, settled=_keep_for_good) as address:
+        # A worker may take the place of one whose replicas are known.
+        look_s = 0.0 if lifeline is None else LOOK_S
+        async with running(
+            settings, announce_http=http.append, settled=_keep_for_good, look_s=look_s
+        ) as address:
             announce(address, "".join(http))
             await stopping.wait()
     finally:

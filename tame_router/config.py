@@ -55,7 +55,8 @@ class ServerSettings(Section):
     transport: Literal["asyncio", "grpcio"] = Field(
         "asyncio",
         description="What speaks HTTP/2 on the gRPC port: this router itself, in its event loop, or"
-        " gRPC's own library, which takes several times the CPU of a streamed answer.",
+        " gRPC's own library, which takes several times the CPU of a streamed answer, and knows"
+        " neither message_timeout_s nor max_connections.",
     )
     workers: int = Field(
         0,

@@ -60,6 +60,16 @@ class ReplicaSettings(Section):
         10, description="Time that an answer which has begun waits for a replica to go on."
     )
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        """Refuse a cool-down that is longer than the longest."""
+        if self.cool_down_s > self.max_cool_down_s:
+            raise ValueError(
+                f"cool_down_s is {self.cool_down_s:g}; expected at most max_cool_down_s,"
+                f" {self.max_cool_down_s:g}"
+            )
+        return self
+
 
 class HedgeSettings(Section):
     """When an answer whose first word is late is asked of a second replica; see replicas.md."""

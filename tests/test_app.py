@@ -201,6 +201,16 @@ async def test_the_address_is_known_before_the_first_call(settings: Settings) ->
 
 
 @pytest.mark.anyio
+async def test_a_worker_knows_its_replicas_before_the_first_call(
+    pooled: Settings, replicas: tuple[FakeVllm, ...]
+) -> None:
+    """Whose place it takes are sent home then: who calls must not wait for what they knew."""
+    async with app.running(pooled, look_s=60):
+        paths = [{one.path for one in fake.received} for fake in replicas]
+    assert all({"/health", "/v1/models"} <= asked for asked in paths)
+
+
+@pytest.mark.anyio
 async def test_the_local_engines_key_is_found(
     settings: Settings, fake_vllm: FakeVllm, tmp_path: Path
 ) -> None:

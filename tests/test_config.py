@@ -92,6 +92,10 @@ LITELLM = "backends: {{a: {{kind: litellm, base_model: openai/m, api_base: '{}'}
             "backends: {a: {base_urls: ['http://x/v1'], base_urls_file: replicas.txt}}",
             "base_urls and base_urls_file both name the replicas; expected one of them",
         ),
+        (
+            "backends: {a: {replicas: {cool_down_s: 60}}}",
+            "cool_down_s is 60; expected at most max_cool_down_s, 30",
+        ),
         ("backends: {}", "backends (or TAME_BACKENDS)"),
         ("[1, 2]", "expected keys and values"),
         ("a: [", "is not YAML"),

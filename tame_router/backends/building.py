@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 from tame_router.backends.backend import Backend
@@ -127,6 +127,20 @@ async def watching(backends: Mapping[str, Backend]) -> AsyncIterator[None]:
                 watcher.cancel()
     if failure is not None:
         raise failure
+
+
+async def looked_at(backends: Mapping[str, Backend], within_s: float) -> None:
+    """Wait until all replicas have been looked at, once: those that can answer are ready then.
+
+    Args:
+        backends: By name; they are being looked after.
+        within_s: Longest wait; one that stands still is no reason to wait for ever.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within_s), asyncio.TaskGroup() as group:
+            for backend in backends.values():
+                if isinstance(backend, ReplicaPool):
+                    group.create_task(backend.look())
 
 
 def _local(settings: Settings, section: VllmSettings | LitellmSettings) -> bool:

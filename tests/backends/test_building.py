@@ -1,12 +1,21 @@
 """Backends from their settings: one server, or a pool of several."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
 import pytest
 from pydantic import ValidationError
 
 from tame_router.backends.backend import Backend, Generation
-from tame_router.backends.building import build_backend, queued_backends, watching
+from tame_router.backends.building import (
+    build_backend,
+    looked_at,
+    queued_backends,
+    watching,
+)
 from tame_router.backends.queueing.queued import QueuedBackend
 from tame_router.backends.replicas.choice import Ask
 from tame_router.backends.replicas.pool import ReplicaPool
@@ -17,8 +26,22 @@ from tame_router.config import Settings
 from tame_router.config_backends import LimitSettings, VllmSettings
 from tame_router.errors import ConfigError
 from tests.fakes.vllm import BASE_MODEL, FakeVllm
+from tests.fakes.vllm_resolver import Hold
 
 pytestmark = pytest.mark.anyio
+
+PUBLISHED = "press--aaaaaaaaaaaaaaaa"
+
+
+@asynccontextmanager
+async def pool_of(*urls: str) -> AsyncIterator[ReplicaPool]:
+    """Give a pool of servers, and close it."""
+    pool = build_backend(VllmSettings(base_urls=urls), BASE_MODEL, "", name="local")
+    assert isinstance(pool, ReplicaPool)
+    try:
+        yield pool
+    finally:
+        await pool.close()
 
 
 @pytest.mark.parametrize("several", [False, True], ids=["base_url", "base_urls"])
@@ -120,6 +143,47 @@ async def test_what_goes_wrong_inside_is_not_hidden() -> None:
         async with watching({"local": pool}):
             raise ConfigError("as it was")
     await pool.close()
+
+
+async def test_all_replicas_are_looked_at_once(replicas: tuple[FakeVllm, ...]) -> None:
+    """It is over when those that can answer are ready, the adapters they are to have among it."""
+    hold = Hold()
+    for fake in replicas[:2]:
+        fake.resolver.active = True
+        fake.resolver.held[PUBLISHED] = hold
+    async with pool_of(replicas[0].base_url, replicas[1].base_url, "http://127.0.0.1:9/v1") as pool:
+        pool.desire(frozenset({PUBLISHED}))
+        async with watching({"local": pool}), anyio.create_task_group() as group:
+            over = anyio.Event()
+
+            async def look() -> None:
+                await looked_at({"local": pool}, 60)
+                over.set()
+
+            group.start_soon(look)
+            await anyio.to_thread.run_sync(hold.reached.wait)
+            assert not over.is_set()
+            hold.go_on.set()
+            await over.wait()
+            states = [one.state for one in pool.replicas]
+    assert states == [ReplicaState.READY, ReplicaState.READY, ReplicaState.STARTING]
+
+
+async def test_one_that_stands_still_is_not_waited_for(replicas: tuple[FakeVllm, ...]) -> None:
+    """The look ends with its time; the replica is looked after as before."""
+    hold = Hold()
+    replicas[0].resolver.active = True
+    replicas[0].resolver.held[PUBLISHED] = hold
+    async with pool_of(replicas[0].base_url, replicas[1].base_url) as pool:
+        pool.desire(frozenset({PUBLISHED}))
+        async with watching({"local": pool}):
+            await anyio.to_thread.run_sync(hold.reached.wait)
+            await looked_at({"local": pool}, 0.05)
+            before = pool.replicas[0].state
+            hold.go_on.set()
+            await pool.look()
+            states = [before, pool.replicas[0].state]
+    assert states == [ReplicaState.STARTING, ReplicaState.READY]
 
 
 async def test_a_queue_stands_before_what_is_asked_for_it() -> None:

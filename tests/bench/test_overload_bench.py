@@ -143,6 +143,14 @@ def test_figures_are_the_worst_of_all_offers() -> None:
     }
 
 
+def test_a_run_that_was_too_short_tells_what_it_has() -> None:
+    """Where nothing was answered to hold others against there is no ratio, and no error."""
+    none = Probed(refusals_ms=[], health_ms=[])
+    rows = [overload.row(factor, Tally(), none, 1) for factor in (overload.USUAL, 10)]
+    told = overload.figures(rows, (0.0, 2.0))
+    assert (told["ttft_p99_ratio"], told["modest_kept"]) == (None, None)
+
+
 def test_percentiles() -> None:
     """Of a hundred values the 99th percentile is the last but none; of none it is 0."""
     assert percentile([float(value) for value in range(100)], 0.99) == 99

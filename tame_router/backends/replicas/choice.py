@@ -2,9 +2,9 @@
 
 An adapter is at home on one replica, by hash: the one that loads it first, whichever router is
 asked. A conversation is at home on one of those that have its adapter. The few are these two, two
-drawn of those that have the adapter, and one drawn of all: routers that know the same do not all
+drawn of those that have the adapter, and two drawn of all: routers that know the same do not all
 go to the same place, and the fuller of two is never taken. As long as there is room where it is,
-an adapter stays on few replicas; the one drawn of all is how it comes to more where there is not.
+an adapter stays on few replicas; those drawn of all are how it comes to more where there is not.
 The cost is in answers: what makes a replica as unattractive as so many answers more under way.
 """
 
