@@ -206,19 +206,14 @@ class HttpConnection(asyncio.Protocol):
             return
         self.heard = True
         self._framing_bytes += len(data)
-        parts = self._parts
-        held = len(parts)
+        held = len(self._parts)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._gather(held)
             self._not_http(error)
             return
-        if len(parts) == held + 1 and not self._over:  # as when tokens come one by one
-            self._held_bytes += len(parts[held])
-            self._framing_bytes = 0
-        else:
-            self._gather(held)
+        self._gather(held)
         if not self._over and self._framing_bytes > MOST_HEAD_BYTES:
             self._not_http(None)
         elif self._held_bytes > MOST_HELD_BYTES and not self._paused and not self._over:
